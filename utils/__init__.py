@@ -1,0 +1,1 @@
+"""Everything around the networks: data, losses, training, prediction, benchmarks."""
