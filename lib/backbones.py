@@ -1,0 +1,188 @@
+"""Encoders from timm: four (or other) maps of an image at known strides, with the weights their authors published.
+
+(N, 3, H, W) normalised RGB, H and W multiples of the largest stride -> list of (N, C_k, H / s_k, W / s_k), finest first.
+
+Widths and strides are asked from timm; the table below holds only names and weight naming.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from .errors import ModelError
+
+__all__ = ["BACKBONES", "Backbone", "family_of", "remap_backbone"]
+
+BACKBONES = {
+    "pvt-v2-b0": "pvt_v2_b0",
+    "pvt-v2-b1": "pvt_v2_b1",
+    "pvt-v2-b2": "pvt_v2_b2",
+    "pvt-v2-b3": "pvt_v2_b3",
+    "pvt-v2-b4": "pvt_v2_b4",
+    "pvt-v2-b5": "pvt_v2_b5",
+    "resnet50": "resnet50",
+    "res2net50": "res2net50d",  # the "v1b" form: three 3 x 3 convolutions in place of the 7 x 7
+    "efficientnet-b1": "tf_efficientnet_b1",
+    "efficientnet-b4": "tf_efficientnet_b4",
+}
+
+State = Mapping[str, Tensor]
+
+
+def remap_pvt(state: State, names: Sequence[str]) -> dict[str, Tensor]:
+    """The original PVT-v2 naming -> timm's."""
+    rules = (
+        (r"^patch_embed1\.", "patch_embed."),
+        (r"^patch_embed(\d)\.", lambda m: f"stages.{int(m[1]) - 1}.downsample."),
+        (r"^block(\d)\.", lambda m: f"stages.{int(m[1]) - 1}.blocks."),
+        (r"^norm(\d)\.", lambda m: f"stages.{int(m[1]) - 1}.norm."),
+        (r"\.dwconv\.dwconv\.", ".dwconv."),
+    )
+
+    def rename(name: str) -> str:
+        for pattern, replacement in rules:
+            name = re.sub(pattern, replacement, name)
+        return name
+
+    return {rename(name): value for name, value in state.items()}
+
+
+def remap_efficientnet(state: State, names: Sequence[str]) -> dict[str, Tensor]:
+    """The lukemelas naming -> timm's: the same layers in the same order, so entries correspond one to one.
+
+    Raises:
+        ModelError: a file of the lukemelas naming that has not as many entries as the network.
+    """
+    if "_conv_stem.weight" not in state:
+        return dict(state)
+    body = {name: value for name, value in state.items() if not name.startswith(EFFICIENTNET_HEAD)}
+    if len(body) != len(names):
+        raise ModelError(
+            f"an EfficientNet file with {len(body)} entries does not fit the network's {len(names)}; "
+            "give the weights of the same variant"
+        )
+    head = {name: value for name, value in state.items() if name not in body}
+    return dict(zip(names, body.values(), strict=True)) | head
+
+
+def keep_names(state: State, names: Sequence[str]) -> dict[str, Tensor]:
+    return dict(state)
+
+
+@dataclass(frozen=True)
+class Family:
+    """How the weight files of a family of encoders are named, and what they hold beyond the four maps."""
+
+    remap: Callable[[State, Sequence[str]], dict[str, Tensor]]
+    head: tuple[str, ...]  # ignored by name
+    drop_path: bool = False  # takes part in stochastic depth, as the released training of PVT-v2 does
+
+
+EFFICIENTNET_HEAD = ("_conv_head.", "_bn1.", "_fc.")
+FAMILIES = {
+    "pvt_v2": Family(remap_pvt, ("head.",), drop_path=True),
+    "tf_efficientnet": Family(remap_efficientnet, (*EFFICIENTNET_HEAD, "conv_head.", "bn2.", "classifier.")),
+}
+OTHER = Family(keep_names, ("head.", "fc.", "classifier."))
+
+
+def family_of(timm_name: str) -> Family:
+    """Return how the weights of a timm model are named."""
+    return next((family for prefix, family in FAMILIES.items() if timm_name.startswith(prefix)), OTHER)
+
+
+def remap_backbone(state: State, timm_name: str, names: Sequence[str]) -> dict[str, Tensor]:
+    """Rename a published or timm weight file to the entry `names` of a `Backbone`'s network; heads stay as they are.
+
+    Beside the family's own naming this undoes timm's flattening of numbered stages (`stages.0.` -> `stages_0.`).
+    """
+    ours = frozenset(names)
+
+    def flatten(name: str) -> str:
+        flat = re.sub(r"^(\w+?)\.(\d+)\.", r"\1_\2.", name)
+        return flat if name not in ours and flat.split(".")[0] in stages else name
+
+    stages = {name.split(".")[0] for name in names}
+    return {flatten(name): value for name, value in family_of(timm_name).remap(state, names).items()}
+
+
+class Backbone(nn.Module):
+    """A timm encoder that returns its maps at the given strides, finest first.
+
+    Args:
+        name: a short name of `BACKBONES` or any timm model with maps at these strides.
+        pretrained: load ImageNet weights through timm.
+        drop_path: stochastic depth rate in training, for the families that were trained with it (PVT-v2).
+        strides: the strides asked for.
+
+    Attributes:
+        channels: channels of each map. divisor: height and width of an image must be multiples of it.
+        ignored_prefixes: beginnings of entries that a weight file may have beyond the maps (classifier heads).
+
+    Raises:
+        ModelError: unknown name, no maps at these strides, or weights that cannot be had.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        pretrained: bool = False,
+        drop_path: float = 0.0,
+        strides: tuple[int, ...] = (4, 8, 16, 32),
+    ):
+        super().__init__()
+        self.timm_name = BACKBONES.get(name, name)
+        indices = map_indices(self.timm_name, strides)
+        family = family_of(self.timm_name)
+        options = {"drop_path_rate": drop_path} if family.drop_path else {}
+        self.net = build(self.timm_name, pretrained=pretrained, out_indices=indices, **options)
+        self.channels: list[int] = self.net.feature_info.channels()
+        self.divisor = max(strides)
+        self.ignored_prefixes = family.head
+        self.channels_last = str(getattr(self.net, "output_fmt", "")).endswith("NHWC")
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        height, width = image.shape[-2:]
+        if height % self.divisor or width % self.divisor:
+            raise ModelError(
+                f"the input is {height} x {width} pixels; height and width must be multiples of {self.divisor}"
+            )
+        maps = self.net(image)
+        return [m.permute(0, 3, 1, 2).contiguous() for m in maps] if self.channels_last else maps
+
+
+def map_indices(timm_name: str, strides: tuple[int, ...]) -> tuple[int, ...]:
+    """Return which of a timm model's maps have the given strides, asking a model without weights."""
+    with torch.device("meta"):
+        reductions = build(timm_name, pretrained=False).feature_info.reduction()
+    if not set(strides) <= set(reductions):
+        raise ModelError(
+            f"the backbone {timm_name} has maps at strides {reductions}; needed are {list(strides)}: "
+            f"choose one of {', '.join(BACKBONES)} or a timm model with these strides"
+        )
+    return tuple(len(reductions) - 1 - reductions[::-1].index(stride) for stride in strides)
+
+
+def build(timm_name: str, *, pretrained: bool, **options) -> nn.Module:
+    """Create timm's feature extractor, telling apart an unknown name and weights that cannot be fetched."""
+    if not timm.is_model(timm_name.split(".")[0]):
+        raise ModelError(
+            f"unknown backbone {timm_name!r}; known are {', '.join(BACKBONES)}, or any timm model"
+        )
+    try:
+        return timm.create_model(timm_name, features_only=True, pretrained=pretrained, **options)
+    except (RuntimeError, OSError, ValueError) as error:
+        if not pretrained:
+            raise ModelError(f"timm cannot give maps of {timm_name!r}: {error}") from error
+        raise ModelError(
+            f"the ImageNet weights of {timm_name} cannot be had through timm ({type(error).__name__}): "
+            "1. connect to the network and run again, 2. download the file elsewhere and give it as "
+            "--net_pretrained_backbone_path FILE, or 3. train from scratch with --net_pretrained_backbone_path none"
+        ) from error
