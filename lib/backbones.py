@@ -173,9 +173,7 @@ def map_indices(timm_name: str, strides: tuple[int, ...]) -> tuple[int, ...]:
 def build(timm_name: str, *, pretrained: bool, **options) -> nn.Module:
     """Create timm's feature extractor, telling apart an unknown name and weights that cannot be fetched."""
     if not timm.is_model(timm_name.split(".")[0]):
-        raise ModelError(
-            f"unknown backbone {timm_name!r}; known are {', '.join(BACKBONES)}, or any timm model"
-        )
+        raise ModelError(f"unknown backbone {timm_name!r}; known are {', '.join(BACKBONES)}, or any timm model")
     try:
         return timm.create_model(timm_name, features_only=True, pretrained=pretrained, **options)
     except (RuntimeError, OSError, ValueError) as error:

@@ -14,9 +14,7 @@ __all__ = ["ConvBN", "ConvBNReLU", "SqueezeExcite", "resize_to"]
 class ConvBN(nn.Module):
     """Convolution without bias, then batch normalisation. (N, in, H, W) -> (N, out, H, W)."""
 
-    def __init__(
-        self, in_channels: int, out_channels: int, kernel: int | tuple[int, int], *, dilation: int = 1
-    ):
+    def __init__(self, in_channels: int, out_channels: int, kernel: int | tuple[int, int], *, dilation: int = 1):
         super().__init__()
         kernel_h, kernel_w = (kernel, kernel) if isinstance(kernel, int) else kernel
         padding = (dilation * (kernel_h // 2), dilation * (kernel_w // 2))

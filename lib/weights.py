@@ -60,9 +60,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     ) as error:
         raise ModelError(f"{path} is damaged or cut short; fetch or save it again") from error
     if not isinstance(content, Mapping):
-        raise ModelError(
-            f"{path} holds a {type(content).__name__}; expected a state dict or a checkpoint with one"
-        )
+        raise ModelError(f"{path} holds a {type(content).__name__}; expected a state dict or a checkpoint with one")
     return dict(content)
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "pair_by_stem",
     "pair_stems",
     "read_grey",
+    "read_rgb",
     "subfolders",
 ]
 
@@ -142,11 +143,28 @@ def pair_stems(
 def read_grey(path: str | Path) -> np.ndarray:
     """Read an image file as (H, W) uint8 grey, as OpenCV's IMREAD_GRAYSCALE does.
 
-    Colour is weighted to grey, 16 bits keep their upper byte, a palette is resolved, alpha is dropped. OpenCV fills
-    the missing part of a cut-off file with grey and only warns, so the file's own structure is checked first.
+    Colour is weighted to grey, 16 bits keep their upper byte, a palette is resolved, alpha is dropped.
 
     Raises:
         InputError: the file is missing, empty, damaged, cut off or no image.
+    """
+    return _read(path, cv2.IMREAD_GRAYSCALE)
+
+
+def read_rgb(path: str | Path) -> np.ndarray:
+    """Read an image file as (H, W, 3) uint8 RGB; orientation tags are not followed, since masks carry none.
+
+    Raises:
+        InputError: as `read_grey`.
+    """
+    return cv2.cvtColor(_read(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION), cv2.COLOR_BGR2RGB)
+
+
+def _read(path: str | Path, flags: int) -> np.ndarray:
+    """Decode a file by OpenCV's `flags`.
+
+    OpenCV fills the missing part of a cut-off file with grey and only warns, so the file's own structure is checked
+    first.
     """
     try:
         data = Path(path).read_bytes()
@@ -156,13 +174,11 @@ def read_grey(path: str | Path) -> np.ndarray:
     if fault:
         raise InputError(f"cannot read {path}: {fault}; write the file anew")
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:
         image = None
-    if image is None or image.ndim != 2 or image.size == 0:
-        raise InputError(
-            f"cannot read {path}: it is damaged or no image that OpenCV knows; write the file anew"
-        )
+    if image is None or image.size == 0:
+        raise InputError(f"cannot read {path}: it is damaged or no image that OpenCV knows; write the file anew")
     return image
 
 

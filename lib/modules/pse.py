@@ -113,9 +113,7 @@ class SemanticLayer(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, *, kernel: int, hidden: int, guide_kernel: int):
         super().__init__()
-        self.conv = SemanticConv(
-            in_channels, out_channels, kernel=kernel, hidden=hidden, guide_kernel=guide_kernel
-        )
+        self.conv = SemanticConv(in_channels, out_channels, kernel=kernel, hidden=hidden, guide_kernel=guide_kernel)
         self.norm = nn.BatchNorm2d(out_channels)
 
     def forward(self, x: Tensor, probability: Tensor) -> Tensor:
@@ -132,9 +130,7 @@ class PSE(nn.Module):
         kernel, hidden, guide_kernel: see `SemanticConv`.
     """
 
-    def __init__(
-        self, in_channels: int, *, channels: int, expansion: int, kernel: int, hidden: int, guide_kernel: int
-    ):
+    def __init__(self, in_channels: int, *, channels: int, expansion: int, kernel: int, hidden: int, guide_kernel: int):
         super().__init__()
         wide = expansion * channels
         self.reduce = nn.Sequential(
