@@ -48,9 +48,9 @@ def region_guide(probability: Tensor, kernel: Tensor) -> Tensor:
 class SelectRegion(torch.autograd.Function):
     """Each pixel takes the region with the larger guide value; the polyp where they are equal.
 
-    Backward, with g the incoming gradient and s = softmax of the guide over the regions: a region receives g where it was
-    chosen; the guide receives s_r (G_r - sum_k s_k G_k), G_r = sum over channels of g x region r. Softmax and channel
-    sums are float32 whatever the type of the regions.
+    Backward, with g the incoming gradient and s = softmax of the guide over the regions: a region receives g where it
+    was chosen; the guide receives s_r (G_r - sum_k s_k G_k), G_r = sum over channels of g x region r. Softmax and
+    channel sums are float32 whatever the type of the regions.
     """
 
     @staticmethod
