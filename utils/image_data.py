@@ -1,0 +1,158 @@
+"""Folders of images and masks as data sets: pairs by stem, a held-out part, samples drawn by (epoch, index).
+
+Every sample has a random generator of its own, seeded by (seed, epoch, index): what is drawn does not depend on the
+number of workers or on what was drawn before, so a run resumes exactly and workers carry no state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+from tqdm import tqdm
+
+from measure.container import damage
+from measure.errors import InputError
+from measure.pairing import pair_by_stem, read_grey, read_rgb
+
+from .transforms import Augmentation, augment, resize, to_chw
+
+__all__ = ["EvaluationData", "Pair", "TrainingBatches", "TrainingData", "check_pairs", "find_pairs", "hold_out"]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An image and its mask; `stem` is what their file names share."""
+
+    stem: str
+    image: Path
+    mask: Path
+
+
+def find_pairs(folder: str | Path) -> list[Pair]:
+    """Pair `<folder>/images` and `<folder>/masks` by stem, in natural order.
+
+    Raises:
+        InputError: a folder is missing or empty, or images lack masks or the reverse (the first five, and the counts).
+    """
+    folder = Path(folder)
+    pairing = pair_by_stem(folder / "images", folder / "masks", first_kind="images", second_kind="masks")
+    return [Pair(*pair) for pair in pairing.pairs]
+
+
+def check_pairs(pairs: Sequence[Pair]) -> None:
+    """Look at every file once, without decoding it, so that a long run does not end at a bad one.
+
+    Raises:
+        InputError: a file is unreadable or cut off, or an image and its mask differ in size (the first is named).
+    """
+    for pair in tqdm(pairs, desc="checking pairs", unit="pair", disable=None, leave=False):
+        image_size, mask_size = _stated_size(pair.image), _stated_size(pair.mask)
+        if image_size != mask_size:
+            raise InputError(
+                f"{pair.mask} is {mask_size[0]} x {mask_size[1]} but its image {pair.image.name} is "
+                f"{image_size[0]} x {image_size[1]} (width x height); export the pair anew at one size"
+            )
+
+
+def _stated_size(path: Path) -> tuple[int, int]:
+    """Width and height that a whole image file states."""
+    try:
+        fault = damage(path.read_bytes())
+        if fault is None:
+            with Image.open(path) as image:
+                return image.size
+    except OSError as error:
+        fault = error.strerror or "it is damaged or no image"
+    raise InputError(f"cannot read {path}: {fault}; write the file anew or take the pair out")
+
+
+def hold_out(pairs: Sequence[Pair], *, share: float, seed: int) -> tuple[list[Pair], list[Pair]]:
+    """Split into a training and a held-out part (at least one pair each), drawn by `seed`.
+
+    Raises:
+        InputError: fewer than two pairs.
+    """
+    if len(pairs) < 2:
+        raise InputError(f"{len(pairs)} pair to train on; at least two are needed, one to train and one to validate")
+    count = min(max(1, round(share * len(pairs))), len(pairs) - 1)
+    held = set(np.random.default_rng(seed).permutation(len(pairs))[:count].tolist())
+    return (
+        [pair for index, pair in enumerate(pairs) if index not in held],
+        [pair for index, pair in enumerate(pairs) if index in held],
+    )
+
+
+class TrainingData(Dataset):
+    """Augmented samples, addressed by (epoch, index): {"image": (3, S, S), "mask": (1, S, S)}, uint8.
+
+    Masks keep the grey levels that resizing gives their borders, as in the released loader.
+    """
+
+    def __init__(self, pairs: Sequence[Pair], *, size: int, seed: int, augmentation: Augmentation):
+        self.pairs = list(pairs)
+        self.size = (size, size)
+        self.seed = seed
+        self.augmentation = augmentation
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, draw: tuple[int, int]) -> dict[str, Tensor]:
+        epoch, index = draw
+        rng = np.random.default_rng((self.seed, epoch, index))
+        image, mask = read_rgb(self.pairs[index].image), read_grey(self.pairs[index].mask)
+        image, mask = augment(image, mask, rng, self.augmentation)
+        return {"image": resize(to_chw(image), self.size), "mask": resize(to_chw(mask), self.size)}
+
+
+class TrainingBatches(Sampler[list[tuple[int, int]]]):
+    """The batches of one epoch, as lists of (epoch, index), in an order drawn from (seed, epoch).
+
+    A last batch of one sample is left out: batch normalisation cannot learn from it.
+    Set `epoch` and `start` (batches to pass over, after a resume) before iterating.
+    """
+
+    def __init__(self, count: int, *, batch_size: int, seed: int):
+        self.count = count
+        self.batch_size = batch_size
+        self.seed = seed
+        self.epoch = 1
+        self.start = 0
+
+    def __len__(self) -> int:
+        """Batches in a whole epoch."""
+        full, rest = divmod(self.count, self.batch_size)
+        return full + (rest > 1 or (rest == 1 and full == 0))
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.count).tolist()
+        for batch in range(self.start, len(self)):
+            indices = order[batch * self.batch_size : (batch + 1) * self.batch_size]
+            yield [(self.epoch, index) for index in indices]
+
+
+class EvaluationData(Dataset):
+    """Images at the network's size and their masks at their own: {"image": (3, S, S), "mask": (1, H, W)}, uint8."""
+
+    def __init__(self, pairs: Sequence[Pair], *, size: int):
+        self.pairs = list(pairs)
+        self.size = (size, size)
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        pair = self.pairs[index]
+        return {"image": resize(to_chw(read_rgb(pair.image)), self.size), "mask": to_chw(read_grey(pair.mask))}
+
+    @staticmethod
+    def collate(samples: list[dict[str, Tensor]]) -> dict[str, Tensor | list[Tensor]]:
+        """Images as a batch; masks as a list, since their sizes differ."""
+        return {"image": torch.stack([s["image"] for s in samples]), "mask": [s["mask"] for s in samples]}

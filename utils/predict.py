@@ -1,0 +1,162 @@
+"""Prediction maps of folders of images: `<out>/<set>/<stem>.png`, 8-bit grey, at each image's own size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from measure.errors import InputError
+from measure.files import make_folder, replace_when_whole
+from measure.pairing import images_by_stem, read_rgb, subfolders
+
+from .stopping import ignore_interrupts
+from .transforms import normalise, resize, to_chw
+from .validation import probability_map
+
+__all__ = ["PredictOptions", "find_sets", "predict_maps", "write_map"]
+
+WRITERS = 2  # threads that encode and write; OpenCV leaves Python free meanwhile
+WAITING = 16  # maps that may wait for a writer before the network waits too
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """How maps are made.
+
+    Attributes:
+        size: input height and width of the network, pixels.
+        batch_size: images a forward.
+        minmax: stretch every map to the full range of grey, as published maps are; off: 255 x probability.
+        amp: "off", "bf16" or "fp16".
+        workers: processes that load images.
+    """
+
+    size: int = 352
+    batch_size: int = 8
+    minmax: bool = True
+    amp: str = "off"
+    workers: int = 1
+
+
+class Images(Dataset):
+    """Images at the network's size: {"image": (3, S, S) uint8, "size": own height and width, "index"}."""
+
+    def __init__(self, paths: Sequence[Path], *, size: int):
+        self.paths = list(paths)
+        self.size = (size, size)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        image = read_rgb(self.paths[index])
+        own_size = torch.tensor(image.shape[:2])
+        return {"image": resize(to_chw(image), self.size), "size": own_size, "index": torch.tensor(index)}
+
+
+def find_sets(root: str | Path) -> dict[str, dict[str, Path]]:
+    """Find the test sets under `root`: set name -> stem -> image.
+
+    `root` may hold one folder per set, each with `images/` (others are passed over), be one such set itself, or hold
+    the images directly.
+
+    Raises:
+        InputError: the folder is missing, or no image lies where one of these forms has it.
+    """
+    root = Path(root)
+    names = subfolders(root)
+    if "images" in names:
+        return {root.resolve().name: images_by_stem(root / "images")}
+    sets = {name: images_by_stem(root / name / "images") for name in names if (root / name / "images").is_dir()}
+    if sets:
+        return sets
+    direct = images_by_stem(root, allow_empty=True)
+    if not direct:
+        raise InputError(f"no images under {root}; expected <set>/images/, images/ or image files in it")
+    return {root.resolve().name: direct}
+
+
+def predict_maps(
+    model: nn.Module,
+    sets: Mapping[str, Mapping[str, Path]],
+    out: str | Path,
+    *,
+    options: PredictOptions,
+    device: torch.device,
+) -> int:
+    """Write the map of every image; a map that exists is replaced by a whole new one. Returns their number.
+
+    Raises:
+        InputError: an image cannot be read or a map cannot be written; the maps written so far stay.
+    """
+    model = model.to(device, memory_format=torch.channels_last).eval()
+    total = sum(len(images) for images in sets.values())
+    with tqdm(total=total, desc="maps", unit="image", disable=None) as bar:
+        for name, images in sets.items():
+            folder = make_folder(Path(out) / name)
+            stems = list(images)
+            with map_writers() as write:
+                for index, grey in grey_maps(model, list(images.values()), options=options, device=device):
+                    write(folder / f"{stems[index]}.png", grey)
+                    bar.update()
+    return total
+
+
+@torch.inference_mode()
+def grey_maps(
+    model: nn.Module, paths: Sequence[Path], *, options: PredictOptions, device: torch.device
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield (index, (H, W) uint8 map) of every image."""
+    amp_type = torch.float16 if options.amp == "fp16" else torch.bfloat16
+    loader = DataLoader(
+        Images(paths, size=options.size),
+        batch_size=options.batch_size,
+        num_workers=options.workers,
+        pin_memory=device.type == "cuda",
+        worker_init_fn=ignore_interrupts,
+    )
+    for batch in loader:
+        image = normalise(batch["image"].to(device, non_blocking=True))
+        image = image.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(device.type, amp_type, enabled=options.amp != "off"):
+            logits = model(image)["out"]
+        for index, logit, own_size in zip(batch["index"].tolist(), logits, batch["size"].tolist(), strict=True):
+            probability = probability_map(logit, tuple(own_size), minmax=options.minmax)
+            yield index, (255 * probability).round().to(torch.uint8).cpu().numpy()
+
+
+def write_map(path: Path, grey: np.ndarray) -> None:
+    """Write an (H, W) uint8 map as PNG, whole or not at all.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    _, encoded = cv2.imencode(".png", grey)
+    with replace_when_whole(path) as partial:
+        partial.write_bytes(encoded.tobytes())
+
+
+@contextmanager
+def map_writers():
+    """Yield a function that writes a map in the background; leaving waits for all and raises what went wrong."""
+    pending: list[Future] = []
+    with ThreadPoolExecutor(WRITERS) as pool:
+
+        def write(path: Path, grey: np.ndarray) -> None:
+            pending.append(pool.submit(write_map, path, grey))
+            if len(pending) > WAITING:
+                pending.pop(0).result()
+
+        yield write
+        for future in pending:
+            future.result()

@@ -1,0 +1,59 @@
+"""Ending a run early in good order: signals are noted at once and acted on between two steps."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+
+__all__ = ["NonFiniteLoss", "StopRequest", "Stopped", "ignore_interrupts"]
+
+# what a batch scheduler reads as "run me again" (sysexits' EX_TEMPFAIL), and a shell as "ended by Ctrl-C"
+EXIT_STATUS = {signal.SIGTERM: 75, signal.SIGINT: 130}
+
+
+class Stopped(Exception):
+    """The run was asked to stop and has saved its state; `status` is the exit status."""
+
+    def __init__(self, message: str, status: int):
+        super().__init__(message)
+        self.status = status
+
+
+class NonFiniteLoss(Exception):
+    """The loss became infinite or NaN; training cannot go on from here."""
+
+
+class StopRequest:
+    """Context in which SIGINT and SIGTERM only set `signal`; a second one acts as usual.
+
+    `signal` is None until then; `status` the exit status that belongs to it.
+    """
+
+    def __init__(self) -> None:
+        self.signal: signal.Signals | None = None
+        self._former: dict[signal.Signals, object] = {}
+
+    def __enter__(self) -> StopRequest:
+        for number in EXIT_STATUS:
+            self._former[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._restore()
+
+    @property
+    def status(self) -> int:
+        return EXIT_STATUS[self.signal]
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.signal = signal.Signals(number)
+        self._restore()
+
+    def _restore(self) -> None:
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+
+
+def ignore_interrupts(worker: int) -> None:
+    """For loader workers: Ctrl-C reaches the whole process group, but ending is the main process's business."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,348 @@
+"""Training: one loop for CUDA and CPU, full and mixed precision, new and resumed runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from . import checkpoint
+from .image_data import EvaluationData, TrainingBatches, TrainingData
+from .log import RunLog
+from .losses import DeepSupervision
+from .montage import montage
+from .schedule import learning_rate
+from .stopping import NonFiniteLoss, Stopped, StopRequest, ignore_interrupts
+from .transforms import normalise, resize_batch
+from .validation import probability_map, validate
+
+__all__ = ["TrainOptions", "Trainer"]
+
+PICTURES = 4  # held-out samples shown in TensorBoard
+# steps between looks at the loss: every look makes a GPU wait, and costs a CPU nothing
+LOOK_EVERY = {"cpu": 1, "cuda": 50}
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How to train; the defaults are the released ones.
+
+    Attributes:
+        epochs: passes over the training part. batch_size: images a step.
+        lr: the rate after the warm-up; warmup, decay_rate, decay_epochs: see `schedule.learning_rate`.
+        optimizer: "Adam", "AdamW" or "SGD" (momentum 0.9). weight_decay: theirs.
+        clip: bound on gradients, 0 for none; clip_mode: "value" (each element) or "norm" (all of them together).
+        scales: input sizes in pixels; every batch is trained on at each. Empty: the size it is loaded at.
+        amp: "off", "bf16" or "fp16" (with loss scaling); losses are float32 in all three.
+        ema: decay of an average of the weights, which is then validated and tested; 0 for none.
+        save_every: epochs between numbered checkpoints.
+        workers: processes that load images. seed: of everything drawn.
+    """
+
+    epochs: int = 100
+    batch_size: int = 3
+    lr: float = 1e-4
+    warmup: int = 30
+    decay_rate: float = 0.5
+    decay_epochs: int = 50
+    optimizer: str = "Adam"
+    weight_decay: float = 1e-4
+    clip: float = 0.5
+    clip_mode: str = "value"
+    scales: tuple[int, ...] = ()
+    amp: str = "off"
+    ema: float = 0.0
+    save_every: int = 50
+    workers: int = 1
+    seed: int = 0
+
+
+class Trainer:
+    """Train `model` on `training`, validate on `held_out` after every epoch, keep everything in `folder`.
+
+    Args:
+        config: plain data that is saved with every checkpoint, enough to build the model and the run again.
+        resume: a checkpoint of ours to go on from.
+
+    Raises:
+        InputError: the folder cannot be written to.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: DeepSupervision,
+        *,
+        training: TrainingData,
+        held_out: EvaluationData,
+        options: TrainOptions,
+        folder: str | Path,
+        device: torch.device,
+        config: dict[str, Any],
+        resume: dict[str, Any] | None = None,
+    ):
+        self.options, self.device, self.config = options, device, config
+        self.model = model.to(device, memory_format=torch.channels_last)
+        self.loss = loss
+        self.optimizer = make_optimizer(self.model, options)
+        self.amp = torch.autocast(device.type, AMP_TYPES[options.amp], enabled=options.amp != "off")
+        self.scaler = torch.amp.GradScaler(device.type, enabled=options.amp == "fp16")
+        self.average = average_of(self.model, options.ema) if options.ema else None
+        self.loaders(training, held_out)
+        self.epoch, self.step, self.best = 1, 0, -float("inf")  # the epoch under way, its steps done
+        self.losses = LossSums()
+        if resume:
+            self.load_state(resume)
+        self.log = RunLog(folder, last_epoch=self.epoch - 1)
+        self.log.config(config)
+
+    def loaders(self, training: TrainingData, held_out: EvaluationData) -> None:
+        options = self.options
+        shared = {
+            "num_workers": options.workers,
+            "pin_memory": self.device.type == "cuda",
+            "persistent_workers": options.workers > 0,
+            "worker_init_fn": ignore_interrupts,
+        }
+        self.batches = TrainingBatches(len(training), batch_size=options.batch_size, seed=options.seed)
+        # generators of their own: every start of a loader draws from one, and the run's must not depend on that
+        self.training = DataLoader(training, batch_sampler=self.batches, generator=torch.Generator(), **shared)
+        self.held_out = DataLoader(
+            held_out,
+            batch_size=options.batch_size,
+            collate_fn=EvaluationData.collate,
+            generator=torch.Generator(),
+            **shared,
+        )
+
+    def fit(self) -> None:
+        """Train to the last epoch.
+
+        Raises:
+            Stopped: a signal asked for the end; the state is saved and the message says how to go on.
+            NonFiniteLoss: the loss became infinite or NaN.
+        """
+        try:
+            with StopRequest() as stop:
+                while self.epoch <= self.options.epochs:
+                    started = time.perf_counter()
+                    self.train_epoch(stop)
+                    self.finish_epoch(started)
+        finally:
+            self.log.close()
+
+    def train_epoch(self, stop: StopRequest) -> None:
+        """Train through what is left of the epoch under way."""
+        rate = self.rate()
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.model.train()
+        self.batches.epoch, self.batches.start = self.epoch, self.step
+        bar = tqdm(
+            self.training,
+            desc=f"epoch {self.epoch}/{self.options.epochs}",
+            total=len(self.batches),
+            initial=self.step,
+            unit="step",
+            disable=None,
+            leave=False,
+        )
+        for batch in bar:
+            for image, mask in self.at_scales(batch):
+                self.train_step(image, mask)
+            self.step += 1
+            if self.step % LOOK_EVERY[self.device.type] == 0 or self.step == len(self.batches):
+                bar.set_postfix(loss=f"{self.check_losses():.3f}", lr=f"{rate:.1e}")
+            if stop.signal:
+                self.stop(stop)
+
+    def train_step(self, image: Tensor, mask: Tensor) -> None:
+        """One update from normalised images (N, 3, S, S) and masks (N, 1, S, S) in [0, 1]."""
+        with self.amp:
+            outputs = self.model(image)
+        total, parts = self.loss(outputs, mask)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(total).backward()
+        if self.options.clip:
+            self.scaler.unscale_(self.optimizer)
+            clip_gradients(self.model, self.options.clip, self.options.clip_mode)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        if self.average is not None:
+            self.average.update_parameters(self.model)
+        self.losses.add(total.detach(), parts)
+
+    def at_scales(self, batch: dict[str, Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the batch on the device at every training size, always resized from the batch as it was loaded."""
+        image = normalise(batch["image"].to(self.device, non_blocking=True))
+        mask = batch["mask"].to(self.device, non_blocking=True).float() / 255
+        for size in self.options.scales or (image.shape[-1],):
+            scaled = resize_batch(image, size).contiguous(memory_format=torch.channels_last)
+            yield scaled, resize_batch(mask, size)
+
+    def rate(self) -> float:
+        """The learning rate of the epoch under way."""
+        options = self.options
+        return learning_rate(
+            self.epoch,
+            base=options.lr,
+            warmup=options.warmup,
+            decay_rate=options.decay_rate,
+            decay_epochs=options.decay_epochs,
+        )
+
+    def check_losses(self) -> float:
+        """Return the epoch's mean loss so far.
+
+        Raises:
+            NonFiniteLoss: it is infinite or NaN; the message names the parts.
+        """
+        means = self.losses.means()
+        if not np.isfinite(means["loss"]):
+            bad = ", ".join(f"{name} {value}" for name, value in means.items() if not np.isfinite(value))
+            raise NonFiniteLoss(
+                f"the loss is not finite in epoch {self.epoch} at step {self.step} ({bad}); lower --lr or use "
+                f"--amp off, and go on from {self.log.folder / 'last.pth'} if an epoch was finished"
+            )
+        return means["loss"]
+
+    def finish_epoch(self, started: float) -> None:
+        """Validate, log, move on to the next epoch, save."""
+        losses = self.losses.means()
+        trained = time.perf_counter() - started
+        judged = self.model if self.average is None else self.average.module
+        scores = validate(judged, self.held_out, device=self.device, amp=self.amp)
+        is_best = scores["score"] > self.best
+        row = {"epoch": self.epoch, "lr": self.rate(), **losses, **scores, "seconds": round(trained, 2)}
+        self.log.epoch(row)
+        self.log.picture(self.picture(judged), epoch=self.epoch)
+        tqdm.write(
+            f"epoch {self.epoch}/{self.options.epochs}: loss {losses['loss']:.3f}, held out Dice {scores['Dice']:.4f} "
+            f"IoU {scores['IoU']:.4f} MAE {scores['MAE']:.4f}{' (best)' if is_best else ''}, {trained:.0f} s"
+        )
+        finished = self.epoch
+        self.best = max(self.best, scores["score"])
+        self.epoch, self.step, self.losses = self.epoch + 1, 0, LossSums()
+        self.save("last.pth")
+        if is_best:
+            self.save("best.pth")
+        if finished % self.options.save_every == 0:
+            self.save(f"checkpoint_epoch_{finished}.pth")
+
+    @torch.inference_mode()
+    def picture(self, model: nn.Module) -> np.ndarray:
+        """Image, mask, map and overlay of the first held-out samples."""
+        model.eval()
+        data = self.held_out.dataset
+        samples = [data[index] for index in range(min(PICTURES, len(data)))]
+        with self.amp:
+            logits = model(normalise(torch.stack([s["image"] for s in samples]).to(self.device)))["out"]
+        return montage(
+            [
+                (
+                    sample["image"].permute(1, 2, 0).numpy(),
+                    sample["mask"][0].numpy(),
+                    (255 * probability_map(logit, sample["mask"].shape[-2:], minmax=True)).byte().cpu().numpy(),
+                )
+                for sample, logit in zip(samples, logits, strict=True)
+            ]
+        )
+
+    def stop(self, request: StopRequest) -> None:
+        """Save and end the run as a signal asked for."""
+        self.save("last.pth")
+        raise Stopped(
+            f"{request.signal.name} in epoch {self.epoch} after step {self.step}: saved; go on with "
+            f"python myTrain.py --load_checkpoint_path {self.log.folder / 'last.pth'}",
+            request.status,
+        )
+
+    def save(self, name: str) -> None:
+        """Write a checkpoint of the run as it stands."""
+        average = {} if self.average is None else {"ema_state_dict": self.average.module.state_dict()}
+        checkpoint.save(
+            self.log.folder / name,
+            {
+                **average,
+                "model_state_dict": self.model.state_dict(),
+                "optimizer_state_dict": self.optimizer.state_dict(),
+                "scaler_state_dict": self.scaler.state_dict(),
+                "epoch": self.epoch - 1,
+                "step": self.step,
+                "losses": self.losses.state(),
+                "best": self.best,
+                "generators": checkpoint.generator_states(),
+                "config": self.config,
+            },
+        )
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on exactly where a checkpoint was written."""
+        self.model.load_state_dict(state["model_state_dict"])
+        self.optimizer.load_state_dict(state["optimizer_state_dict"])
+        self.scaler.load_state_dict(state["scaler_state_dict"])
+        if self.average is not None and "ema_state_dict" in state:
+            self.average.module.load_state_dict(state["ema_state_dict"])
+            self.average.n_averaged.fill_(1)  # only "some" or "none" matters to an exponential average
+        self.epoch, self.step, self.best = state["epoch"] + 1, state["step"], state["best"]
+        self.losses = LossSums.from_state(state["losses"], self.device)
+        checkpoint.restore_generators(state["generators"])
+
+
+AMP_TYPES = {"off": torch.bfloat16, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class LossSums:
+    """Sums of the losses by name over an epoch, kept on the device so that adding never waits for it."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.count = 0
+
+    def add(self, total: Tensor, parts: dict[str, Tensor]) -> None:
+        for name, value in {"loss": total, **parts}.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value.double()
+        self.count += 1
+
+    def means(self) -> dict[str, float]:
+        """Means over the steps so far: `loss`, the weighted sum, and every output's own."""
+        return {name: float(value) / self.count for name, value in self.sums.items()}
+
+    def state(self) -> dict[str, Any]:
+        return {"sums": self.sums, "count": self.count}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], device: torch.device) -> LossSums:
+        losses = cls()
+        losses.sums = {name: value.to(device) for name, value in state["sums"].items()}
+        losses.count = state["count"]
+        return losses
+
+
+def make_optimizer(model: nn.Module, options: TrainOptions) -> torch.optim.Optimizer:
+    """Build the optimiser by its name; the rate is set at the start of every epoch."""
+    kinds = {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW, "SGD": torch.optim.SGD}
+    own = {"momentum": 0.9} if options.optimizer == "SGD" else {}
+    return kinds[options.optimizer](
+        model.parameters(), lr=options.lr, weight_decay=options.weight_decay, fused=True, **own
+    )
+
+
+def average_of(model: nn.Module, decay: float) -> AveragedModel:
+    """An exponential moving average of weights and batch-norm statistics."""
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+
+
+def clip_gradients(model: nn.Module, bound: float, mode: str) -> None:
+    """Bound the gradients in place: each element ("value", as released) or their common norm ("norm")."""
+    clip = nn.utils.clip_grad_value_ if mode == "value" else nn.utils.clip_grad_norm_
+    clip(model.parameters(), bound)
