@@ -1,0 +1,213 @@
+"""Phantom clips: a camera moves over one painted wall, the polyp comes and goes, the picture fails in bursts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from measure.errors import InputError
+
+from .camera import Camera, draw_camera, photograph
+from .files import check_count, check_size, claim_folder, member_seed, write_pair
+from .scene import Scene, draw_scene, look_named
+from .wall import Wall, paint_wall
+
+__all__ = ["phantom_clip", "write_clips"]
+
+SPREAD = 2.6  # side of the painted wall over the side of the frame: how far the camera can turn away
+FEWEST_FRAMES = 6  # enough for the polyp to be in view, out of view and in view again
+SECTION = 8  # frames to one "_aN_" of a SUN-SEG name
+FIRST_SECTION = 9  # so that natural order (a9, a10) differs from the alphabet's
+
+
+@dataclass(frozen=True)
+class View:
+    """Where the camera looks in one frame."""
+
+    centre: tuple[float, float]  # scene coordinates of the frame's middle
+    angle: float  # radians
+    zoom: float  # magnification
+
+
+def phantom_clip(
+    *, seed: int, frames: int = 24, size: tuple[int, int] = (288, 352), bursts: int = 1, look: str = "mixed"
+) -> tuple[np.ndarray, np.ndarray]:
+    """A synthetic clip of one polyp: a pure function of its arguments.
+
+    The camera drifts, turns and zooms smoothly; once it looks away until the polyp is wholly out of view, and
+    returns. In a burst, an eighth of the clip (at least one frame), the picture is smeared, out of focus or
+    flooded with light. Bursts change only the frames they fall on, never the masks.
+
+    Args:
+        frames: T, at least 6.
+        size: (height, width) in pixels, at least 64 each.
+        bursts: how many bursts, spread over the clip: at most a third of its frames.
+        look: as in `phantom_still`.
+
+    Returns:
+        frames: (T,H,W,3) uint8 RGB.
+        masks: (T,H,W) uint8, 0 or 255.
+
+    Raises:
+        InputError: an illegal option.
+    """
+    _check_clip(seed, frames, size, bursts)
+    scene_rng, path_rng, burst_rng, noise_rng = (
+        np.random.Generator(np.random.PCG64(part)) for part in np.random.SeedSequence(seed).spawn(4)
+    )
+    unit = min(size) / 2
+    half = size[1] / 2 / unit, size[0] / 2 / unit
+    scene = draw_scene(scene_rng, look_named(look), half=half, polyps=1, spread=SPREAD)
+    camera = draw_camera(scene_rng, scene, size=size)
+    canvas = int(SPREAD * size[0]), int(SPREAD * size[1])
+    wall = paint_wall(scene, canvas=canvas, unit=unit, rng=scene_rng)
+    views = _draw_path(path_rng, scene, frames, half)
+    cameras = _add_bursts(burst_rng, _hold(camera, views, unit), bursts)
+    shots = [
+        photograph(_look_at(wall, view, size), held, noise_rng)
+        for view, held in zip(views, cameras, strict=True)
+    ]
+    return np.stack([image for image, _ in shots]), np.stack([mask for _, mask in shots])
+
+
+def _check_clip(seed: int, frames: int, size: tuple[int, int], bursts: int) -> None:
+    check_count("the seed", seed, least=0)
+    check_count("the number of frames", frames, least=FEWEST_FRAMES)
+    check_size(size)
+    check_count("the number of bursts", bursts, least=0)
+    if bursts > frames // 3:
+        raise InputError(f"{bursts} bursts do not fit in {frames} frames; give at most {frames // 3}")
+
+
+def _draw_path(rng: np.random.Generator, scene: Scene, frames: int, half: tuple[float, float]) -> list[View]:
+    """A smooth sway around the middle, and one excursion up or down to where the polyp is out of view."""
+    outline = scene.polyps[0].outline
+    reach = 1.9 * outline.radius * outline.aspect**0.5  # a stalk and the ripple included
+    side = -1.0 if outline.centre[1] > 0 else 1.0  # the polyp leaves by the nearer edge
+    distance = max(1.2 * half[1] + reach - abs(outline.centre[1]), 0.5)
+    away = _draw_excursion(rng, frames)
+    time = np.arange(frames) / 24  # seconds at 24 frames a second
+    x, y, turn, zoom = (_sway(rng, time) for _ in range(4))
+    down = 0.3 * y * (1 - away) + side * distance * away
+    return [View((0.3 * x[t], down[t]), 0.2 * turn[t], 1.1 + 0.1 * zoom[t]) for t in range(frames)]
+
+
+def _sway(rng: np.random.Generator, time: np.ndarray) -> np.ndarray:
+    """A smooth movement within [-1, 1]: two sines of about half and one turn a second."""
+    rates, phases = rng.uniform((0.3, 0.7), (0.7, 1.3)), rng.uniform(0, 1, 2)
+    slow, fast = (
+        np.sin(2 * np.pi * (rate * time + phase)) for rate, phase in zip(rates, phases, strict=True)
+    )
+    return 0.7 * slow + 0.3 * fast
+
+
+def _draw_excursion(rng: np.random.Generator, frames: int) -> np.ndarray:
+    """(T,) 0 while the camera stays, 1 while it looks away; the first and the last frame stay."""
+    ramp = max(1, frames // 8)
+    length = max(1, int(frames * rng.uniform(0.05, 0.15)))
+    first = int(rng.integers(1 + ramp, frames - length - ramp))
+    distance = np.maximum(first - np.arange(frames), np.arange(frames) - (first + length - 1))
+    t = np.clip(1 - distance / ramp, 0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def _hold(camera: Camera, views: list[View], unit: float) -> list[Camera]:
+    """The camera of every frame: its movement smears the picture, a fifth of the way between two frames."""
+    centres = np.array([view.centre for view in views])
+    ways = np.clip(0.2 * unit * np.gradient(centres, axis=0), -0.03 * unit, 0.03 * unit)
+    return [replace(camera, smear=(float(x), float(y))) for x, y in ways]
+
+
+def _add_bursts(rng: np.random.Generator, cameras: list[Camera], bursts: int) -> list[Camera]:
+    """The cameras with `bursts` runs of bad frames, one in each equal part of the clip."""
+    cameras, frames = list(cameras), len(cameras)
+    edges = np.linspace(0, frames, bursts + 1).astype(int)
+    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+        length = min(max(1, frames // 8), stop - start)
+        first = int(rng.integers(start, stop - length + 1))
+        fault = str(rng.choice(["smear", "defocus", "flood"]))
+        for t in range(first, first + length):
+            cameras[t] = _spoil(cameras[t], fault, rng)
+    return cameras
+
+
+def _spoil(camera: Camera, fault: str, rng: np.random.Generator) -> Camera:
+    """One bad frame's camera."""
+    strength = rng.uniform(1, 2)
+    if fault == "smear":
+        angle, way = rng.uniform(0, 2 * np.pi), 30 * strength * camera.softness
+        return replace(camera, smear=(float(way * np.cos(angle)), float(way * np.sin(angle))))
+    if fault == "defocus":
+        return replace(camera, softness=4 * strength * camera.softness)
+    flood = 2 * strength
+    return replace(camera, exposure=flood * camera.exposure, wetness=flood, softness=2 * camera.softness)
+
+
+def _look_at(wall: Wall, view: View, size: tuple[int, int]) -> Wall:
+    """The part of the wall that fills a frame of (height, width) `size` in this view."""
+    cos, sin = np.cos(view.angle) / view.zoom, np.sin(view.angle) / view.zoom
+    turn = np.array([[cos, -sin], [sin, cos]])  # frame pixels -> wall pixels
+    middle = np.array([(side - 1) / 2 for side in wall.height.shape[::-1]])
+    shift = (
+        middle + wall.unit * np.array(view.centre) - turn @ np.array([(size[1] - 1) / 2, (size[0] - 1) / 2])
+    )
+    warp = partial(
+        cv2.warpAffine,
+        M=np.column_stack([turn, shift]),
+        dsize=size[::-1],
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REFLECT,
+    )
+    planes = [warp(plane) for plane in wall.layers]
+    return Wall(np.stack(planes), wall.unit * view.zoom)
+
+
+def write_clips(
+    root: str | Path,
+    *,
+    split: str,
+    cases: int,
+    frames: int = 24,
+    seed: int = 0,
+    size: tuple[int, int] = (288, 352),
+    bursts: int = 1,
+    look: str = "mixed",
+) -> None:
+    """Write clips in the SUN-SEG layout: `<root>/<split>/Frame/<case>/<frame>.jpg` and `.../GT/<case>/<frame>.png`.
+
+    Frames are called `case_M_phantom1_a9_ayy_image0001` and so on: natural order is by the number after `_a`, then
+    by the image's, and differs from the alphabet's.
+
+    Args:
+        split: "TrainDataset", "TestHardDataset/Unseen", or any other; splits never share a clip.
+        cases: how many clips.
+        frames, size, bursts, look: as in `phantom_clip`.
+        seed: of all clips; case i depends on seed, split and i alone.
+
+    Raises:
+        InputError: an illegal option, or a folder that holds other files or cannot be written to.
+    """
+    check_count("the number of cases", cases, least=1)
+    _check_clip(seed, frames, size, bursts)
+    look_named(look)
+    folder, names = Path(root) / split, [f"case{number}" for number in range(1, cases + 1)]
+    for part in ("Frame", "GT"):
+        claim_folder(folder / part, names)
+    for index, name in enumerate(tqdm(names, desc=split, unit="clip", disable=None)):
+        clip_seed = member_seed(seed=seed, set_name=f"clips of {split}", index=index)
+        images, masks = phantom_clip(seed=clip_seed, frames=frames, size=size, bursts=bursts, look=look)
+        stems = [_frame_stem(index + 1, t) for t in range(frames)]
+        paths = folder / "Frame" / name, folder / "GT" / name
+        claim_folder(paths[0], [f"{stem}.jpg" for stem in stems])
+        claim_folder(paths[1], [f"{stem}.png" for stem in stems])
+        for stem, image, mask in zip(stems, images, masks, strict=True):
+            write_pair(paths[0] / f"{stem}.jpg", paths[1] / f"{stem}.png", image, mask)
+
+
+def _frame_stem(case: int, t: int) -> str:
+    return f"case_M_phantom{case}_a{FIRST_SECTION + t // SECTION}_ayy_image{t + 1:04d}"

@@ -1,0 +1,65 @@
+"""What stills and clips share on their way to disk: seeds that never meet, checked options, whole files."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from measure.errors import InputError
+from measure.files import make_folder, replace_when_whole
+
+__all__ = ["check_count", "check_size", "claim_folder", "member_seed", "write_pair"]
+
+JPEG_QUALITY = 92
+SMALLEST_SIDE = 64  # pixels; below it the details of the scene are smaller than a pixel
+
+
+def member_seed(*, seed: int, set_name: str, index: int) -> int:
+    """The 64-bit seed of member `index` of the set called `set_name`: sets of other names never share one."""
+    sequence = np.random.SeedSequence(seed, spawn_key=(zlib.crc32(set_name.encode()), index))
+    return int(sequence.generate_state(1, np.uint64)[0])
+
+
+def check_count(name: str, value: int, *, least: int) -> None:
+    """Raise an InputError where `value` is below `least`."""
+    if value < least:
+        raise InputError(f"{name} is {value}; give {least} or more")
+
+
+def check_size(size: tuple[int, int]) -> None:
+    """Raise an InputError where a side of (height, width) is too small for a scene."""
+    if min(size) < SMALLEST_SIDE:
+        raise InputError(
+            f"the size is {size[0]} x {size[1]} pixels; give at least {SMALLEST_SIDE} for either side"
+        )
+
+
+def claim_folder(folder: Path, names: list[str]) -> None:
+    """Create `folder` for the files called `names`; files of those names, and hidden ones, may be there.
+
+    Raises:
+        InputError: it holds other files, which would become part of the set, or it cannot be written to.
+    """
+    strangers = sorted(path.name for path in folder.glob("[!.]*") if path.name not in set(names))
+    if strangers:
+        raise InputError(
+            f"{folder} already holds {len(strangers)} other files, first {strangers[0]};"
+            " choose another folder or remove them"
+        )
+    make_folder(folder)
+
+
+def write_pair(image_path: Path, mask_path: Path, image: np.ndarray, mask: np.ndarray) -> None:
+    """Write an RGB image (H,W,3) as JPEG and its mask (H,W) as PNG, each as a whole file."""
+    with replace_when_whole(mask_path) as partial:
+        _write(partial, mask, [])
+    with replace_when_whole(image_path) as partial:
+        _write(partial, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+
+
+def _write(path: Path, picture: np.ndarray, options: list[int]) -> None:
+    if not cv2.imwrite(str(path), picture, options):
+        raise OSError(f"OpenCV could not write {path}")
