@@ -10,14 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 
 import timm
 import torch
 from torch import Tensor, nn
 
+from .blocks import check_size
 from .errors import ModelError
 
-__all__ = ["BACKBONES", "Backbone", "family_of", "remap_backbone"]
+__all__ = ["BACKBONES", "NUMBERED_RESNET", "Backbone", "family_of", "remap_backbone", "rename"]
 
 BACKBONES = {
     "pvt-v2-b0": "pvt_v2_b0",
@@ -33,24 +35,35 @@ BACKBONES = {
 }
 
 State = Mapping[str, Tensor]
+Rules = Sequence[tuple[str, str | Callable[[re.Match], str]]]
+
+PVT_RULES: Rules = (
+    (r"^patch_embed1\.", "patch_embed."),
+    (r"^patch_embed(\d)\.", lambda m: f"stages.{int(m[1]) - 1}.downsample."),
+    (r"^block(\d)\.", lambda m: f"stages.{int(m[1]) - 1}.blocks."),
+    (r"^norm(\d)\.", lambda m: f"stages.{int(m[1]) - 1}.norm."),
+    (r"\.dwconv\.dwconv\.", ".dwconv."),
+)
+
+# a ResNet kept as numbered parts, layer0 = (conv1, bn1, ReLU) and layer1 = (max-pool, layer1), in a network's `encoder`
+NUMBERED_RESNET: Rules = (
+    (r"^(?:encoder\.)?layer0\.0\.", "encoder.net.conv1."),
+    (r"^(?:encoder\.)?layer0\.1\.", "encoder.net.bn1."),
+    (r"^(?:encoder\.)?layer1\.1\.", "encoder.net.layer1."),
+    (r"^(?:encoder\.)?layer([2-4])\.", r"encoder.net.layer\1."),
+)
+
+
+def rename(name: str, rules: Rules) -> str:
+    """Apply (pattern, replacement) pairs to an entry name, one after the other."""
+    for pattern, replacement in rules:
+        name = re.sub(pattern, replacement, name)
+    return name
 
 
 def remap_pvt(state: State, names: Sequence[str]) -> dict[str, Tensor]:
     """The original PVT-v2 naming -> timm's."""
-    rules = (
-        (r"^patch_embed1\.", "patch_embed."),
-        (r"^patch_embed(\d)\.", lambda m: f"stages.{int(m[1]) - 1}.downsample."),
-        (r"^block(\d)\.", lambda m: f"stages.{int(m[1]) - 1}.blocks."),
-        (r"^norm(\d)\.", lambda m: f"stages.{int(m[1]) - 1}.norm."),
-        (r"\.dwconv\.dwconv\.", ".dwconv."),
-    )
-
-    def rename(name: str) -> str:
-        for pattern, replacement in rules:
-            name = re.sub(pattern, replacement, name)
-        return name
-
-    return {rename(name): value for name, value in state.items()}
+    return {rename(name, PVT_RULES): value for name, value in state.items()}
 
 
 def remap_efficientnet(state: State, names: Sequence[str]) -> dict[str, Tensor]:
@@ -98,18 +111,25 @@ def family_of(timm_name: str) -> Family:
 
 
 def remap_backbone(state: State, timm_name: str, names: Sequence[str]) -> dict[str, Tensor]:
-    """Rename a published or timm weight file to the entry `names` of a `Backbone`'s network; heads stay as they are.
+    """Rename a published or timm weight file to the entry `names` of a `Backbone`'s network; the rest stays as it is.
 
-    Beside the family's own naming this undoes timm's flattening of numbered stages (`stages.0.` -> `stages_0.`).
+    Beside the family's own naming this follows timm's flattening of nested stages (`stages.0.` -> `stages_0.`).
     """
     ours = frozenset(names)
 
     def flatten(name: str) -> str:
-        flat = re.sub(r"^(\w+?)\.(\d+)\.", r"\1_\2.", name)
+        flat = re.sub(r"^(\w+?)\.(\w+)\.", r"\1_\2.", name)
         return flat if name not in ours and flat.split(".")[0] in stages else name
 
     stages = {name.split(".")[0] for name in names}
-    return {flatten(name): value for name, value in family_of(timm_name).remap(state, names).items()}
+    return {flatten(name): value for name, value in family_of(timm_name).remap(state, entry_names(timm_name)).items()}
+
+
+@cache
+def entry_names(timm_name: str) -> tuple[str, ...]:
+    """Entry names of timm's feature extractor with all its stages, also those beyond the maps asked for."""
+    with torch.device("meta"):
+        return tuple(build(timm_name, pretrained=False).state_dict())
 
 
 class Backbone(nn.Module):
@@ -123,7 +143,7 @@ class Backbone(nn.Module):
 
     Attributes:
         channels: channels of each map. divisor: height and width of an image must be multiples of it.
-        ignored_prefixes: beginnings of entries that a weight file may have beyond the maps (classifier heads).
+        ignored_prefixes: beginnings of entries that a weight file may have beyond the maps (stages, classifier heads).
 
     Raises:
         ModelError: unknown name, no maps at these strides, or weights that cannot be had.
@@ -143,31 +163,48 @@ class Backbone(nn.Module):
         family = family_of(self.timm_name)
         options = {"drop_path_rate": drop_path} if family.drop_path else {}
         self.net = build(self.timm_name, pretrained=pretrained, out_indices=indices, **options)
+        drop_unused_blocks(self.net)
         self.channels: list[int] = self.net.feature_info.channels()
         self.divisor = max(strides)
-        self.ignored_prefixes = family.head
         self.channels_last = str(getattr(self.net, "output_fmt", "")).endswith("NHWC")
 
+    @cached_property
+    def ignored_prefixes(self) -> tuple[str, ...]:
+        own = self.net.state_dict()
+        with torch.device("meta"):
+            whole = timm.create_model(self.timm_name).state_dict()
+        beyond = [name for name in remap_backbone(whole, self.timm_name, list(own)) if name not in own]
+        return (*family_of(self.timm_name).head, *beyond)
+
     def forward(self, image: Tensor) -> list[Tensor]:
-        height, width = image.shape[-2:]
-        if height % self.divisor or width % self.divisor:
-            raise ModelError(
-                f"the input is {height} x {width} pixels; height and width must be multiples of {self.divisor}"
-            )
+        check_size(image, self.divisor)
         maps = self.net(image)
         return [m.permute(0, 3, 1, 2).contiguous() for m in maps] if self.channels_last else maps
 
 
 def map_indices(timm_name: str, strides: tuple[int, ...]) -> tuple[int, ...]:
-    """Return which of a timm model's maps have the given strides, asking a model without weights."""
-    with torch.device("meta"):
-        reductions = build(timm_name, pretrained=False).feature_info.reduction()
+    """Return which of a timm model's maps have the given strides."""
+    reductions = map_strides(timm_name)
     if not set(strides) <= set(reductions):
+        fitting = [short for short, model in BACKBONES.items() if set(strides) <= set(map_strides(model))]
         raise ModelError(
             f"the backbone {timm_name} has maps at strides {reductions}; needed are {list(strides)}: "
-            f"choose one of {', '.join(BACKBONES)} or a timm model with these strides"
+            f"choose one of {', '.join(fitting)} or a timm model with these strides"
         )
     return tuple(len(reductions) - 1 - reductions[::-1].index(stride) for stride in strides)
+
+
+def map_strides(timm_name: str) -> list[int]:
+    """Return the strides of a timm model's maps, asking a model without weights."""
+    with torch.device("meta"):
+        return build(timm_name, pretrained=False).feature_info.reduction()
+
+
+def drop_unused_blocks(net: nn.Module) -> None:
+    """Cut off the blocks behind the last map, where timm keeps and runs them (EfficientNets, MobileNets)."""
+    last = re.fullmatch(r"blocks\.(\d+)", net.feature_info.module_name()[-1])
+    if last and isinstance(getattr(net, "blocks", None), nn.Sequential):
+        net.blocks = net.blocks[: int(last[1]) + 1]
 
 
 def build(timm_name: str, *, pretrained: bool, **options) -> nn.Module:
