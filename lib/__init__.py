@@ -1,6 +1,6 @@
 """The networks: `create_model`, `list_models`, `load_weights`. PyTorch, torchvision and timm only."""
 
-from . import sepnet
+from . import convsegnet, dilatedsegnet, sali, scrnet, sepnet
 from .errors import ModelError
 from .registry import create_model, list_models, model_entry
 from .weights import LoadReport, load_backbone_weights, load_weights, read_checkpoint
@@ -8,11 +8,15 @@ from .weights import LoadReport, load_backbone_weights, load_weights, read_check
 __all__ = [
     "LoadReport",
     "ModelError",
+    "convsegnet",
     "create_model",
+    "dilatedsegnet",
     "list_models",
     "load_backbone_weights",
     "load_weights",
     "model_entry",
     "read_checkpoint",
+    "sali",
+    "scrnet",
     "sepnet",
 ]

@@ -1,0 +1,140 @@
+"""ConvSegNet: Automated Polyp Segmentation From Colonoscopy Using Context Feature Refinement With Multiple
+Convolutional Kernel Sizes (Ige, Tomar, Aranuwa et al.; IEEE Access 2023).
+
+https://www.researchgate.net/publication/368520240. Loads the weights of the released network.
+
+(N, 3, H, W) normalised RGB, H and W multiples of 16 -> ordered dict with `out`, (N, 1, H, W) logits.
+
+Differs from the released code in:
+- the released head ends in batch normalisation and ReLU, so that no probability is under 0.5: here it is a plain
+  convolution, and a published head is folded into one (its value before the ReLU). `head="released"` keeps theirs;
+- the encoder is any timm backbone with maps at strides 2, 4, 8, 16; names of entries are ours, and the published ones
+  are mapped (`remap_published`).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from .backbones import NUMBERED_RESNET, Backbone, rename
+from .blocks import ConvBNReLU, ParallelConv, resize_to
+from .errors import ModelError
+from .registry import register
+
+__all__ = ["ConvSegNet", "ConvSegNetConfig", "fold_head", "remap_published"]
+
+STRIDES = (2, 4, 8, 16)
+
+
+@dataclass(frozen=True)
+class ConvSegNetConfig:
+    """Options of ConvSegNet; the defaults are the paper's, but for the head.
+
+    Attributes:
+        backbone: a short name of `lib.backbones.BACKBONES` or a timm model with strides 2, 4, 8, 16.
+        head: "plain", a 1 x 1 convolution; "released", the same without bias, then batch normalisation and ReLU.
+        channels: width of everything after the backbone.
+        kernels: sizes of the parallel convolutions of a context feature refinement.
+    """
+
+    backbone: str = "resnet50"
+    head: str = "plain"
+    channels: int = 64
+    kernels: tuple[int, ...] = (1, 3, 7, 11)
+
+
+def make_head(kind: str, channels: int) -> nn.Module:
+    """Return the last layer, (N, C, H, W) -> (N, 1, H, W).
+
+    Raises:
+        ModelError: an unknown kind.
+    """
+    if kind == "plain":
+        return nn.Conv2d(channels, 1, 1)
+    if kind == "released":
+        return ConvBNReLU(channels, 1, 1)
+    raise ModelError(f"convsegnet has no head {kind!r}; choose plain or released")
+
+
+# published name -> ours, applied in this order to every entry
+PUBLISHED_NAMES = (
+    *NUMBERED_RESNET,
+    (r"^encoder\.c(\d)\.", lambda m: f"reduce.{int(m[1]) - 1}."),
+    (r"^c(\d)\.", lambda m: f"refine.{int(m[1]) - 1}."),
+    (r"^(refine\.\d)\.d(\d)\.", lambda m: f"{m[1]}.branches.{int(m[2]) - 1}."),
+    (r"^(refine\.\d)\.c1\.", r"\1.merge."),
+    (r"^s0\.", "reduce_image."),
+    (r"^output\.", "head."),
+    (r"\.conv\.1\.(?=\w+$)", ".bn."),
+    (r"\.conv\.0\.(?=\w+$)", ".conv."),
+)
+
+
+def remap_published(state: Mapping[str, Tensor], model: ConvSegNet) -> dict[str, Tensor]:
+    """Published entry names -> ours; a released head is folded where the model's is plain."""
+    renamed = {rename(name, PUBLISHED_NAMES): value for name, value in state.items()}
+    if model.config.head == "plain" and "head.conv.weight" in renamed:
+        return fold_head(renamed)
+    return renamed
+
+
+def fold_head(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Turn a released head into a plain one that gives its value before the ReLU, with the running statistics.
+
+    gamma (w x - mean) / sqrt(var + eps) + beta = (scale w) x + (beta - scale mean), scale = gamma / sqrt(var + eps).
+    """
+    released = {name: value for name, value in state.items() if name.startswith("head.")}
+    folded = {name: value for name, value in state.items() if name not in released}
+    weight = released["head.conv.weight"]
+    gamma, beta, mean, var = (
+        released[f"head.bn.{entry}"].double() for entry in ("weight", "bias", "running_mean", "running_var")
+    )
+    scale = gamma / (var + nn.BatchNorm2d(1).eps).sqrt()
+    folded["head.weight"] = (weight.double() * scale[:, None, None, None]).to(weight.dtype)
+    folded["head.bias"] = (beta - scale * mean).to(weight.dtype)
+    return folded
+
+
+@register(
+    "convsegnet",
+    config=ConvSegNetConfig,
+    kind="image",
+    divisor=max(STRIDES),
+    paper="Ige et al.: ConvSegNet: Automated Polyp Segmentation From Colonoscopy Using Context Feature Refinement With "
+    "Multiple Convolutional Kernel Sizes, IEEE Access 2023",
+    remap=remap_published,
+)
+class ConvSegNet(nn.Module):
+    """See the head of this file; `pretrained` loads the backbone's ImageNet weights through timm."""
+
+    def __init__(self, config: ConvSegNetConfig, *, pretrained: bool = False):
+        super().__init__()
+        self.config = config
+        width = config.channels
+        self.head = make_head(config.head, width)
+        self.encoder = Backbone(config.backbone, pretrained=pretrained, strides=STRIDES)
+        self.reduce = nn.ModuleList(ConvBNReLU(channels, width, 3) for channels in self.encoder.channels)
+        self.reduce_image = ConvBNReLU(3, width, 3)
+        # the paper's context feature refinement, from stride 8 to stride 1
+        fields = [(kernel, 1) for kernel in config.kernels]
+        self.refine = nn.ModuleList(ParallelConv(2 * width, width, fields=fields) for _ in STRIDES)
+
+    def ignored_prefixes(self) -> tuple[str, ...]:
+        """Beginnings of entries that a weight file may have beyond this network."""
+        return tuple(f"encoder.net.{prefix}" for prefix in self.encoder.ignored_prefixes)
+
+    def features(self, image: Tensor) -> Tensor:
+        """Return the map that the head reads, (N, channels, H, W)."""
+        maps = [reduce(m) for reduce, m in zip(self.reduce, self.encoder(image), strict=True)]
+        x = maps.pop()
+        for refine, skip in zip(self.refine, (*reversed(maps), self.reduce_image(image)), strict=True):
+            x = refine(torch.cat((resize_to(x, skip, align_corners=True), skip), dim=1))
+        return x
+
+    def forward(self, image: Tensor) -> OrderedDict[str, Tensor]:
+        return OrderedDict(out=self.head(self.features(image)))
