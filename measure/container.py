@@ -12,7 +12,7 @@ __all__ = ["damage"]
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
-# Some writers append padding or camera data after the end marker; an embedded thumbnail's end marker lies further up.
+# Some writers append padding or camera data after the end marker.
 JPEG_TAIL = 4096
 
 

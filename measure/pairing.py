@@ -79,9 +79,7 @@ def images_by_stem(folder: str | Path, *, allow_empty: bool = False) -> dict[str
     for name in sorted((e.name for e in _entries(folder) if _is_image(e)), key=natural_key):
         stem = unicodedata.normalize("NFC", os.path.splitext(name)[0])
         if stem in images:
-            raise InputError(
-                f"{folder} holds two images of one stem, {images[stem].name} and {name}; keep one"
-            )
+            raise InputError(f"{folder} holds two images of one stem, {images[stem].name} and {name}; keep one")
         images[stem] = folder / name
     if not images and not allow_empty:
         raise InputError(f"no image in {folder} ({' '.join(IMAGE_SUFFIXES)} are read); check the path")
@@ -125,12 +123,16 @@ def pair_stems(
     second_kind: str = "maps",
     allow_missing: bool = False,
     allow_extra: bool = False,
+    allow_none: bool = False,
 ) -> Pairing:
-    """Pair two mappings from stem to path as `pair_by_stem` does; `place` opens the message of a refusal."""
+    """Pair two mappings from stem to path as `pair_by_stem` does; `place` opens the message of a refusal.
+
+    With `allow_none` it is no error that nothing pairs.
+    """
     pairs = [(stem, path, second[stem]) for stem, path in first.items() if stem in second]
     missing = [stem for stem in first if stem not in second]
     extra = [stem for stem in second if stem not in first]
-    if not pairs or (missing and not allow_missing) or (extra and not allow_extra):
+    if (not pairs and not allow_none) or (missing and not allow_missing) or (extra and not allow_extra):
         message = f"{place}: {len(pairs)} of {len(first)} {second_kind} found"
         if missing:
             message += f"; {len(missing)} missing, first missing: {first_names(missing)}"

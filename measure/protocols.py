@@ -1,0 +1,148 @@
+"""Which file is scored against which: the two protocols walk the folders, pair, and read nothing.
+
+image   <gt_root>/<dataset>/masks/<stem>.*      <pred_root>/<dataset>/<stem>.*
+        or one data set: masks in <gt_root>/masks/ or <gt_root>/ itself, maps in <pred_root>/
+vps     <gt_root>/<split>/GT/<case>/<frame>.*   <pred_root>/<split>/<case>/<frame>.*
+        or one split: <gt_root>/GT/<case>/, maps in <pred_root>/<case>/
+
+Pairs are made from the ground-truth side. The VPS protocol drops the first and the last frame of each case before
+pairing, in natural order of the names, as SUN-SEG's tool does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .errors import InputError
+from .options import Options
+from .pairing import first_names, images_by_stem, natural_key, pair_stems, subfolders
+
+__all__ = ["Dataset", "Pair", "find_datasets"]
+
+SHORTEST_CASE = 3
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A map and its mask; `stem` is the key in `per_image` (VPS: case/frame)."""
+
+    dataset: str
+    stem: str
+    mask: Path
+    prediction: Path
+
+
+@dataclass
+class Dataset:
+    """A data set's pairs in order, and the names of what is left out."""
+
+    name: str
+    pairs: list[Pair] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    extra: list[str] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
+
+
+def find_datasets(gt_root: str | Path, pred_root: str | Path, options: Options) -> list[Dataset]:
+    """Pair the maps of one method with the ground truth of every data set found under `gt_root`.
+
+    Raises:
+        InputError: a folder is missing, empty or not laid out as above; maps are missing or extra (unless
+            `options.partial`); nothing pairs; a VPS case has fewer than three frames.
+    """
+    walk = _vps_splits if options.protocol == "vps" else _image_datasets
+    datasets = list(walk(Path(gt_root), Path(pred_root), options.partial))
+    if not any(dataset.pairs for dataset in datasets):
+        wanted = sum(len(dataset.missing) for dataset in datasets)
+        first = first_names([f"{d.name}/{stem}" for d in datasets for stem in d.missing[:5]][:5])
+        raise InputError(f"0 of {wanted} maps found in {pred_root}; first missing: {first}; check --pred_root")
+    return [dataset for dataset in datasets if dataset.pairs or dataset.missing]
+
+
+def _image_datasets(gt_root: Path, pred_root: Path, partial: bool) -> Iterator[Dataset]:
+    for name, masks, maps in _image_folders(gt_root, pred_root):
+        dataset = Dataset(name)
+        found = {} if partial and not maps.is_dir() else images_by_stem(maps, allow_empty=True)
+        _pair(dataset, "", images_by_stem(masks), found, place=f"{masks} and {maps}", partial=partial)
+        yield dataset
+
+
+def _image_folders(gt_root: Path, pred_root: Path) -> list[tuple[str, Path, Path]]:
+    """Data sets as (name, folder of masks, folder of maps)."""
+    folders = subfolders(gt_root)
+    if "masks" in folders or images_by_stem(gt_root, allow_empty=True):
+        masks = gt_root / "masks" if "masks" in folders else gt_root
+        return [(gt_root.resolve().name, masks, pred_root)]
+    named = [(name, masks) for name in folders if (masks := _masks_of(gt_root / name))]
+    if not named:
+        raise InputError(
+            f"no masks under {gt_root}; expected {gt_root}/<dataset>/masks/, {gt_root}/masks/ or masks in it"
+        )
+    return [(name, masks, pred_root / name) for name, masks in named]
+
+
+def _masks_of(folder: Path) -> Path | None:
+    """The folder of a data set's masks: its `masks/`, or itself where it holds images; None where neither."""
+    if (folder / "masks").is_dir():
+        return folder / "masks"
+    return folder if images_by_stem(folder, allow_empty=True) else None
+
+
+def _vps_splits(gt_root: Path, pred_root: Path, partial: bool) -> Iterator[Dataset]:
+    for name, masks, maps in _vps_folders(gt_root, pred_root):
+        dataset = Dataset(name)
+        cases = subfolders(masks)
+        if not cases:
+            raise InputError(f"no case under {masks}; expected {masks}/<case>/<frame>.png")
+        if not partial and (extra := _extra_cases(maps, cases)):
+            raise InputError(f"{len(extra)} cases of {maps} have no ground truth: {first_names(extra)}")
+        for case in cases:
+            _pair_case(dataset, case, masks / case, maps / case, partial=partial)
+        yield dataset
+
+
+def _vps_folders(gt_root: Path, pred_root: Path) -> list[tuple[str, Path, Path]]:
+    """Splits as (name, folder of cases of masks, folder of cases of maps)."""
+    if "GT" in (top := subfolders(gt_root)):
+        return [(gt_root.resolve().name, gt_root / "GT", pred_root)]
+    below = [f"{outer}/{inner}" for outer in top for inner in subfolders(gt_root / outer)]
+    names = [name for name in (*top, *below) if (gt_root / name / "GT").is_dir()]
+    if not names:
+        raise InputError(
+            f"no split under {gt_root}; expected {gt_root}/<split>/GT/<case>/<frame>.png, such as "
+            "TestEasyDataset/Seen/GT/case1_1/"
+        )
+    return [(name, gt_root / name / "GT", pred_root / name) for name in sorted(names, key=natural_key)]
+
+
+def _extra_cases(maps: Path, cases: list[str]) -> list[str]:
+    known = set(cases)
+    return [case for case in subfolders(maps) if case not in known and images_by_stem(maps / case, allow_empty=True)]
+
+
+def _pair_case(dataset: Dataset, case: str, masks: Path, maps: Path, *, partial: bool) -> None:
+    """Add a case's pairs, all but its first and last frame."""
+    frames = images_by_stem(masks)
+    stems = list(frames)
+    if len(stems) < SHORTEST_CASE:
+        raise InputError(
+            f"{masks} has {len(stems)} frames, at least {SHORTEST_CASE} were expected: the first and the last one "
+            "are dropped by this protocol"
+        )
+    dropped = {stems[0], stems[-1]}
+    dataset.dropped += [f"{case}/{stem}" for stem in (stems[0], stems[-1])]
+    found = {} if partial and not maps.is_dir() else images_by_stem(maps, allow_empty=True)
+    scored = {stem: path for stem, path in frames.items() if stem not in dropped}
+    found = {stem: path for stem, path in found.items() if stem not in dropped}
+    _pair(dataset, f"{case}/", scored, found, place=f"{masks} and {maps}", partial=partial)
+
+
+def _pair(
+    dataset: Dataset, prefix: str, masks: dict[str, Path], maps: dict[str, Path], *, place: str, partial: bool
+) -> None:
+    found = pair_stems(masks, maps, place=place, allow_missing=partial, allow_extra=partial, allow_none=partial)
+    dataset.pairs += [Pair(dataset.name, prefix + stem, mask, prediction) for stem, mask, prediction in found.pairs]
+    dataset.missing += [prefix + stem for stem in found.missing]
+    dataset.extra += [prefix + stem for stem in found.extra]

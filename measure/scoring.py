@@ -1,0 +1,157 @@
+"""From two folders to a result: pair, read, score and record; see `recorder` for what the result holds."""
+
+from __future__ import annotations
+
+import platform
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from .errors import InputError
+from .options import Options
+from .pairing import read_grey
+from .protocols import Dataset, Pair, find_datasets
+from .recorder import FORMAT_VERSION, DatasetRecorder
+from .scores import PairScores, score_pair
+from .workers import map_in_order
+
+__all__ = ["score_folder"]
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """What became of one pair: its scores, or the sentence that says why it could not be read."""
+
+    scores: PairScores | None
+    fault: str = ""
+    resized: bool = False
+    grey_mask: bool = False
+    one_level_mask: bool = False
+
+
+def score_folder(
+    gt_root: str | Path,
+    pred_root: str | Path,
+    *,
+    options: Options | None = None,
+    method: str | None = None,
+    workers: int = 1,
+) -> dict[str, Any]:
+    """Score every map of one method against its mask.
+
+    Args:
+        gt_root, pred_root: folders as in `protocols`; nothing is written into either.
+        options: protocol and definitions; by default the image protocol as published.
+        method: its name in tables; by default the folder's.
+        workers: processes.
+
+    Returns:
+        The result dictionary described in `recorder`.
+
+    Raises:
+        InputError: folders or files are not what the protocol expects, or cannot be read.
+    """
+    start = time.perf_counter()
+    options = options or Options()
+    method = method or Path(pred_root).resolve().name
+    datasets = find_datasets(gt_root, pred_root, options)
+    pairs = [pair for dataset in datasets for pair in dataset.pairs]
+    recorders = {dataset.name: DatasetRecorder(by_case=options.protocol == "vps") for dataset in datasets}
+    counts = {dataset.name: _counts(dataset) for dataset in datasets}
+    faults: list[str] = []
+    scored = map_in_order(partial(score_files, options=options), pairs, workers=workers)
+    for pair, outcome in tqdm(scored, desc=method, total=len(pairs), unit="map", disable=None, leave=False):
+        _note(counts[pair.dataset], pair, outcome)
+        if outcome.scores is None:
+            faults.append(outcome.fault)
+        else:
+            recorders[pair.dataset].add(pair.stem, outcome.scores)
+    _refuse_unreadable(faults, len(pairs), options.partial)
+    return {
+        "format_version": FORMAT_VERSION,
+        "protocol": options.protocol,
+        "method": method,
+        "options": options.record() | {"gt_root": str(gt_root), "pred_root": str(pred_root)},
+        "versions": _versions(),
+        "seconds": time.perf_counter() - start,
+        "counts": counts,
+        **_merged(recorders),
+    }
+
+
+def score_files(pair: Pair, *, options: Options) -> Scored:
+    """Read and score one pair; a map of another size is resized to its mask in memory."""
+    try:
+        mask, prediction = read_grey(pair.mask), read_grey(pair.prediction)
+    except InputError as error:
+        return Scored(None, fault=str(error))
+    resized = prediction.shape != mask.shape
+    if resized:
+        prediction = cv2.resize(prediction, mask.shape[::-1])
+    lowest, highest = mask.min(), mask.max()
+    levels = np.count_nonzero(mask == lowest) + np.count_nonzero(mask == highest)
+    return Scored(
+        score_pair(prediction, mask, options),
+        resized=resized,
+        grey_mask=lowest < highest and levels < mask.size,
+        one_level_mask=bool(lowest == highest),
+    )
+
+
+def _counts(dataset: Dataset) -> dict[str, Any]:
+    return {
+        "images": 0,
+        "missing_maps": dataset.missing,
+        "extra_maps": dataset.extra,
+        "dropped_frames": dataset.dropped,
+        "unreadable": [],
+        "resized_maps": [],
+        "grey_masks": [],
+        "one_level_masks": [],
+        "no_contour": [],
+    }
+
+
+def _note(counts: dict[str, Any], pair: Pair, outcome: Scored) -> None:
+    """Enter one pair into the counts of its data set."""
+    counts["images"] += outcome.scores is not None
+    findings = {
+        "unreadable": outcome.scores is None,
+        "resized_maps": outcome.resized,
+        "grey_masks": outcome.grey_mask,
+        "one_level_masks": outcome.one_level_mask,
+        "no_contour": outcome.scores is not None and np.isnan(outcome.scores.numbers.get("BR_mae", 0.0)),
+    }
+    for name, found in findings.items():
+        if found:
+            counts[name].append(pair.stem)
+
+
+def _refuse_unreadable(faults: list[str], pairs: int, allowed: bool) -> None:
+    if faults and (not allowed or len(faults) == pairs):
+        shown = "; ".join(faults[:5])
+        raise InputError(f"{len(faults)} of {pairs} pairs cannot be read: {shown}")
+
+
+def _merged(recorders: dict[str, DatasetRecorder]) -> dict[str, Any]:
+    """Parts of the data sets, turned from {data set: {part: value}} to {part: {data set: value}}."""
+    merged: dict[str, Any] = {}
+    for name, recorder in recorders.items():
+        if recorder.per_image:
+            for part, value in recorder.result().items():
+                merged.setdefault(part, {})[name] = value
+    return merged
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "opencv": cv2.__version__,
+    }
