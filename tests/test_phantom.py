@@ -120,7 +120,9 @@ def test_write_stills_pairs_by_stem_and_keeps_masks_exact(tmp_path):
     assert files(tmp_path) == [f"set/images/{s}.jpg" for s in stems] + [f"set/masks/{s}.png" for s in stems]
     seed = member_seed(seed=0, set_name="set", index=1)
     image, mask = phantom_still(seed=seed, size=SMALL)
-    assert np.array_equal(cv2.imread(str(tmp_path / "set/masks/phantom_0002.png"), cv2.IMREAD_UNCHANGED), mask)
+    assert np.array_equal(
+        cv2.imread(str(tmp_path / "set/masks/phantom_0002.png"), cv2.IMREAD_UNCHANGED), mask
+    )
     saved = cv2.imread(str(tmp_path / "set/images/phantom_0002.jpg"))[..., ::-1]
     assert np.abs(saved.astype(int) - image).mean() < 4  # JPEG
 
@@ -132,7 +134,12 @@ def test_a_longer_set_begins_like_a_shorter_one_and_sets_never_share(tmp_path):
     assert content["a/images/phantom_0002.jpg"] == content["b/images/phantom_0002.jpg"]
     rest = [data for path, data in content.items() if not path.startswith("a/")]
     assert len(set(rest)) == 12
-    seeds = [member_seed(seed=s, set_name=n, index=i) for s in (0, 1) for n in ("train", "test") for i in range(500)]
+    seeds = [
+        member_seed(seed=s, set_name=n, index=i)
+        for s in (0, 1)
+        for n in ("train", "test")
+        for i in range(500)
+    ]
     assert len(set(seeds)) == 2000
 
 
@@ -241,7 +248,9 @@ def test_command_line_writes_sets_and_clips(tmp_path):
     ("arguments", "sentence"),
     [
         ("", "nothing to write"),
-        ("--train 0", "number of stills is 0"),
+        ("--train 0", "--train is 0; give 1 or more"),
+        ("--train 2 --test clear=0", "--test clear is 0; give 1 or more"),
+        ("--train 2 --clips TrainDataset=1 --bursts 9", "9 bursts do not fit in 24 frames"),
         ("--test clear", "--test got 'clear'; write it as NAME=COUNT"),
         ("--test foggy=3", "unknown look 'foggy'"),
         ("--train 2 --size 32 32", "32 x 32 pixels"),

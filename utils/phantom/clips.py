@@ -17,7 +17,7 @@ from .files import check_count, check_size, claim_folder, member_seed, write_pai
 from .scene import Scene, draw_scene, look_named
 from .wall import Wall, paint_wall
 
-__all__ = ["phantom_clip", "write_clips"]
+__all__ = ["check_clip", "phantom_clip", "write_clips"]
 
 SPREAD = 2.6  # side of the painted wall over the side of the frame: how far the camera can turn away
 FEWEST_FRAMES = 6  # enough for the polyp to be in view, out of view and in view again
@@ -56,7 +56,7 @@ def phantom_clip(
     Raises:
         InputError: an illegal option.
     """
-    _check_clip(seed, frames, size, bursts)
+    check_clip(seed=seed, frames=frames, size=size, bursts=bursts)
     scene_rng, path_rng, burst_rng, noise_rng = (
         np.random.Generator(np.random.PCG64(part)) for part in np.random.SeedSequence(seed).spawn(4)
     )
@@ -75,7 +75,8 @@ def phantom_clip(
     return np.stack([image for image, _ in shots]), np.stack([mask for _, mask in shots])
 
 
-def _check_clip(seed: int, frames: int, size: tuple[int, int], bursts: int) -> None:
+def check_clip(*, seed: int, frames: int, size: tuple[int, int], bursts: int) -> None:
+    """Raise an InputError where `phantom_clip` could not take these options."""
     check_count("the seed", seed, least=0)
     check_count("the number of frames", frames, least=FEWEST_FRAMES)
     check_size(size)
@@ -193,7 +194,7 @@ def write_clips(
         InputError: an illegal option, or a folder that holds other files or cannot be written to.
     """
     check_count("the number of cases", cases, least=1)
-    _check_clip(seed, frames, size, bursts)
+    check_clip(seed=seed, frames=frames, size=size, bursts=bursts)
     look_named(look)
     folder, names = Path(root) / split, [f"case{number}" for number in range(1, cases + 1)]
     for part in ("Frame", "GT"):

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from measure.errors import InputError
 
-from .clips import write_clips
+from .clips import check_clip, write_clips
+from .files import check_count
 from .scene import LOOKS, look_named
 from .stills import write_stills
 
@@ -70,21 +71,24 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _write(args: argparse.Namespace) -> None:
-    """Check all that can be checked beforehand, then write set after set."""
+    """Check every option, so that a mistake leaves nothing behind; then write set after set."""
     tests, splits = _counts("--test", args.test), _counts("--clips", args.clips)
-    for look in tests:
-        look_named(look)
     if args.train is None and not tests and not splits:
         raise InputError("nothing to write: give --train COUNT, --test LOOK=COUNT or --clips SPLIT=CASES")
-    size = tuple(args.size)
+    common = {"seed": args.seed, "size": tuple(args.size)}
+    clip = {"frames": args.frames, "bursts": args.bursts, **common}
+    check_clip(**clip)
+    for look in tests:
+        look_named(look)
     if args.train is not None:
-        write_stills(args.out / "TrainDataset", count=args.train, seed=args.seed, size=size)
+        check_count("--train", args.train, least=1)
+        write_stills(args.out / "TrainDataset", count=args.train, **common)
     for look, count in tests.items():
-        folder = args.out / "TestDataset" / f"Phantom{look.capitalize()}"
-        write_stills(folder, count=count, seed=args.seed, size=size, look=look)
-    options = {"frames": args.frames, "bursts": args.bursts, "seed": args.seed, "size": size}
+        write_stills(
+            args.out / "TestDataset" / f"Phantom{look.capitalize()}", count=count, look=look, **common
+        )
     for split, cases in splits.items():
-        write_clips(args.out / "SUN-SEG", split=split, cases=cases, **options)
+        write_clips(args.out / "SUN-SEG", split=split, cases=cases, **clip)
 
 
 def _counts(flag: str, pairs: list[str]) -> dict[str, int]:
@@ -93,6 +97,7 @@ def _counts(flag: str, pairs: list[str]) -> dict[str, int]:
     for pair in pairs:
         name, _, count = pair.partition("=")
         if not name or not count.isdecimal():
-            raise InputError(f"{flag} got '{pair}'; write it as NAME=COUNT, for example {flag} clear=40")
+            raise InputError(f"{flag} got '{pair}'; write it as NAME=COUNT, with a whole number as COUNT")
+        check_count(f"{flag} {name}", int(count), least=1)
         counts[name] = int(count)
     return counts

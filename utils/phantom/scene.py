@@ -167,7 +167,7 @@ def draw_scene(
 
 
 def _mixture(rng: np.random.Generator, colours: tuple[Colour, ...], evenness: float) -> Colour:
-    """Their mean with random weights: nearly one of them at an `evenness` close to 0, all of them alike far above 1."""
+    """Their mean with random weights: the lower the `evenness`, the nearer to one of them."""
     red, green, blue = rng.dirichlet([evenness] * len(colours)) @ np.array(colours)
     return float(red), float(green), float(blue)
 
@@ -218,20 +218,14 @@ def _draw_place(
     """Centre and radius of a polyp on the lit wall, most of it in view: it shrinks until it is clear of `others`."""
     for _ in range(30):
         room = [max(0.78 * side - 0.8 * radius, 0.05) for side in half]
-        place = rng.uniform(-room[0], room[0]), rng.uniform(-room[1], room[1])
-        cut_off = (
-            abs(place[0]) + abs(place[1]) > half[0] + half[1] - 0.65 - 0.2 * radius
-        )  # an octagon's corners
-        dark = np.hypot(place[0] - lumen[0], place[1] - lumen[1]) < 0.35 + 0.5 * radius
-        apart = [np.hypot(place[0] - o.centre[0], place[1] - o.centre[1]) for o in others]
-        if (
-            not dark
-            and not cut_off
-            and all(gap > 1.4 * (radius + o.radius) for gap, o in zip(apart, others, strict=True))
-        ):
+        x, y = rng.uniform(-room[0], room[0]), rng.uniform(-room[1], room[1])
+        lit = np.hypot(x - lumen[0], y - lumen[1]) > 0.35 + 0.5 * radius
+        shown = abs(x) + abs(y) < half[0] + half[1] - 0.65 - 0.2 * radius  # not in an octagon's corner
+        clear = all(np.hypot(x - o.centre[0], y - o.centre[1]) > 1.4 * (radius + o.radius) for o in others)
+        if lit and shown and clear:
             break
         radius *= 0.95 if others else 1.0
-    return place, radius
+    return (x, y), radius
 
 
 def _draw_polyp(
