@@ -80,7 +80,7 @@ def build_model(args: argparse.Namespace, checkpoint: dict[str, Any]) -> nn.Modu
     former = checkpoint["config"]["model"] if is_resumable(checkpoint) else {"name": args.model, "options": {}}
     name = former["name"]
     options = {**former["options"], **model_options(args)}
-    if any(field.name == "aux" for field in dataclasses.fields(model_entry(name).config)):
+    if "aux" in model_entry(name).options:
         options["aux"] = False
     model = create_model(name, **options)
     load_weights(model, checkpoint)

@@ -174,7 +174,7 @@ def build_model(args: argparse.Namespace, resume: dict[str, Any] | None) -> nn.M
         if former["name"] != args.model:
             raise ModelError(f"{args.load_checkpoint_path} holds {former['name']}, not {args.model}; drop --model")
         return create_model(args.model, **{**former["options"], **options})
-    source = args.net_pretrained_backbone_path
+    source = args.net_pretrained_backbone_path if "backbone" in model_entry(args.model).options else "none"
     start = args.load_checkpoint_path
     model = create_model(args.model, pretrained=source == "timm" and not start, **options)
     if start:

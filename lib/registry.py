@@ -35,6 +35,11 @@ class Entry:
     paper: str
     remap: Callable[[Mapping[str, Tensor], nn.Module], dict[str, Tensor]]
 
+    @property
+    def options(self) -> list[str]:
+        """Names of the network's options."""
+        return [field.name for field in dataclasses.fields(self.config)]
+
 
 _ENTRIES: dict[str, Entry] = {}
 
@@ -78,8 +83,7 @@ def create_model(name: str, *, pretrained: bool = False, **options: Any) -> nn.M
         ModelError: an unknown name or option (the known ones are listed), or weights that cannot be had.
     """
     entry = model_entry(name)
-    known = [field.name for field in dataclasses.fields(entry.config)]
-    unknown = [option for option in options if option not in known]
+    unknown = [option for option in options if option not in entry.options]
     if unknown:
-        raise ModelError(f"{name} has no option {', '.join(unknown)}; its options are {', '.join(known)}")
+        raise ModelError(f"{name} has no option {', '.join(unknown)}; its options are {', '.join(entry.options)}")
     return entry.network(entry.config(**options), pretrained=pretrained)

@@ -16,14 +16,13 @@ Differs from the released code in:
 
 from __future__ import annotations
 
-import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from .backbones import Backbone, remap_backbone
+from .backbones import Backbone, remap_backbone, rename
 from .blocks import ConvBNReLU
 from .modules import CRC, MAP, PSE, LowLevelMAP
 from .registry import register
@@ -106,14 +105,8 @@ def remap_published(state: Mapping[str, Tensor], model: SEPNet) -> dict[str, Ten
     encoder = remap_backbone(encoder, model.encoder.timm_name, names)
     rest = {name: value for name, value in state.items() if not name.startswith(PUBLISHED_ENCODER)}
     return {f"encoder.net.{name}": value for name, value in encoder.items()} | {
-        _our_name(name): value for name, value in rest.items()
+        rename(name, PUBLISHED_NAMES): value for name, value in rest.items()
     }
-
-
-def _our_name(name: str) -> str:
-    for pattern, replacement in PUBLISHED_NAMES:
-        name = re.sub(pattern, replacement, name)
-    return name
 
 
 @register(

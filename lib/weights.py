@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 import re
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +18,8 @@ from .registry import model_entry
 
 __all__ = ["LoadReport", "load_backbone_weights", "load_weights", "read_checkpoint", "state_dict_of"]
 
-# where the files of this field keep their weights, in the order they are looked for
-WEIGHT_KEYS = ("model_state_dict", "state_dict", "model")
+# where files keep their weights, in the order they are looked for: an average of the weights is what was validated
+WEIGHT_KEYS = ("ema_state_dict", "model_state_dict", "state_dict", "model")
 WRAPPERS = re.compile(r"^(module\.|_orig_mod\.)+")
 SHOWN = 8  # names printed per list of a mismatch
 
@@ -49,16 +48,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             f"{path} is no plain weight file (it holds objects that would run code, or no weights at all); "
             "save the state dict alone and give that"
         ) from error
-    except (
-        RuntimeError,
-        EOFError,
-        OSError,
-        zipfile.BadZipFile,
-        KeyError,
-        ValueError,
-        AttributeError,
-    ) as error:
-        raise ModelError(f"{path} is damaged or cut short; fetch or save it again") from error
+    except Exception as error:  # the unpickler raises whatever the bytes lead it to
+        raise ModelError(f"{path} is damaged, cut short or no weight file; fetch or save it again") from error
     if not isinstance(content, Mapping):
         raise ModelError(f"{path} holds a {type(content).__name__}; expected a state dict or a checkpoint with one")
     return dict(content)

@@ -1,0 +1,39 @@
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+DEMO := demo
+
+.DEFAULT_GOAL := help
+.PHONY: help test demo lint clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
+
+# the stamp is newer than requirements.txt exactly when the environment holds what they ask for
+$(VENV)/installed: requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --upgrade pip
+	$(RUN) -m pip install --quiet -r requirements.txt
+	touch $@
+
+test: $(VENV)/installed  ## Run the test suite
+	$(RUN) -m pytest
+
+demo: $(VENV)/installed  ## Train, dump and score on synthetic data, a few minutes on a CPU
+	rm -rf $(DEMO)
+	$(RUN) -m utils.phantom --out $(DEMO)/data --train 240 --test clear=24 hard=24 --size 176 208
+	$(RUN) myTrain.py --train_data_path $(DEMO)/data/TrainDataset --train_model_save_path $(DEMO)/run \
+	    --net_backbone pvt-v2-b0 --net_pretrained_backbone_path none --train_size 128 --batch_size 8 \
+	    --epoch 10 --lr 1e-3 --lr_warmup_epoch 2 --lr_decay_rate 0.3 --lr_decay_epoch 4
+	$(RUN) myTest.py --model_state_dict_path $(DEMO)/run/best.pth --test_data_path $(DEMO)/data/TestDataset \
+	    --pred_save_path $(DEMO)/maps
+	$(RUN) -m measure --GT_root $(DEMO)/data/TestDataset --pred_root $(DEMO)/maps --out $(DEMO)/scores
+	$(RUN) -m utils.montage --data $(DEMO)/data/TestDataset/PhantomClear --maps $(DEMO)/maps/PhantomClear \
+	    --out $(DEMO)/demo.png
+
+lint: $(VENV)/installed  ## Check style (installs ruff)
+	$(RUN) -m pip install --quiet ruff
+	$(RUN) -m ruff check . && $(RUN) -m ruff format --check .
+
+clean:  ## Remove the environment and the demo
+	rm -rf $(VENV) $(DEMO)

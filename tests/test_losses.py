@@ -1,0 +1,78 @@
+"""The structure loss by hand and by golden values; deep supervision by name."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from measure.errors import InputError
+from tests.golden import load
+from utils.losses import DeepSupervision, border_weight, structure_loss
+
+RELEASED_ORDER = ("logit1", "logit2", "logit3", "logit4", "deep_logit2", "deep_logit3")
+
+
+@pytest.mark.parametrize("name", ["sepnet_pvt-v2-b0", "sepnet_pvt-v2-b2"])
+def test_loss_equals_the_released_one(name):
+    golden = load(name)
+    mask = torch.from_numpy(golden["loss_gt"]).float()
+    expected = golden["structure_loss_of_logits_over_their_absmax"]
+    for output, value in zip(RELEASED_ORDER, expected, strict=True):
+        logits = torch.from_numpy(golden[output])
+        logits = logits / max(1, logits.abs().max())
+        resized = F.interpolate(mask, logits.shape[-2:], mode="bilinear", align_corners=True)
+        assert structure_loss(logits, resized).item() == pytest.approx(value, rel=1e-6)
+
+
+def test_loss_of_one_pixel_by_hand():
+    # a lone pixel: the 31 x 31 mean counts the padding, so w = 1 + 5 |1/961 - 1| = 1 + 5 * 960/961
+    weight = 1 + 5 * 960 / 961
+    logit, p = 0.4, 1 / (1 + math.exp(-0.4))
+    cross_entropy = -math.log(p)
+    iou = 1 - (p * weight + 1) / ((p + 1) * weight - p * weight + 1)
+    loss = structure_loss(torch.full((1, 1, 1, 1), logit), torch.ones(1, 1, 1, 1))
+    assert loss.item() == pytest.approx(cross_entropy + iou, rel=1e-6)
+
+
+def test_border_weight_equals_the_literal_window():
+    mask = (torch.rand(2, 1, 40, 50, generator=torch.Generator().manual_seed(0)) > 0.7).float()
+    literal = 1 + 5 * (F.avg_pool2d(mask, 31, stride=1, padding=15) - mask).abs()
+    assert torch.allclose(border_weight(mask), literal, atol=1e-5)
+
+
+def test_loss_is_a_mean_over_the_batch():
+    generator = torch.Generator().manual_seed(0)
+    logits, mask = torch.randn(3, 1, 20, 20, generator=generator), torch.zeros(3, 1, 20, 20)
+    mask[:, :, 5:12, 6:15] = 1
+    each = [structure_loss(logits[n : n + 1], mask[n : n + 1]).item() for n in range(3)]
+    assert structure_loss(logits, mask).item() == pytest.approx(sum(each) / 3, rel=1e-6)
+
+
+def test_a_right_map_loses_less_than_a_wrong_one():
+    mask = torch.zeros(1, 1, 32, 32)
+    mask[:, :, 8:20, 8:20] = 1
+    right = structure_loss(20 * mask - 10, mask).item()
+    assert right == pytest.approx(0, abs=1e-3)
+    assert structure_loss(10 - 20 * mask, mask).item() > 10
+
+
+def test_supervision_weights_outputs_by_name():
+    loss = DeepSupervision(lambda logits, mask, weight: logits.mean() + 0 * mask.mean(), {"out": 2, "deep": 0.5})
+    total, parts = loss({"out": torch.full((1, 1, 4, 4), 3.0), "deep": torch.ones(1, 1, 2, 2)}, torch.zeros(1, 1, 8, 8))
+    assert total.item() == 2 * 3 + 0.5 * 1
+    assert {name: part.item() for name, part in parts.items()} == {"out": 3.0, "deep": 1.0}
+
+
+def test_supervision_resizes_the_mask_with_aligned_corners():
+    seen = []
+    loss = DeepSupervision(lambda logits, mask, weight: seen.append(mask) or logits.mean(), {"out": 1})
+    mask = torch.rand(1, 1, 9, 9)
+    loss({"out": torch.zeros(1, 1, 3, 3)}, mask)
+    assert torch.allclose(seen[0], mask[:, :, ::4, ::4])
+
+
+def test_supervision_refuses_other_names():
+    loss = DeepSupervision(structure_loss, {"out": 1, "logit2": 1})
+    with pytest.raises(InputError, match="the network gives out but losses are set for out, logit2"):
+        loss({"out": torch.zeros(1, 1, 4, 4)}, torch.zeros(1, 1, 8, 8))
