@@ -11,7 +11,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from lib import ModelError, create_model, load_backbone_weights, load_weights, model_entry, read_checkpoint
+from lib import (
+    ModelError,
+    create_model,
+    list_models,
+    load_backbone_weights,
+    load_weights,
+    model_entry,
+    read_checkpoint,
+)
 from measure.errors import InputError
 from utils import checkpoint
 from utils.cli import choose_device, run
@@ -133,10 +141,12 @@ def train(args: argparse.Namespace) -> None:
 
 def check_flags(args: argparse.Namespace) -> None:
     """Refuse what cannot work before anything is read or written."""
-    divisor = model_entry(args.model).divisor
+    entry = model_entry(args.model)
+    if entry.kind != "image":
+        raise InputError(f"{args.model} is a video network; networks for images are {', '.join(list_models('image'))}")
     for size in training_sizes(args):
-        if size < divisor or size % divisor:
-            raise InputError(f"--train_size {size} was given; {args.model} needs a multiple of {divisor}")
+        if size < entry.divisor or size % entry.divisor:
+            raise InputError(f"--train_size {size} was given; {args.model} needs a multiple of {entry.divisor}")
     for flag in ("epoch", "batch_size", "train_model_save_epoch", "lr_decay_epoch"):
         if getattr(args, flag) < 1:
             raise InputError(f"--{flag} {getattr(args, flag)} was given; it must be at least 1")
