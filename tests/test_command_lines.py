@@ -171,8 +171,9 @@ def test_an_error_in_a_loader_process_is_still_one_line(weights, tmp_path, capsy
 def test_a_released_command_line_is_understood():
     args = myTrain.parse_args(
         "--epoch 100 --lr 1e-4 --optimizer AdamW --batch_size 3 --train_size 352 --gradient_clip 0.5 "
-        "--lr_decay_rate 0.5 --lr_decay_epoch 50 --gpu_id 0 --train_data_path a --train_model_save_path b --train_model_save_epoch 50 "
-        "--multi_scale_training False --net_backbone pvt-v2-b2 --net_planes 64 --net_pgs_reduction_scale 4 "
+        "--lr_decay_rate 0.5 --lr_decay_epoch 50 --gpu_id 0 --train_data_path a --train_model_save_path b "
+        "--train_model_save_epoch 50 --multi_scale_training False "
+        "--net_backbone pvt-v2-b2 --net_planes 64 --net_pgs_reduction_scale 4 "
         "--net_pgs_se_channel_reduction 16 --net_df_channel_reduction 4 4 --net_sc_middle_channle_scale 2 "
         "--net_sc_ksize 3 3 3 --net_sc_hidden_scale 32 --net_sc_gas_ksize 1 --net_sc_gas_ksize_scale 15 15 15 "
         "--net_pretrained_backbone_path none".split()
