@@ -1,0 +1,204 @@
+"""What every column of a report means, which of its ends is better, and which paper's table prints it.
+
+Two definitions of the same word differ by up to twelve points of Dice on the same maps, so a column is known by the
+key that `scores.json` uses, and its definition stands beside it wherever it is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+__all__ = [
+    "FAMILIES",
+    "OVERLAP_PAIRS",
+    "PAPER_TABLES",
+    "TOOL_TABLES",
+    "Column",
+    "column",
+    "families_of",
+    "headline_keys",
+    "papers_of",
+]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One score: its key in `scores.json`, its symbol in LaTeX, its definition in plain words."""
+
+    key: str
+    latex: str
+    text: str
+    higher_is_better: bool = True
+
+    @property
+    def arrow(self) -> str:
+        """Which end is better, as tables show it."""
+        return "↑" if self.higher_is_better else "↓"
+
+
+def _swept(key: str, latex: str, name: str, formula: str) -> Column:
+    """A column averaged (`mean...`) or maximised (`max...`) over thresholds after the images were averaged."""
+    taken = "mean" if key.startswith("mean") else "maximum"
+    text = f"{name}: the curve of {formula} over 256 thresholds, averaged over images (video: frames, then cases)"
+    return Column(key, latex, f"{text}; then its {taken} over the thresholds.")
+
+
+def _hard(key: str, latex: str, formula: str) -> Column:
+    """A column of the maps cut at level 128, without any stretch, per image."""
+    return Column(key, latex, f"{formula}, map cut at 0.5 (level 128, no stretch), per image, then the mean.")
+
+
+def _pooled(key: str, latex: str, formula: str) -> Column:
+    """A column of the counts summed over a data set, so that large polyps weigh more."""
+    return Column(key, latex, f"{formula}, map cut at 0.5, of the pixel counts summed over the whole set.")
+
+
+_DICE, _IOU = "2 TP / (|B| + |g|)", "TP / (|B| + FN)"
+
+_STRUCTURE = (
+    Column(
+        "Smeasure",
+        r"$S_\alpha$",
+        "S-measure, alpha 0.5: mean of an object-aware and a region-aware similarity.",
+    ),
+    Column(
+        "wFmeasure",
+        r"$F_\beta^w$",
+        "Weighted F (Margolin et al.), beta² 1: errors weighed by place and distance.",
+    ),
+    Column("MAE", r"$\mathcal{M}$", "Mean absolute error |p - g| over pixels; lower is better.", False),
+    Column("adpEm", r"$E_\phi^{ad}$", "E-measure at the adaptive threshold min(2 mean p, 1)."),
+    _swept("meanEm", r"$E_\phi^{mn}$", "Mean E", "the E-measure (alignment of map and mask)"),
+    _swept("maxEm", r"$E_\phi^{mx}$", "Max E", "the E-measure (alignment of map and mask)"),
+    Column("adpFm", r"$F_\beta^{ad}$", "F-measure, beta² 0.3, at the adaptive threshold min(2 mean p, 1)."),
+    _swept("meanFm", r"$F_\beta^{mn}$", "Mean F", "F = 1.3 P R / (0.3 P + R)"),
+    _swept("maxFm", r"$F_\beta^{mx}$", "Max F", "F = 1.3 P R / (0.3 P + R)"),
+)
+_SOFT = (
+    Column("Dice", "Dice", "Soft Dice, no threshold: (2 Σpg + 1) / (Σp + Σg + 1) per image, then the mean."),
+    Column("IoU", "IoU", "Soft IoU, no threshold: (Σpg + 1) / (Σ(p + g - pg) + 1) per image, then the mean."),
+)
+_SWEPT = (
+    Column("fnr", "FNR", "False negative rate: mean over 256 thresholds of 1 - recall; lower is better.", False),
+    _swept("meanDice", "mDice", "Mean Dice", f"Dice = {_DICE}"),
+    _swept("maxDice", "maxDice", "Max Dice", f"Dice = {_DICE}"),
+    _swept("meanIoU", "mIoU", "Mean IoU", f"IoU = {_IOU}"),
+    _swept("maxIoU", "maxIoU", "Max IoU", f"IoU = {_IOU}"),
+    _swept("meanSen", "mSen", "Mean sensitivity", "TP / |g|"),
+    _swept("maxSen", "maxSen", "Max sensitivity", "TP / |g|"),
+    _swept("meanSpe", "mSpe", "Mean specificity", "TN / (TN + FP) (0 where map and mask do not overlap)"),
+    _swept("maxSpe", "maxSpe", "Max specificity", "TN / (TN + FP) (0 where map and mask do not overlap)"),
+)
+_HARD = (
+    _hard("Dice@0.5", "Dice$_{0.5}$", "Dice = 2 TP / (2 TP + FP + FN)"),
+    _hard("IoU@0.5", "IoU$_{0.5}$", "IoU = TP / (TP + FP + FN)"),
+    _hard("Precision@0.5", "Prec.$_{0.5}$", "Precision = TP / (TP + FP)"),
+    _hard("Recall@0.5", "Rec.$_{0.5}$", "Recall = TP / (TP + FN)"),
+    _hard("F2@0.5", "F2$_{0.5}$", "F2 = 5 P R / (4 P + R)"),
+    _hard("Accuracy@0.5", "Acc.$_{0.5}$", "Accuracy = (TP + TN) / pixels"),
+)
+_POOLED = tuple(
+    _pooled(f"pooled{hard.key}", hard.latex.replace("{0.5}", r"{\mathrm{pool}}"), hard.text.split(",")[0])
+    for hard in _HARD
+)
+_BORDER = (
+    Column(
+        "BR_mae",
+        "BR MAE",
+        "A third of the MAE inside a band around the mask's contour; lower is better.",
+        False,
+    ),
+    Column("BR_wF", r"BR $F_\beta^w$", "Weighted F inside a band around the mask's contour."),
+)
+
+FAMILIES: dict[str, tuple[Column, ...]] = {
+    "Structure": _STRUCTURE,
+    "Soft, no threshold": _SOFT,
+    "Swept over 256 thresholds": _SWEPT,
+    "At threshold 0.5, per image": _HARD,
+    "At threshold 0.5, pooled over pixels": _POOLED,
+    "Border region": _BORDER,
+}
+"""Every known column, in the order tables show them, by the definition they share."""
+
+OTHER_FAMILY = "Other"
+
+_STRUCTURE_KEYS = tuple(known.key for known in _STRUCTURE)
+
+TOOL_TABLES: dict[str, tuple[str, ...]] = {
+    "image": (*_STRUCTURE_KEYS, "fnr", "Dice", "IoU"),
+    "vps": (
+        *_STRUCTURE_KEYS,
+        *("meanSen", "maxSen", "meanSpe", "maxSpe", "meanDice", "maxDice", "meanIoU", "maxIoU"),
+    ),
+}
+"""Per protocol: the columns the released scoring tool prints, in its order."""
+
+PAPER_TABLES: dict[str, dict[str, tuple[str, ...]]] = {
+    "image": {
+        "SEPNet": ("Dice", "IoU", "Smeasure", "wFmeasure", "meanEm", "MAE"),
+        "PraNet": ("meanDice", "meanIoU", "wFmeasure", "Smeasure", "maxEm", "MAE"),
+        "ConvSegNet, DilatedSegNet": tuple(hard.key for hard in _HARD),
+        "SCR-Net (threshold not stated)": ("IoU@0.5", "Dice@0.5", "Recall@0.5"),
+    },
+    "vps": {
+        "SEPNet": (
+            *("Smeasure", "adpEm", "meanEm", "meanFm", "wFmeasure"),
+            *("meanSen", "meanSpe", "meanDice", "meanIoU", "MAE"),
+        ),
+        "SALI": ("maxDice",),
+    },
+}
+"""Per protocol: the paper -> the columns its main table prints, in its order."""
+
+OVERLAP_PAIRS: dict[str, tuple[str, str]] = {
+    "soft, no threshold": ("Dice", "IoU"),
+    "mean over 256 thresholds": ("meanDice", "meanIoU"),
+    "best of 256 thresholds": ("maxDice", "maxIoU"),
+    "at 0.5, mean over images": ("Dice@0.5", "IoU@0.5"),
+    "at 0.5, pooled over pixels": ("pooledDice@0.5", "pooledIoU@0.5"),
+}
+"""The definitions of Dice and IoU in use, each as the pair of columns that belong together."""
+
+_HEADLINE = {
+    "image": (
+        "Dice",
+        "IoU",
+        "meanDice",
+        "meanIoU",
+        "Dice@0.5",
+        "Smeasure",
+        "wFmeasure",
+        "meanEm",
+        "maxEm",
+        "MAE",
+    ),
+    "vps": ("Smeasure", "meanEm", "wFmeasure", "meanFm", "meanSen", "meanDice", "maxDice", "meanIoU", "MAE"),
+}
+
+_BY_KEY = {known.key: known for family in FAMILIES.values() for known in family}
+
+
+def column(key: str) -> Column:
+    """The column of a `scores.json` key; a key unknown here is shown under its own name, higher being better."""
+    return _BY_KEY.get(key) or Column(key, key, "No definition is recorded for this column.")
+
+
+def families_of(keys: Iterable[str]) -> dict[str, list[Column]]:
+    """Sort `keys` into families: the order of `FAMILIES`, then unknown keys under "Other"; empty ones left out."""
+    present = dict.fromkeys(keys)
+    found = {name: [known for known in members if known.key in present] for name, members in FAMILIES.items()}
+    found[OTHER_FAMILY] = [column(key) for key in present if key not in _BY_KEY]
+    return {name: members for name, members in found.items() if members}
+
+
+def headline_keys(protocol: str, keys: Iterable[str]) -> list[str]:
+    """The few columns of `keys` that fit a line: those the protocol's papers print most."""
+    present = set(keys)
+    return [key for key in _HEADLINE.get(protocol, _HEADLINE["image"]) if key in present]
+
+
+def papers_of(key: str, protocol: str) -> list[str]:
+    """The papers whose table under this protocol prints the column `key`."""
+    return [paper for paper, keys in PAPER_TABLES.get(protocol, {}).items() if key in keys]
