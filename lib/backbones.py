@@ -122,14 +122,15 @@ def remap_backbone(state: State, timm_name: str, names: Sequence[str]) -> dict[s
         return flat if name not in ours and flat.split(".")[0] in stages else name
 
     stages = {name.split(".")[0] for name in names}
-    return {flatten(name): value for name, value in family_of(timm_name).remap(state, entry_names(timm_name)).items()}
+    return {flatten(name): value for name, value in family_of(timm_name).remap(state, probe(timm_name)[1]).items()}
 
 
 @cache
-def entry_names(timm_name: str) -> tuple[str, ...]:
-    """Entry names of timm's feature extractor with all its stages, also those beyond the maps asked for."""
-    with torch.device("meta"):
-        return tuple(build(timm_name, pretrained=False).state_dict())
+def probe(timm_name: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Ask timm for the strides of all maps of a model, and for the entry names of its feature extractor."""
+    with torch.random.fork_rng(devices=[]):  # asking must not change what is drawn next
+        net = build(timm_name, pretrained=False)
+    return tuple(net.feature_info.reduction()), tuple(net.state_dict())
 
 
 class Backbone(nn.Module):
@@ -171,7 +172,7 @@ class Backbone(nn.Module):
     @cached_property
     def ignored_prefixes(self) -> tuple[str, ...]:
         own = self.net.state_dict()
-        with torch.device("meta"):
+        with torch.random.fork_rng(devices=[]):
             whole = timm.create_model(self.timm_name).state_dict()
         beyond = [name for name in remap_backbone(whole, self.timm_name, list(own)) if name not in own]
         return (*family_of(self.timm_name).head, *beyond)
@@ -183,21 +184,14 @@ class Backbone(nn.Module):
 
 
 def map_indices(timm_name: str, strides: tuple[int, ...]) -> tuple[int, ...]:
-    """Return which of a timm model's maps have the given strides."""
-    reductions = map_strides(timm_name)
-    if not set(strides) <= set(reductions):
-        fitting = [short for short, model in BACKBONES.items() if set(strides) <= set(map_strides(model))]
+    """Return which of a timm model's maps have the given strides, the last one where several have."""
+    found, _ = probe(timm_name)
+    if not set(strides) <= set(found):
         raise ModelError(
-            f"the backbone {timm_name} has maps at strides {reductions}; needed are {list(strides)}: "
-            f"choose one of {', '.join(fitting)} or a timm model with these strides"
+            f"the backbone {timm_name} has maps at strides {list(found)}; needed are {list(strides)}: "
+            "choose a timm model that has them, such as resnet50"
         )
-    return tuple(len(reductions) - 1 - reductions[::-1].index(stride) for stride in strides)
-
-
-def map_strides(timm_name: str) -> list[int]:
-    """Return the strides of a timm model's maps, asking a model without weights."""
-    with torch.device("meta"):
-        return build(timm_name, pretrained=False).feature_info.reduction()
+    return tuple(len(found) - 1 - found[::-1].index(stride) for stride in strides)
 
 
 def drop_unused_blocks(net: nn.Module) -> None:
