@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from . import compare
 from .arguments import parse_args
 from .errors import InputError
 from .files import make_folder, replace_when_whole
@@ -20,8 +21,11 @@ __all__ = ["main"]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status: 0 done, 2 the user's mistake, 130 interrupted."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["why"]:
+        return compare.main(arguments[1:])
     try:
-        _score(parse_args(argv))
+        _score(parse_args(arguments))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -154,8 +154,8 @@ def _centroid_split(foreground_mask: np.ndarray, box: Box) -> tuple[int, tuple[i
     inside = box.of(foreground_mask)
     if inside.size == 0:
         return 0, (0, 0)
-    by_row = cv2.reduce(inside, 1, cv2.REDUCE_SUM, dtype=cv2.CV_64F).ravel() / 255
-    by_column = cv2.reduce(inside, 0, cv2.REDUCE_SUM, dtype=cv2.CV_64F).ravel() / 255
+    by_row = cv2.reduce(inside, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel() / 255
+    by_column = cv2.reduce(inside, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel() / 255
     foreground = int(by_row.sum())
     row = by_row @ np.arange(box.top, box.bottom) / foreground
     column = by_column @ np.arange(box.left, box.right) / foreground

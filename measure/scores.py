@@ -3,13 +3,14 @@
 p is the map as probability (stretched per image unless constant, see `levels`), g the mask (> 128), B the map cut at a
 threshold. What the released tools give in the odd cases, and so do we:
 
-| mask  | map      | Smeasure | wFmeasure | E at a threshold | soft Dice, IoU | F, swept Dice, IoU, Sen  | swept Spe        |
-|-------|----------|----------|-----------|------------------|----------------|--------------------------|------------------|
-| empty | all zero | 1        | 0         | share of B = 0   | 1              | 0                        | 0                |
-| empty | other    | 1 - mean | 0         | share of B = 0   | near 0         | 0                        | 0                |
-| full  | any      | mean     | formula   | share of B = 1   | formula        | formula, 0 if B is empty | NaN, 0 likewise  |
-| other | all zero | formula  | formula   | formula          | near 0         | 0, but for threshold 0   | 0                |
+| mask  | map      | Smeasure | wFmeasure | E at a threshold | soft Dice, IoU | F, swept Dice, IoU, Sen | swept Spe |
+|-------|----------|----------|-----------|------------------|----------------|-------------------------|-----------|
+| empty | all zero | 1        | 0         | share of B = 0   | 1              | 0                       | 0         |
+| empty | other    | 1 - mean | 0         | share of B = 0   | near 0         | 0                       | 0         |
+| full  | any      | mean     | formula   | share of B = 1   | formula        | formula                 | NaN       |
+| other | all zero | formula  | formula   | formula          | near 0         | 0, but at threshold 0   | 0         |
 
+F, the swept overlap scores and the swept specificity are 0 wherever B and g do not overlap, on any mask.
 Shares are of N - 1 pixels, so that an E-measure slightly above 1 is right.
 """
 

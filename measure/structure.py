@@ -63,25 +63,28 @@ def _region(counts: PairCounts) -> float:
     area = height * width
     weights = [row * column / area, row * (width - column) / area, (height - row) * column / area]
     weights.append(1.0 - sum(weights))
-    return sum(weight * _ssim(counts, quadrant) for quadrant, weight in enumerate(weights))
+    return sum(weight * ssim for weight, ssim in zip(weights, _ssims(counts), strict=True))
 
 
-def _ssim(counts: PairCounts, quadrant: int) -> float:
-    """Structural similarity of map and mask in one quadrant, from its histograms."""
-    histogram, on_mask = counts.quadrants[quadrant], counts.quadrants_on_mask[quadrant]
-    pixels, foreground = histogram.sum(), on_mask.sum()
-    if pixels < 2:
-        return math.nan
-    used = histogram > 0
-    x = histogram @ counts.values / pixels
-    if np.count_nonzero(used) == 1 and x not in (0.0, 1.0):
-        return ssim_of_pixels(*counts.quadrant_pixels(quadrant))
-    y = foreground / pixels
-    spread = counts.values - x
-    sx = histogram @ (spread * spread) / (pixels - 1)
-    sy = y * (1.0 - y) * pixels / (pixels - 1)
-    sxy = on_mask @ spread / (pixels - 1) if foreground < pixels else 0.0
-    return _similarity(x, y, sx, sy, sxy)
+def _ssims(counts: PairCounts) -> list[float]:
+    """Structural similarity of map and mask in each of the four quadrants, from their histograms."""
+    pixels = counts.quadrants.sum(axis=1)
+    if pixels.min() < 2:
+        return [math.nan] * len(pixels)
+    x = counts.quadrants @ counts.values / pixels
+    spread = counts.values - x[:, None]
+    y = counts.quadrants_on_mask.sum(axis=1) / pixels
+    freedom = pixels - 1
+    sx = (counts.quadrants * spread * spread).sum(axis=1) / freedom
+    sy = y * (1.0 - y) * pixels / freedom
+    sxy = np.where(y < 1.0, (counts.quadrants_on_mask * spread).sum(axis=1) / freedom, 0.0)
+    flat = np.count_nonzero(counts.quadrants, axis=1) == 1
+    return [
+        ssim_of_pixels(*counts.quadrant_pixels(quadrant))
+        if flat[quadrant] and x[quadrant] not in (0.0, 1.0)
+        else _similarity(*(float(part[quadrant]) for part in (x, y, sx, sy, sxy)))
+        for quadrant in range(len(pixels))
+    ]
 
 
 def ssim_of_pixels(p: np.ndarray, g: np.ndarray) -> float:
