@@ -1,0 +1,223 @@
+"""SUN-SEG's folders as data: cases of frames and masks, triplets to train on, whole clips to validate and to test on.
+
+    <split>/Frame/<case>/<frame>.jpg        <split>/GT/<case>/<frame>.png
+
+Frames run in natural order of their names (`a9_image0098` before `a10_image0099`). Every sample has a random generator
+of its own, seeded by (seed, epoch, index), as in `image_data`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from measure.errors import InputError
+from measure.pairing import first_names, images_by_stem, natural_key, pair_stems, read_grey, read_rgb, subfolders
+
+from .image_data import Pair
+from .transforms import Augmentation, jitter, normalise, resize, rotate, to_chw
+
+__all__ = [
+    "CLIP_AUGMENTATION",
+    "Case",
+    "ClipTrainingData",
+    "draw_memory_frame",
+    "find_cases",
+    "find_splits",
+    "hold_out_cases",
+    "memory_window",
+    "neighbour_of",
+    "read_clip",
+]
+
+CLIP_AUGMENTATION = Augmentation(crop=0)  # SALI's release flips, rotates and changes colours, but does not crop
+STEP = 5  # epochs with one window of memory frames, and frames it grows by
+STEPS = 5  # windows of 5, 10, 15, 20, 25 frames; after them 5 again
+
+
+@dataclass(frozen=True)
+class Case:
+    """A clip: its frames with their masks, in order."""
+
+    name: str
+    frames: tuple[Pair, ...]
+
+    @property
+    def polyp(self) -> str:
+        """What the clips of one polyp share in their names: `case7_2` -> `case7`."""
+        return self.name.rpartition("_")[0] or self.name
+
+
+def find_cases(folder: str | Path) -> list[Case]:
+    """Find the cases of a split and pair their frames with their masks.
+
+    Raises:
+        InputError: a folder is missing or empty, or frames lack masks or the reverse (the first five, and the counts).
+    """
+    folder = Path(folder)
+    frames, masks = folder / "Frame", folder / "GT"
+    if not (frames.is_dir() and masks.is_dir()):
+        raise InputError(f"{folder} has no Frame/ and GT/; expected {folder}/Frame/<case>/ and {folder}/GT/<case>/")
+    cases, unmasked, unseen = [], [], []
+    for name in sorted({*subfolders(frames), *subfolders(masks)}, key=natural_key):
+        pairing = pair_stems(
+            _images(frames / name),
+            _images(masks / name),
+            place=name,
+            allow_missing=True,
+            allow_extra=True,
+            allow_none=True,
+        )
+        cases.append(Case(name, tuple(Pair(*pair) for pair in pairing.pairs)))
+        unmasked += [f"{name}/{stem}" for stem in pairing.missing]
+        unseen += [f"{name}/{stem}" for stem in pairing.extra]
+    _refuse_unpaired(folder, unmasked, unseen)
+    if not any(case.frames for case in cases):
+        raise InputError(f"no frame under {frames}; expected {frames}/<case>/<frame>.jpg")
+    return [case for case in cases if case.frames]
+
+
+def _images(folder: Path) -> dict[str, Path]:
+    return images_by_stem(folder, allow_empty=True) if folder.is_dir() else {}
+
+
+def _refuse_unpaired(folder: Path, unmasked: Sequence[str], unseen: Sequence[str]) -> None:
+    faults = []
+    if unmasked:
+        faults.append(f"{len(unmasked)} frames have no mask, first {first_names(unmasked)}")
+    if unseen:
+        faults.append(f"{len(unseen)} masks have no frame, first {first_names(unseen)}")
+    if faults:
+        raise InputError(f"{folder}: {'; '.join(faults)}; names in Frame/ and GT/ must agree up to the suffix")
+
+
+def find_splits(root: str | Path) -> dict[str, dict[str, dict[str, Path]]]:
+    """Find the clips to test on: split -> case -> stem -> frame; masks are not looked for.
+
+    `root` may be a split (it has Frame/) or hold splits up to two levels below, such as TestEasyDataset/Seen. A
+    TrainDataset below it is passed over. Empty where nothing is laid out so.
+
+    Raises:
+        InputError: `root` is missing, or a case without frames.
+    """
+    root = Path(root)
+    top = subfolders(root)
+    if "Frame" in top:
+        splits = {root.resolve().name: root}
+    else:
+        names = [*top, *(f"{outer}/{inner}" for outer in top for inner in subfolders(root / outer))]
+        splits = {name: root / name for name in names if name != "TrainDataset"}
+        splits = {name: folder for name, folder in splits.items() if (folder / "Frame").is_dir()}
+    return {
+        name: {case: images_by_stem(folder / "Frame" / case) for case in subfolders(folder / "Frame")}
+        for name, folder in sorted(splits.items(), key=lambda split: natural_key(split[0]))
+    }
+
+
+def hold_out_cases(cases: Sequence[Case], *, share: float, seed: int) -> tuple[list[Case], list[Case]]:
+    """Split into a training and a held-out part (at least a polyp each), drawn by `seed`.
+
+    Clips of one polyp stay together: their frames look too much alike to judge a network by.
+
+    Raises:
+        InputError: clips of fewer than two polyps.
+    """
+    polyps = list(dict.fromkeys(case.polyp for case in cases))
+    if len(polyps) < 2:
+        raise InputError(
+            f"the clips show {len(polyps)} polyp; at least two are needed, one to train and one to validate"
+        )
+    count = min(max(1, round(share * len(polyps))), len(polyps) - 1)
+    held = {polyps[index] for index in np.random.default_rng(seed).permutation(len(polyps))[:count]}
+    return (
+        [case for case in cases if case.polyp not in held],
+        [case for case in cases if case.polyp in held],
+    )
+
+
+def memory_window(epoch: int) -> int:
+    """How many frames back a memory frame may lie in epoch 1, 2, ...: 5, 10, 15, 20, 25 for five epochs each, then 5."""
+    step = (epoch - 1) // STEP
+    return STEP * (step + 1) if step < STEPS else STEP
+
+
+def neighbour_of(time: int, count: int) -> int:
+    """The frame after frame `time` of `count`; of the last frame the one before; of a single frame itself."""
+    return time + 1 if time + 1 < count else max(time - 1, 0)
+
+
+def draw_memory_frame(time: int, count: int, window: int, rng: np.random.Generator) -> int:
+    """Draw the frame that frame `time` of `count` remembers in training: one of up to `window` before it.
+
+    Frame 0 remembers frame 1; the last frame does not remember its neighbour, unless there is no other.
+    """
+    if time == 0:
+        return min(1, count - 1)
+    last = time - 1 if time + 1 < count else max(time - 2, 0)
+    return int(rng.integers(max(0, time - window), last, endpoint=True))
+
+
+class ClipTrainingData(Dataset):
+    """Augmented triplets, addressed by (epoch, index); index counts the frames of all cases.
+
+    {"memory_frame", "current", "neighbour": (3, S, S), "memory_mask", "mask": (1, S, S)}, uint8: the arguments of
+    `forward_clip`, and the mask of the current frame. Frames are augmented at the network's size: SUN-SEG's are three
+    times as large, and a triplet has five of them.
+    """
+
+    def __init__(self, cases: Sequence[Case], *, size: int, seed: int, augmentation: Augmentation = CLIP_AUGMENTATION):
+        self.cases = list(cases)
+        self.places = [(case, time) for case in self.cases for time in range(len(case.frames))]
+        self.size = (size, size)
+        self.seed = seed
+        self.augmentation = augmentation
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, draw: tuple[int, int]) -> dict[str, Tensor]:
+        epoch, index = draw
+        rng = np.random.default_rng((self.seed, epoch, index))
+        case, time = self.places[index]
+        count = len(case.frames)
+        remembered = case.frames[draw_memory_frame(time, count, memory_window(epoch), rng)]
+        current, neighbour = case.frames[time], case.frames[neighbour_of(time, count)]
+        frames = [self._array(read_rgb(pair.image)) for pair in (remembered, current, neighbour)]
+        masks = [self._array(read_grey(pair.mask)) for pair in (remembered, current)]
+        frames, masks = augment_clip(frames, masks, rng, self.augmentation)
+        names = ("memory_frame", "current", "neighbour", "memory_mask", "mask")
+        return {name: to_chw(array) for name, array in zip(names, [*frames, *masks], strict=True)}
+
+    def _array(self, picture: np.ndarray) -> np.ndarray:
+        return resize(to_chw(picture), self.size).permute(1, 2, 0).squeeze(2).numpy()
+
+
+def augment_clip(
+    frames: Sequence[np.ndarray], masks: Sequence[np.ndarray], rng: np.random.Generator, options: Augmentation
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Draw one geometry for all frames (H, W, 3) and masks (H, W) of a sample, and colours for every frame."""
+    pictures = [*frames, *masks]
+    if rng.random() < options.flip:
+        pictures = [cv2.flip(picture, 1) for picture in pictures]
+    if rng.random() < options.rotate:
+        angle = int(rng.integers(-options.degrees, options.degrees, endpoint=True))
+        pictures = [rotate(picture, angle) for picture in pictures]
+    frames, masks = pictures[: len(frames)], pictures[len(frames) :]
+    return [jitter(frame, rng, options) for frame in frames], masks
+
+
+def read_clip(frames: Sequence[Path], *, size: int) -> Iterator[tuple[tuple[int, tuple[int, int]], Tensor]]:
+    """Yield ((index, (height, width) of the file), normalised (3, size, size)) of every frame, for `stream_clips`.
+
+    Raises:
+        InputError: a frame cannot be read.
+    """
+    for index, path in enumerate(frames):
+        picture = read_rgb(path)
+        yield (index, picture.shape[:2]), normalise(resize(to_chw(picture), (size, size))[None])[0]
