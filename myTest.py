@@ -83,7 +83,7 @@ def build_model(args: argparse.Namespace, checkpoint: dict[str, Any]) -> nn.Modu
     if "aux" in model_entry(name).options:
         options["aux"] = False
     model = create_model(name, **options)
-    load_weights(model, checkpoint)
+    load_weights(model, args.model_state_dict_path)
     return model
 
 
