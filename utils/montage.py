@@ -16,7 +16,7 @@ from measure.pairing import images_by_stem, read_grey, read_rgb
 
 from .cli import run
 
-__all__ = ["montage", "overlay", "write_montage"]
+__all__ = ["MAP_COLOUR", "draw_outline", "montage", "overlay", "write_montage"]
 
 MASK_COLOUR = (0, 200, 0)  # green: where the polyp is
 MAP_COLOUR = (255, 210, 0)  # yellow: where the network sees it
@@ -32,11 +32,16 @@ def overlay(image: np.ndarray, mask: np.ndarray, prediction: np.ndarray) -> np.n
         image: (H, W, 3) uint8 RGB. mask, prediction: (H, W) uint8, cut at 128.
     """
     drawn = image.copy()
-    thickness = max(1, round(min(image.shape[:2]) / 150))
     for plane, colour in ((mask, MASK_COLOUR), (prediction, MAP_COLOUR)):
-        outlines, _ = cv2.findContours((plane >= 128).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(drawn, outlines, -1, colour, thickness, cv2.LINE_AA)
+        draw_outline(drawn, plane, colour)
     return drawn
+
+
+def draw_outline(picture: np.ndarray, plane: np.ndarray, colour: tuple[int, int, int]) -> None:
+    """Draw the outline of an (H, W) plane, cut at 128, into an (H, W, 3) RGB picture, in place."""
+    outlines, _ = cv2.findContours((plane >= 128).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    thickness = max(1, round(min(picture.shape[:2]) / 150))
+    cv2.drawContours(picture, outlines, -1, colour, thickness, cv2.LINE_AA)
 
 
 def montage(samples: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], *, height: int = 176) -> np.ndarray:
