@@ -6,8 +6,11 @@ import pytest
 import torch
 
 from measure.errors import InputError
+from utils.augmentation import parse_part
 from utils.image_data import TrainingBatches, TrainingData, check_pairs, find_pairs, hold_out
-from utils.transforms import Augmentation
+from utils.recipes import RECIPES
+
+AUGMENTATION = [parse_part(text) for text in RECIPES["sepnet"].augment]
 
 
 @pytest.fixture
@@ -84,13 +87,13 @@ def test_one_pair_cannot_be_split(folder):
 
 def test_a_sample_depends_on_seed_epoch_and_index_alone(folder):
     pairs = find_pairs(folder)
-    data = TrainingData(pairs, size=32, seed=3, augmentation=Augmentation())
+    data = TrainingData(pairs, size=32, seed=3, augmentation=AUGMENTATION)
     first = data[(1, 4)]
     for draw in ((2, 4), (1, 5), (7, 0)):
         data[draw]
     assert torch.equal(first["image"], data[(1, 4)]["image"])
     assert not torch.equal(first["image"], data[(2, 4)]["image"])
-    other = TrainingData(pairs, size=32, seed=4, augmentation=Augmentation())
+    other = TrainingData(pairs, size=32, seed=4, augmentation=AUGMENTATION)
     assert not torch.equal(first["image"], other[(1, 4)]["image"])
     assert first["image"].shape == (3, 32, 32) and first["mask"].shape == (1, 32, 32)
     assert first["image"].dtype == first["mask"].dtype == torch.uint8

@@ -1,4 +1,4 @@
-"""The structure loss by hand and by golden values; deep supervision by name."""
+"""The losses by hand and by golden values; deep supervision by name."""
 
 import math
 
@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from measure.errors import InputError
 from tests.golden import load
-from utils.losses import DeepSupervision, border_weight, structure_loss
+from utils.losses import LOSSES, DeepSupervision, border_weight, cross_entropy_dice, dice_loss, structure_loss
 
 RELEASED_ORDER = ("logit1", "logit2", "logit3", "logit4", "deep_logit2", "deep_logit3")
 
@@ -57,8 +57,38 @@ def test_a_right_map_loses_less_than_a_wrong_one():
     assert structure_loss(10 - 20 * mask, mask).item() > 10
 
 
+def test_dice_and_cross_entropy_by_hand():
+    """Two images of two pixels: probabilities 3/4, 1/4 and 1/2, 1/2 against 1, 0 and 1, 1."""
+    logits = torch.tensor([[math.log(3), -math.log(3)], [0.0, 0.0]]).reshape(2, 1, 1, 2)
+    mask = torch.tensor([[1.0, 0.0], [1.0, 1.0]]).reshape(2, 1, 1, 2)
+    dice = 1 - (2 * (0.75 + 0.5 + 0.5) + 1) / (2 + 3 + 1)
+    entropy = (2 * math.log(4 / 3) + 2 * math.log(2)) / 4
+    assert dice_loss(logits, mask).item() == pytest.approx(dice, rel=1e-6)
+    assert cross_entropy_dice(logits, mask).item() == pytest.approx(entropy + dice, rel=1e-6)
+    assert LOSSES["bce_dice"](logits, mask).item() == pytest.approx(entropy + dice, rel=1e-6)
+    assert LOSSES["ce_dice"](logits, mask).item() == pytest.approx(0.4 * entropy + 0.6 * dice, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss_is_near_0_where_all_is_right_and_falls_towards_it(name):
+    mask = torch.zeros(2, 1, 32, 32)
+    mask[:, :, 8:20, 8:20] = 1
+    sure = [LOSSES[name](scale * (2 * mask - 1), mask).item() for scale in (-20.0, 0.0, 2.0, 20.0)]
+    assert sure == sorted(sure, reverse=True) and sure[-1] == pytest.approx(0, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_are_float32_under_mixed_precision(name):
+    logits, mask = torch.randn(1, 1, 8, 8).bfloat16().requires_grad_(), torch.ones(1, 1, 8, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = LOSSES[name](logits, mask)
+    assert loss.dtype == torch.float32
+    loss.backward()
+    assert logits.grad.abs().sum() > 0
+
+
 def test_supervision_weights_outputs_by_name():
-    loss = DeepSupervision(lambda logits, mask, weight: logits.mean() + 0 * mask.mean(), {"out": 2, "deep": 0.5})
+    loss = DeepSupervision(lambda logits, mask: logits.mean() + 0 * mask.mean(), {"out": 2, "deep": 0.5})
     total, parts = loss({"out": torch.full((1, 1, 4, 4), 3.0), "deep": torch.ones(1, 1, 2, 2)}, torch.zeros(1, 1, 8, 8))
     assert total.item() == 2 * 3 + 0.5 * 1
     assert {name: part.item() for name, part in parts.items()} == {"out": 3.0, "deep": 1.0}
@@ -66,7 +96,7 @@ def test_supervision_weights_outputs_by_name():
 
 def test_supervision_resizes_the_mask_with_aligned_corners():
     seen = []
-    loss = DeepSupervision(lambda logits, mask, weight: seen.append(mask) or logits.mean(), {"out": 1})
+    loss = DeepSupervision(lambda logits, mask: seen.append(mask) or logits.mean(), {"out": 1})
     mask = torch.rand(1, 1, 9, 9)
     loss({"out": torch.zeros(1, 1, 3, 3)}, mask)
     assert torch.allclose(seen[0], mask[:, :, ::4, ::4])

@@ -21,7 +21,8 @@ from measure.container import damage
 from measure.errors import InputError
 from measure.pairing import pair_by_stem, read_grey, read_rgb
 
-from .transforms import Augmentation, augment, resize, to_chw
+from .augmentation import Part, augment
+from .transforms import resize, to_chw
 
 __all__ = ["EvaluationData", "Pair", "TrainingBatches", "TrainingData", "check_pairs", "find_pairs", "hold_out"]
 
@@ -92,14 +93,15 @@ def hold_out(pairs: Sequence[Pair], *, share: float, seed: int) -> tuple[list[Pa
 class TrainingData(Dataset):
     """Augmented samples, addressed by (epoch, index): {"image": (3, S, S), "mask": (1, S, S)}, uint8.
 
-    Masks keep the grey levels that resizing gives their borders, as in the released loader.
+    Masks keep the grey levels that resizing gives their borders, as in the released loader. `augmentation` works at
+    the images' own size, before the resize.
     """
 
-    def __init__(self, pairs: Sequence[Pair], *, size: int, seed: int, augmentation: Augmentation):
+    def __init__(self, pairs: Sequence[Pair], *, size: int, seed: int, augmentation: Sequence[Part]):
         self.pairs = list(pairs)
         self.size = (size, size)
         self.seed = seed
-        self.augmentation = augmentation
+        self.augmentation = tuple(augmentation)
 
     def __len__(self) -> int:
         return len(self.pairs)

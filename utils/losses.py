@@ -1,15 +1,19 @@
-"""The structure loss and deep supervision by output name. All arithmetic is float32, also under mixed precision."""
+"""Losses of logits by name, and deep supervision by output name. All arithmetic is float32, also under mixed precision.
+
+Logits and masks are (N, 1, H, W), masks in [0, 1].
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from measure.errors import InputError
 
-__all__ = ["DeepSupervision", "structure_loss"]
+__all__ = ["LOSSES", "DeepSupervision", "cross_entropy_dice", "dice_loss", "structure_loss"]
 
 WINDOW = 31  # pixels, the side of the neighbourhood that tells how near the border a pixel lies (F3Net, AAAI 2020)
 
@@ -21,18 +25,14 @@ def border_weight(mask: Tensor) -> Tensor:
     return 1 + 5 * (mean - mask).abs()
 
 
-def structure_loss(logits: Tensor, mask: Tensor, weight: Tensor | None = None) -> Tensor:
+def structure_loss(logits: Tensor, mask: Tensor) -> Tensor:
     """Cross-entropy plus IoU loss, both weighted towards borders (Wei et al., F3Net, AAAI 2020).
-
-    Args:
-        logits: (N, 1, H, W). mask: (N, 1, H, W) in [0, 1].
-        weight: `border_weight(mask)`, where the caller has it already.
 
     Returns:
         The mean over the batch of each image's loss.
     """
     logits = logits.float()
-    weight = border_weight(mask) if weight is None else weight
+    weight = border_weight(mask)
     cross_entropy = F.binary_cross_entropy_with_logits(logits, mask, reduction="none")
     cross_entropy = (weight * cross_entropy).sum(dim=(2, 3)) / weight.sum(dim=(2, 3))
     probability = logits.sigmoid()
@@ -42,15 +42,35 @@ def structure_loss(logits: Tensor, mask: Tensor, weight: Tensor | None = None) -
     return (cross_entropy + iou).mean()
 
 
+def dice_loss(logits: Tensor, mask: Tensor) -> Tensor:
+    """1 - (2 sum p g + 1) / (sum p + sum g + 1) over all pixels of the batch as one region (V-Net, 3DV 2016)."""
+    probability = logits.float().sigmoid()
+    return 1 - (2 * (probability * mask).sum() + 1) / (probability.sum() + mask.sum() + 1)
+
+
+def cross_entropy_dice(logits: Tensor, mask: Tensor, *, cross_entropy: float = 1.0, dice: float = 1.0) -> Tensor:
+    """Weighted sum of the mean cross-entropy of the batch's pixels and `dice_loss`."""
+    entropy = F.binary_cross_entropy_with_logits(logits.float(), mask)
+    return cross_entropy * entropy + dice * dice_loss(logits, mask)
+
+
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "structure": structure_loss,
+    "bce_dice": cross_entropy_dice,
+    # SCR-Net's equation 8 without its L2 term, which is the optimiser's weight decay
+    "ce_dice": partial(cross_entropy_dice, cross_entropy=0.4, dice=0.6),
+}
+
+
 class DeepSupervision(nn.Module):
     """One loss for every output of a network, weighted and summed by name.
 
     Args:
-        loss: `structure_loss` or another function of (logits, mask, weight).
+        loss: one of `LOSSES` or another function of (logits, mask).
         weights: weight of each output's loss by name; the names must be the network's.
     """
 
-    def __init__(self, loss: Callable[[Tensor, Tensor, Tensor], Tensor], weights: Mapping[str, float]):
+    def __init__(self, loss: Callable[[Tensor, Tensor], Tensor], weights: Mapping[str, float]):
         super().__init__()
         self.loss = loss
         self.weights = dict(weights)
@@ -58,7 +78,7 @@ class DeepSupervision(nn.Module):
     def forward(self, outputs: Mapping[str, Tensor], mask: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the weighted sum, and every output's own loss (detached).
 
-        The mask is resized to each output's size once, bilinearly with aligned corners.
+        The mask is resized to each output's size, bilinearly with aligned corners.
 
         Raises:
             InputError: the outputs are not those the weights name.
@@ -68,13 +88,9 @@ class DeepSupervision(nn.Module):
                 f"the network gives {', '.join(outputs)} but losses are set for {', '.join(self.weights)}; "
                 "give one weight for every output"
             )
-        targets: dict[tuple[int, ...], tuple[Tensor, Tensor]] = {}
-        parts = {}
-        for name, logits in outputs.items():
-            size = tuple(logits.shape[-2:])
-            if size not in targets:
-                resized = F.interpolate(mask, size=size, mode="bilinear", align_corners=True)
-                targets[size] = (resized, border_weight(resized))
-            parts[name] = self.loss(logits, *targets[size])
+        parts = {
+            name: self.loss(logits, F.interpolate(mask, logits.shape[-2:], mode="bilinear", align_corners=True))
+            for name, logits in outputs.items()
+        }
         total = sum(self.weights[name] * part for name, part in parts.items())
         return total, {name: part.detach() for name, part in parts.items()}

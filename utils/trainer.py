@@ -20,7 +20,7 @@ from .image_data import EvaluationData, TrainingBatches, TrainingData
 from .log import RunLog
 from .losses import DeepSupervision
 from .montage import montage
-from .schedule import learning_rate
+from .schedule import Progress, Schedule, epochs_since_best
 from .stopping import NonFiniteLoss, Stopped, StopRequest, ignore_interrupts
 from .transforms import normalise, resize_batch
 from .validation import probability_map, validate
@@ -38,7 +38,8 @@ class TrainOptions:
 
     Attributes:
         epochs: passes over the training part. batch_size: images a step.
-        lr: the rate after the warm-up; warmup, decay_rate, decay_epochs: see `schedule.learning_rate`.
+        early_stop: epochs without a better validation score that end the run; 0 for never.
+        schedule: the learning rate's course.
         optimizer: "Adam", "AdamW" or "SGD" (momentum 0.9). weight_decay: theirs.
         clip: bound on gradients, 0 for none; clip_mode: "value" (each element) or "norm" (all of them together).
         scales: input sizes in pixels; every batch is trained on at each. Empty: the size it is loaded at.
@@ -50,10 +51,8 @@ class TrainOptions:
 
     epochs: int = 100
     batch_size: int = 3
-    lr: float = 1e-4
-    warmup: int = 30
-    decay_rate: float = 0.5
-    decay_epochs: int = 50
+    early_stop: int = 0
+    schedule: Schedule = Schedule()
     optimizer: str = "Adam"
     weight_decay: float = 1e-4
     clip: float = 0.5
@@ -98,7 +97,8 @@ class Trainer:
         self.scaler = torch.amp.GradScaler(device.type, enabled=options.amp == "fp16")
         self.average = average_of(self.model, options.ema) if options.ema else None
         self.loaders(training, held_out)
-        self.epoch, self.step, self.best = 1, 0, -float("inf")  # the epoch under way, its steps done
+        self.epoch, self.step = 1, 0  # the epoch under way, its steps done
+        self.scores: list[float] = []  # of the finished epochs, on the held-out pairs
         self.losses = LossSums()
         if resume:
             self.load_state(resume)
@@ -125,7 +125,7 @@ class Trainer:
         )
 
     def fit(self) -> None:
-        """Train to the last epoch.
+        """Train to the last epoch, or until the validation score has not risen for `early_stop` epochs.
 
         Raises:
             Stopped: a signal asked for the end; the state is saved and the message says how to go on.
@@ -133,18 +133,23 @@ class Trainer:
         """
         try:
             with StopRequest() as stop:
-                while self.epoch <= self.options.epochs:
+                while self.epoch <= self.options.epochs and not self.exhausted():
                     started = time.perf_counter()
                     self.train_epoch(stop)
                     self.finish_epoch(started)
         finally:
             self.log.close()
 
+    def exhausted(self) -> bool:
+        """Whether the early stop is reached; derived from the scores, so that a resumed run agrees."""
+        patience, waited = self.options.early_stop, epochs_since_best(self.scores)
+        if not patience or waited < patience:
+            return False
+        tqdm.write(f"early stop: no better score in the last {waited} epochs")
+        return True
+
     def train_epoch(self, stop: StopRequest) -> None:
         """Train through what is left of the epoch under way."""
-        rate = self.rate()
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
         self.model.train()
         self.batches.epoch, self.batches.start = self.epoch, self.step
         bar = tqdm(
@@ -157,6 +162,7 @@ class Trainer:
             leave=False,
         )
         for batch in bar:
+            rate = self.set_rate()
             for image, mask in self.at_scales(batch):
                 self.train_step(image, mask)
             self.step += 1
@@ -189,16 +195,19 @@ class Trainer:
             scaled = resize_batch(image, size).contiguous(memory_format=torch.channels_last)
             yield scaled, resize_batch(mask, size)
 
-    def rate(self) -> float:
-        """The learning rate of the epoch under way."""
-        options = self.options
-        return learning_rate(
-            self.epoch,
-            base=options.lr,
-            warmup=options.warmup,
-            decay_rate=options.decay_rate,
-            decay_epochs=options.decay_epochs,
+    def set_rate(self) -> float:
+        """Give the optimiser the learning rate of the next update, and return it."""
+        at = Progress(
+            epoch=self.epoch,
+            step=self.step,
+            epochs=self.options.epochs,
+            steps=len(self.batches),
+            scores=self.scores,
         )
+        rate = self.options.schedule.rate(at)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        return rate
 
     def check_losses(self) -> float:
         """Return the epoch's mean loss so far.
@@ -221,8 +230,9 @@ class Trainer:
         trained = time.perf_counter() - started
         judged = self.model if self.average is None else self.average.module
         scores = validate(judged, self.held_out, device=self.device, amp=self.amp)
-        is_best = scores["score"] > self.best
-        row = {"epoch": self.epoch, "lr": self.rate(), **losses, **scores, "seconds": round(trained, 2)}
+        is_best = scores["score"] > max(self.scores, default=-float("inf"))
+        rate = self.optimizer.param_groups[0]["lr"]  # of the epoch's last update
+        row = {"epoch": self.epoch, "lr": rate, **losses, **scores, "seconds": round(trained, 2)}
         self.log.epoch(row)
         self.log.picture(self.picture(judged), epoch=self.epoch)
         tqdm.write(
@@ -230,7 +240,7 @@ class Trainer:
             f"IoU {scores['IoU']:.4f} MAE {scores['MAE']:.4f}{' (best)' if is_best else ''}, {trained:.0f} s"
         )
         finished = self.epoch
-        self.best = max(self.best, scores["score"])
+        self.scores.append(scores["score"])
         self.epoch, self.step, self.losses = self.epoch + 1, 0, LossSums()
         self.save("last.pth")
         if is_best:
@@ -279,7 +289,7 @@ class Trainer:
                 "epoch": self.epoch - 1,
                 "step": self.step,
                 "losses": self.losses.state(),
-                "best": self.best,
+                "scores": self.scores,
                 "generators": checkpoint.generator_states(),
                 "config": self.config,
             },
@@ -293,7 +303,7 @@ class Trainer:
         if self.average is not None and "ema_state_dict" in state:
             self.average.module.load_state_dict(state["ema_state_dict"])
             self.average.n_averaged.fill_(1)  # only "some" or "none" matters to an exponential average
-        self.epoch, self.step, self.best = state["epoch"] + 1, state["step"], state["best"]
+        self.epoch, self.step, self.scores = state["epoch"] + 1, state["step"], list(state["scores"])
         self.losses = LossSums.from_state(state["losses"], self.device)
         checkpoint.restore_generators(state["generators"])
 
@@ -329,11 +339,11 @@ class LossSums:
 
 
 def make_optimizer(model: nn.Module, options: TrainOptions) -> torch.optim.Optimizer:
-    """Build the optimiser by its name; the rate is set at the start of every epoch."""
+    """Build the optimiser by its name; the rate is set before every update."""
     kinds = {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW, "SGD": torch.optim.SGD}
     own = {"momentum": 0.9} if options.optimizer == "SGD" else {}
     return kinds[options.optimizer](
-        model.parameters(), lr=options.lr, weight_decay=options.weight_decay, fused=True, **own
+        model.parameters(), lr=options.schedule.base, weight_decay=options.weight_decay, fused=True, **own
     )
 
 

@@ -1,0 +1,184 @@
+"""myTrain.py's flags: defaults from the network's recipe or a former run, limits, and what they mean to a trainer."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import torch
+
+from lib import list_models, model_entry
+from measure.errors import InputError
+
+from . import checkpoint
+from .augmentation import PARTS, MaskNoise, Part, parse_part
+from .losses import LOSSES
+from .options import add_device_flags, add_model_flags, switch, worker_count
+from .recipes import departures, recipe_for
+from .schedule import SCHEDULES, Schedule
+from .trainer import TrainOptions
+
+__all__ = ["check_flags", "make_augmentation", "parse_args", "parse_weight", "train_options"]
+
+DESCRIPTION = "Train a network on a folder of images and masks: python myTrain.py --train_data_path data/TrainDataset"
+MULTI_SCALE = (224, 256, 288, 320, 352)  # pixels, as released with SEPNet
+LOWEST = {
+    "epoch": 1,
+    "batch_size": 1,
+    "train_model_save_epoch": 1,
+    "lr_decay_epoch": 1,
+    "lr_warmup_epoch": 0,
+    "early_stop": 0,
+    "gradient_clip": 0,
+}
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse flags; the recipe of --model gives the defaults, or the run of ours that --load_checkpoint_path names."""
+    parser = build_parser()
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--model")
+    first.add_argument("--load_checkpoint_path")
+    given = first.parse_known_args(argv)[0]
+    former = checkpoint.read_run_config(given.load_checkpoint_path) if given.load_checkpoint_path else None
+    settings = former["flags"] if former else {}
+    parser.set_defaults(**recipe_for(given.model or settings.get("model", parser.get_default("model"))).flags())
+    known = vars(parser.parse_args([])).keys() - {"load_checkpoint_path"}
+    parser.set_defaults(**{name: value for name, value in settings.items() if name in known})
+    return parser.parse_args(argv)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=DESCRIPTION, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    add_data_flags(parser)
+    add_recipe_flags(parser)
+    run_folder = parser.add_argument_group("run folder")
+    run_folder.add_argument("--train_model_save_path", default="checkpoint/run", help="where checkpoints and logs go")
+    run_folder.add_argument(
+        "--train_model_save_epoch", type=int, default=50, help="epochs between numbered checkpoints"
+    )
+    run_folder.add_argument("--load_checkpoint_path", help="a last.pth to go on from, or weights to start with")
+
+    add_model_flags(parser)
+    parser.add_argument(
+        "--net_pretrained_backbone_path",
+        default="timm",
+        help="ImageNet weights of the backbone: a file, timm (download) or none (from scratch)",
+    )
+    add_device_flags(parser)
+    return parser
+
+
+def add_data_flags(parser: argparse.ArgumentParser) -> None:
+    data = parser.add_argument_group("data")
+    data.add_argument("--train_data_path", default="data/TrainDataset", help="folder with images/ and masks/")
+    data.add_argument("--val_data_path", help="validate on this folder instead of a held-out tenth of the training set")
+    data.add_argument(
+        "--multi_scale_training",
+        type=switch,
+        nargs="?",
+        const=True,
+        default=False,
+        help=f"train every batch at {' '.join(map(str, MULTI_SCALE))} pixels",
+    )
+    data.add_argument("--mask_noise", type=float, default=0.0, help="share of mask pixels salted (released: 0.0015)")
+
+
+def add_recipe_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags whose defaults are the entries of --model's recipe."""
+    course = parser.add_argument_group("training (defaults: the recipe of --model)")
+    course.add_argument("--train_size", type=int, help="input height and width, pixels")
+    course.add_argument("--epoch", type=int, help="epochs")
+    course.add_argument("--early_stop", type=int, help="epochs without a better score that end the run, 0 for never")
+    course.add_argument("--batch_size", type=int, help="images a step")
+    course.add_argument("--loss", choices=LOSSES, help="loss of every output")
+    course.add_argument("--loss_weights", nargs="*", metavar="OUTPUT=WEIGHT", help="weights of outputs that are not 1")
+    course.add_argument("--optimizer", choices=("AdamW", "Adam", "SGD"), help="optimiser")
+    course.add_argument("--lr", type=float, help="highest learning rate")
+    course.add_argument("--weight_decay", type=float, help="weight decay")
+    course.add_argument("--schedule", choices=SCHEDULES, help="course of the learning rate")
+    course.add_argument("--lr_warmup_epoch", type=int, help="epochs of warm-up")
+    course.add_argument("--lr_lowest", type=float, help="share of --lr where the warm-up starts")
+    course.add_argument("--lr_decay_rate", type=float, help="factor of every decay")
+    course.add_argument(
+        "--lr_decay_epoch", type=int, help="epochs between decays; for plateau, epochs without a better score"
+    )
+    course.add_argument("--lr_power", type=float, help="exponent of the poly schedules")
+    course.add_argument("--gradient_clip", type=float, help="bound on gradients, 0 for none")
+    course.add_argument("--clip_mode", choices=("value", "norm"), help="bound each element, or their norm")
+    course.add_argument(
+        "--augment",
+        nargs="*",
+        metavar="PART[:SETTING=VALUE,...]",
+        help=f"augmentations in their order, of {' '.join(PARTS)}; a range is low..high",
+    )
+    course.add_argument("--ema", type=float, default=0.0, help="decay of an average of the weights, 0 for none")
+
+
+def check_flags(args: argparse.Namespace) -> None:
+    """Refuse what cannot work before anything is read or written, and note where the run departs from its recipe."""
+    entry = model_entry(args.model)
+    if entry.kind != "image":
+        raise InputError(f"{args.model} is a video network; networks for images are {', '.join(list_models('image'))}")
+    for size in training_sizes(args):
+        if size < entry.divisor or size % entry.divisor:
+            raise InputError(f"--train_size {size} was given; {args.model} needs a multiple of {entry.divisor}")
+    for flag, lowest in LOWEST.items():
+        if getattr(args, flag) < lowest:
+            raise InputError(f"--{flag} {getattr(args, flag)} was given; it must be at least {lowest}")
+    recipe = recipe_for(args.model)
+    if others := departures(recipe, vars(args)):
+        print(f"note: this run departs from {recipe.source}: {', '.join(others)}", file=sys.stderr)
+    if args.batch_size == 1:
+        print("note: batch size 1 gives batch normalisation little to go by; 2 or more trains better", file=sys.stderr)
+
+
+def training_sizes(args: argparse.Namespace) -> tuple[int, ...]:
+    return (args.train_size, *MULTI_SCALE) if args.multi_scale_training else (args.train_size,)
+
+
+def make_augmentation(args: argparse.Namespace) -> list[Part]:
+    parts = [parse_part(text) for text in args.augment]
+    return [*parts, MaskNoise(args.mask_noise)] if args.mask_noise else parts
+
+
+def parse_weight(text: str, names: Sequence[str]) -> tuple[str, float]:
+    """Read `output=weight`, the output one of `names`.
+
+    Raises:
+        InputError: it is something else.
+    """
+    name, _, weight = text.partition("=")
+    try:
+        return names[names.index(name)], float(weight)
+    except ValueError as error:
+        raise InputError(f"--loss_weights {text} was given; expected OUTPUT=WEIGHT, of {', '.join(names)}") from error
+
+
+def train_options(args: argparse.Namespace, device: torch.device) -> TrainOptions:
+    """Translate flags to the trainer's options."""
+    return TrainOptions(
+        epochs=args.epoch,
+        batch_size=args.batch_size,
+        early_stop=args.early_stop,
+        schedule=Schedule(
+            kind=args.schedule,
+            base=args.lr,
+            lowest=args.lr_lowest,
+            warmup=args.lr_warmup_epoch,
+            decay_rate=args.lr_decay_rate,
+            decay_epochs=args.lr_decay_epoch,
+            power=args.lr_power,
+        ),
+        optimizer=args.optimizer,
+        weight_decay=args.weight_decay,
+        clip=args.gradient_clip,
+        clip_mode=args.clip_mode,
+        scales=MULTI_SCALE if args.multi_scale_training else (),
+        amp=args.amp,
+        ema=args.ema,
+        save_every=args.train_model_save_epoch,
+        workers=worker_count(args, device),
+        seed=args.seed,
+    )
