@@ -1,4 +1,7 @@
-"""Write prediction maps: python myTest.py --model_state_dict_path best.pth --test_data_path data/TestDataset"""
+"""Write prediction maps: python myTest.py --model_state_dict_path best.pth --test_data_path data/TestDataset
+
+Or draw what it sees into a video: python myTest.py --model_state_dict_path best.pth --input clip.mp4 --overlay out.mp4
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ from utils.checkpoint import is_resumable
 from utils.cli import choose_device, run
 from utils.options import add_device_flags, add_model_flags, model_options, worker_count
 from utils.predict import PredictOptions, find_sets, predict_maps
+from utils.predict_clips import find_clips, predict_clips
+from utils.predict_video import VideoOptions, predict_video
 from utils.repro import versions
+from utils.video_io import open_source
 
 RELEASED_SIZE = 352  # pixels, for weights that do not say what they were trained at
 
@@ -34,17 +40,30 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     files.add_argument(
         "--test_data_path",
         default="data/TestDataset",
-        help="a folder of sets with images/ each, one set, or a folder of images",
+        help="a folder of sets with images/ each, one set, a folder of images, or SUN-SEG's splits with Frame/ each",
     )
     files.add_argument("--pred_save_path", default="result", help="maps go to <pred_save_path>/<set>/<stem>.png")
+    video = parser.add_argument_group("video")
+    video.add_argument(
+        "--input", help="a video file, a folder of frames or the number of a camera, in place of a test set"
+    )
+    video.add_argument("--overlay", help="video to write: the input with the outline of what the network sees")
+    video.add_argument("--masks", help="folder for the mask of every frame, PNG, 0 or 255")
+    video.add_argument("--tint", action="store_true", help="colour the overlay by the probability")
+    video.add_argument(
+        "--show_rate", action=argparse.BooleanOptionalAction, default=True, help="write the frames a second into it"
+    )
+    video.add_argument(
+        "--frame_rate", type=float, help="of the overlay, frames a second (default: the input's, else 25)"
+    )
     maps = parser.add_argument_group("maps")
     maps.add_argument("--test_size", type=int, help="input height and width, pixels (default: as trained, else 352)")
-    maps.add_argument("--batch_size", type=int, default=8, help="images a forward")
+    maps.add_argument("--batch_size", type=int, default=8, help="images a forward, or clips side by side")
     maps.add_argument(
         "--minmax",
         action=argparse.BooleanOptionalAction,
-        default=True,
-        help="stretch every map to full range, as published maps are; --no-minmax keeps calibrated probabilities",
+        help="stretch every map to full range, as published maps are; --no-minmax keeps calibrated probabilities "
+        "(default: maps of test sets are stretched, videos are not)",
     )
     add_model_flags(parser)
     add_device_flags(parser)
@@ -53,26 +72,57 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
-    return run(lambda: test(args))
+    return run(lambda: (write_video if args.input else write_maps)(args))
 
 
-def test(args: argparse.Namespace) -> None:
-    """Write maps as the flags say, and predict.json beside them.
+def write_maps(args: argparse.Namespace) -> None:
+    """Write the maps of test sets, and predict.json beside them.
 
     Raises:
         InputError, ModelError: a flag, a folder, a file or weights that cannot be used.
     """
     device = choose_device(args.device, args.gpu_id)
-    sets = find_sets(args.test_data_path)
+    clips = find_clips(args.test_data_path)
+    sets = clips or find_sets(args.test_data_path)
     checkpoint = read_checkpoint(args.model_state_dict_path)
     model = build_model(args, checkpoint)
     options = predict_options(args, checkpoint, model, device)
+    is_video = model_entry(model.registered_name).kind == "video"
+    if is_video and not clips:
+        raise InputError(
+            f"{model.registered_name} is a video network and {args.test_data_path} holds no clips; "
+            "expected <split>/Frame/<case>/<frame>.jpg, or give --input"
+        )
     out = make_folder(args.pred_save_path)
     started = time.perf_counter()
-    count = predict_maps(model, sets, out, options=options, device=device)
+    predict = predict_clips if is_video else predict_maps
+    count = predict(model, sets, out, options=options, device=device)
     seconds = time.perf_counter() - started
     describe(out, args, model, options, sets={name: len(images) for name, images in sets.items()}, seconds=seconds)
-    print(f"{count} maps of {len(sets)} sets in {out} ({count / seconds:.1f} images/s on {device})")
+    kind = "clips" if clips else "sets"
+    print(f"{count} maps of {len(sets)} {kind} in {out} ({count / seconds:.1f} images/s on {device})")
+
+
+def write_video(args: argparse.Namespace) -> None:
+    """Segment a video, a folder of frames or a camera as the flags say.
+
+    Raises:
+        InputError, ModelError: a flag, a file or weights that cannot be used.
+        Stopped: Ctrl-C; what was done so far is kept.
+    """
+    if not (args.overlay or args.masks):
+        raise InputError("--input was given without --overlay FILE or --masks FOLDER; name at least one of them")
+    device = choose_device(args.device, args.gpu_id)
+    source = open_source(args.input, rate=args.frame_rate)
+    checkpoint = read_checkpoint(args.model_state_dict_path)
+    model = build_model(args, checkpoint)
+    maps = predict_options(args, checkpoint, model, device)
+    options = VideoOptions(size=maps.size, minmax=maps.minmax, amp=maps.amp, tint=args.tint, show_rate=args.show_rate)
+    started = time.perf_counter()
+    count = predict_video(model, source, options=options, device=device, overlay=args.overlay, masks=args.masks)
+    seconds = time.perf_counter() - started
+    lost = f", {len(source.lost)} passed over" if source.lost else ""
+    print(f"{count} frames of {source.name}{lost} ({count / seconds:.1f} frames/s on {device})")
 
 
 def build_model(args: argparse.Namespace, checkpoint: dict[str, Any]) -> nn.Module:
@@ -99,7 +149,11 @@ def predict_options(
     if args.batch_size < 1:
         raise InputError(f"--batch_size {args.batch_size} was given; it must be at least 1")
     return PredictOptions(
-        size=size, batch_size=args.batch_size, minmax=args.minmax, amp=args.amp, workers=worker_count(args, device)
+        size=size,
+        batch_size=args.batch_size,
+        minmax=not args.input if args.minmax is None else args.minmax,
+        amp=args.amp,
+        workers=worker_count(args, device),
     )
 
 

@@ -10,7 +10,7 @@ import torch
 
 __all__ = ["add_device_flags", "add_model_flags", "model_options", "switch", "worker_count"]
 
-# released flag -> option of SEPNet's config
+# flag -> option of a network's config; the --net_* flags are the released ones of SEPNet
 NET_FLAGS = {
     "net_backbone": "backbone",
     "net_planes": "channels",
@@ -20,6 +20,8 @@ NET_FLAGS = {
     "net_sc_middle_channle_scale": "pse_expansion",
     "net_sc_ksize": "pse_kernels",
     "net_sc_hidden_scale": "pse_hidden",
+    "memory_frames": "memory_frames",
+    "memory_top_k": "memory_top_k",
 }
 GUIDE_SIZE, GUIDE_SCALES = 1, (15, 15, 15)
 
@@ -33,7 +35,7 @@ def switch(text: str) -> bool:
 
 
 def add_model_flags(parser: argparse.ArgumentParser) -> None:
-    """Add --model and the released --net_* flags; what is not given keeps the network's own default."""
+    """Add --model and the flags of its options; what is not given keeps the network's own default."""
     group = parser.add_argument_group("network")
     group.add_argument("--model", default="sepnet", help="name of the network (default: sepnet)")
     group.add_argument(
@@ -52,10 +54,12 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--net_sc_hidden_scale", type=int, help="hidden channels per region in PSE (32)")
     group.add_argument("--net_sc_gas_ksize", type=int, help="size of the guide kernel before scaling (1)")
     group.add_argument("--net_sc_gas_ksize_scale", type=int, nargs=3, metavar="N", help="its scale by level (15 15 15)")
+    group.add_argument("--memory_frames", type=int, help="frames that a video network remembers (35)")
+    group.add_argument("--memory_top_k", type=int, help="entries of its memory that a pixel reads (20)")
 
 
 def model_options(args: argparse.Namespace) -> dict[str, Any]:
-    """Return the config options that the given --net_* flags set."""
+    """Return the config options that the given flags set."""
     values = {option: getattr(args, flag) for flag, option in NET_FLAGS.items() if getattr(args, flag) is not None}
     options = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     if args.net_sc_gas_ksize is not None or args.net_sc_gas_ksize_scale is not None:

@@ -1,0 +1,113 @@
+"""Prediction maps of SUN-SEG's test splits: `<out>/<split>/<case>/<frame stem>.png`, at each frame's own size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from measure.files import make_folder
+from measure.pairing import images_by_stem, natural_key, read_rgb, subfolders
+
+from .background import prefetch
+from .predict import PredictOptions, map_writers
+from .streaming import WRITE_EVERY, stream_clips
+from .transforms import normalise, resize, to_chw
+from .validation import probability_map
+
+__all__ = ["AHEAD", "find_clips", "grey_map", "network_input", "predict_clips"]
+
+AHEAD = 4  # frames that are read ahead of the network, for every clip under way
+
+
+class Target(NamedTuple):
+    """Where a frame's map goes, and its height and width."""
+
+    path: Path
+    size: tuple[int, int]
+
+
+def find_clips(root: str | Path) -> dict[str, dict[str, Path]]:
+    """Find the clips to test on: `<split>/<case>` -> stem -> frame; masks are not looked for.
+
+    `root` may be a split (it has Frame/) or hold splits up to two levels below, such as TestEasyDataset/Seen. A
+    TrainDataset below it is passed over. Empty where nothing is laid out so.
+
+    Raises:
+        InputError: `root` is missing, or a case has no frames.
+    """
+    root = Path(root)
+    top = subfolders(root)
+    if "Frame" in top:
+        splits = {root.resolve().name: root}
+    else:
+        names = [*top, *(f"{outer}/{inner}" for outer in top for inner in subfolders(root / outer))]
+        splits = {name: root / name for name in names if name != "TrainDataset" and (root / name / "Frame").is_dir()}
+    return {
+        f"{name}/{case}": images_by_stem(splits[name] / "Frame" / case)
+        for name in sorted(splits, key=natural_key)
+        for case in subfolders(splits[name] / "Frame")
+    }
+
+
+def predict_clips(
+    model: nn.Module,
+    clips: Mapping[str, Mapping[str, Path]],
+    out: str | Path,
+    *,
+    options: PredictOptions,
+    device: torch.device,
+    write_every: int = WRITE_EVERY,
+) -> int:
+    """Write the map of every frame with a video network; the memory starts anew in every clip.
+
+    `options.batch_size` clips run side by side, the longest first, so that few slots idle at the end.
+
+    Args:
+        clips: `<split>/<case>` -> stem -> frame (`find_clips`).
+        write_every: the memory keeps every such frame of a clip.
+
+    Returns:
+        The number of maps.
+
+    Raises:
+        InputError: a frame cannot be read or a map cannot be written; the maps written so far stay.
+    """
+    model = model.to(device, memory_format=torch.channels_last).eval()
+    longest_first = sorted(clips, key=lambda name: -len(clips[name]))
+    readers = (_read(make_folder(Path(out) / name), clips[name], options.size) for name in longest_first)
+    amp_type = torch.float16 if options.amp == "fp16" else torch.bfloat16
+    answers = stream_clips(
+        model,
+        (prefetch(reader, AHEAD) for reader in readers),
+        slots=min(options.batch_size, len(clips)),
+        write_every=write_every,
+        amp=torch.autocast(device.type, amp_type, enabled=options.amp != "off"),
+    )
+    total = sum(len(frames) for frames in clips.values())
+    with tqdm(total=total, desc="maps", unit="frame", disable=None) as bar, map_writers() as write:
+        for target, logits in answers:
+            write(target.path, grey_map(logits, target.size, minmax=options.minmax))
+            bar.update()
+    return total
+
+
+def _read(folder: Path, frames: Mapping[str, Path], size: int) -> Iterator[tuple[Target, Tensor]]:
+    for stem, path in frames.items():
+        picture = read_rgb(path)
+        yield Target(folder / f"{stem}.png", picture.shape[:2]), network_input(picture, size)
+
+
+def network_input(picture: np.ndarray, size: int) -> Tensor:
+    """(H, W, 3) uint8 RGB -> (3, size, size) normalised."""
+    return normalise(resize(to_chw(picture), (size, size))[None])[0]
+
+
+def grey_map(logits: Tensor, size: tuple[int, int], *, minmax: bool) -> np.ndarray:
+    """(1, h, w) logits -> (H, W) uint8 map of `size`; `minmax` as in `probability_map`."""
+    return (255 * probability_map(logits, size, minmax=minmax)).round().to(torch.uint8).cpu().numpy()
