@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from measure.errors import InputError
+from utils.augmentation import Flip, Rotate
 from utils.image_data import Pair
 from utils.phantom import write_clips
-from utils.transforms import Augmentation
 from utils.video_data import (
     CLIP_AUGMENTATION,
     Case,
@@ -16,15 +16,9 @@ from utils.video_data import (
     augment_clip,
     draw_memory_frame,
     find_cases,
-    find_splits,
     hold_out_cases,
     memory_window,
     neighbour_of,
-    read_clip,
-)
-
-STILL = Augmentation(
-    flip=0, crop=0, rotate=0, brightness=(10, 10), contrast=(10, 10), colour=(10, 10), sharpness=(10, 10)
 )
 
 
@@ -32,8 +26,6 @@ STILL = Augmentation(
 def root(tmp_path_factory):
     folder = tmp_path_factory.mktemp("SUN-SEG")
     write_clips(folder, split="TrainDataset", cases=2, frames=12, size=(64, 80))
-    write_clips(folder, split="TestEasyDataset/Seen", cases=1, frames=6, size=(64, 80))
-    write_clips(folder, split="TestHardDataset/Unseen", cases=1, frames=6, size=(64, 80))
     return folder
 
 
@@ -78,14 +70,6 @@ def test_a_folder_of_another_layout_is_refused(tmp_path):
         find_cases(tmp_path)
 
 
-def test_splits_are_found_two_levels_below_and_the_training_part_is_not_tested_on(root):
-    assert list(find_splits(root)) == ["TestEasyDataset/Seen", "TestHardDataset/Unseen"]
-    assert len(find_splits(root)["TestEasyDataset/Seen"]["case1"]) == 6
-    assert list(find_splits(root / "TestEasyDataset")) == ["Seen"]
-    assert list(find_splits(root / "TrainDataset")) == ["TrainDataset"]
-    assert find_splits(root / "TrainDataset" / "Frame") == {}
-
-
 def test_the_window_of_memory_frames_grows_and_falls_back():
     assert [memory_window(epoch) for epoch in (1, 5, 6, 11, 16, 21, 25, 26, 200)] == [5, 5, 10, 15, 20, 25, 25, 5, 5]
 
@@ -108,7 +92,7 @@ def test_memory_frames_and_neighbours_at_the_ends_of_a_clip():
 
 @pytest.mark.parametrize("count", [1, 2, 9])
 def test_a_triplet_holds_the_frames_it_should(tmp_path, count):
-    data = ClipTrainingData(numbered_case(tmp_path, count), size=8, seed=0, augmentation=STILL)
+    data = ClipTrainingData(numbered_case(tmp_path, count), size=8, seed=0, augmentation=())
     assert len(data) == count
     for time in range(count):
         sample = data[(1, time)]
@@ -140,8 +124,7 @@ def test_one_geometry_for_all_pictures_and_colours_for_each_frame():
     mask[5:15, 8:30] = 255
     turned, seen_flip, recoloured = 0, 0, 0
     for seed in range(60):
-        options = CLIP_AUGMENTATION
-        frames, masks = augment_clip([frame] * 3, [mask] * 2, np.random.default_rng(seed), options)
+        frames, masks = augment_clip([frame] * 3, [mask] * 2, np.random.default_rng(seed), CLIP_AUGMENTATION)
         assert np.array_equal(masks[0], masks[1])
         assert frames[0].shape == frame.shape, "no crop"
         turned += not (np.array_equal(masks[0], mask) or np.array_equal(masks[0], mask[:, ::-1]))
@@ -154,9 +137,9 @@ def test_frames_turn_with_their_masks():
     mask = np.zeros((40, 40), np.uint8)
     mask[5:15, 8:30] = 255
     frame = np.repeat(mask[:, :, None], 3, axis=2)
-    still = Augmentation(**{**vars(STILL), "flip": 0.5, "rotate": 1.0})
+    parts = (Flip(), Rotate(p=1.0))
     for seed in range(10):
-        frames, masks = augment_clip([frame, frame, frame], [mask, mask], np.random.default_rng(seed), still)
+        frames, masks = augment_clip([frame, frame, frame], [mask, mask], np.random.default_rng(seed), parts)
         assert all(np.abs(f[:, :, 0].astype(int) - masks[0]).max() <= 1 for f in frames)
 
 
@@ -169,12 +152,3 @@ def test_clips_of_one_polyp_are_held_out_together(tmp_path):
         assert not {case.polyp for case in training} & {case.polyp for case in held}
     with pytest.raises(InputError, match="the clips show 1 polyp"):
         hold_out_cases(cases[:2], share=0.1, seed=0)
-
-
-def test_a_clip_is_read_frame_by_frame_with_its_own_size(root):
-    paths = [pair.image for pair in find_cases(root / "TrainDataset")[0].frames]
-    reader = read_clip([paths[0], paths[0].with_name("missing.jpg")], size=32)
-    (index, size), frame = next(reader)
-    assert (index, size) == (0, (64, 80)) and frame.shape == (3, 32, 32) and frame.dtype == torch.float32
-    with pytest.raises(InputError, match="cannot read"):
-        next(reader)

@@ -1,4 +1,4 @@
-"""SUN-SEG's folders as data: cases of frames and masks, triplets to train on, whole clips to validate and to test on.
+"""SUN-SEG's folders as data: cases of frames and masks, a held-out part, triplets to train on.
 
     <split>/Frame/<case>/<frame>.jpg        <split>/GT/<case>/<frame>.png
 
@@ -8,11 +8,10 @@ of its own, seeded by (seed, epoch, index), as in `image_data`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -20,8 +19,9 @@ from torch.utils.data import Dataset
 from measure.errors import InputError
 from measure.pairing import first_names, images_by_stem, natural_key, pair_stems, read_grey, read_rgb, subfolders
 
+from .augmentation import Contrast, Flip, Jitter, Part, Rotate
 from .image_data import Pair
-from .transforms import Augmentation, jitter, normalise, resize, rotate, to_chw
+from .transforms import resize, to_chw
 
 __all__ = [
     "CLIP_AUGMENTATION",
@@ -29,14 +29,13 @@ __all__ = [
     "ClipTrainingData",
     "draw_memory_frame",
     "find_cases",
-    "find_splits",
     "hold_out_cases",
     "memory_window",
     "neighbour_of",
-    "read_clip",
 ]
 
-CLIP_AUGMENTATION = Augmentation(crop=0)  # SALI's release flips, rotates and changes colours, but does not crop
+CLIP_AUGMENTATION: tuple[Part, ...] = (Flip(), Rotate(), Jitter())  # as released with SALI: there is no crop
+COLOURS = (Contrast, Jitter)  # parts that are drawn anew for every frame of a sample
 STEP = 5  # epochs with one window of memory frames, and frames it grows by
 STEPS = 5  # windows of 5, 10, 15, 20, 25 frames; after them 5 again
 
@@ -97,29 +96,6 @@ def _refuse_unpaired(folder: Path, unmasked: Sequence[str], unseen: Sequence[str
         raise InputError(f"{folder}: {'; '.join(faults)}; names in Frame/ and GT/ must agree up to the suffix")
 
 
-def find_splits(root: str | Path) -> dict[str, dict[str, dict[str, Path]]]:
-    """Find the clips to test on: split -> case -> stem -> frame; masks are not looked for.
-
-    `root` may be a split (it has Frame/) or hold splits up to two levels below, such as TestEasyDataset/Seen. A
-    TrainDataset below it is passed over. Empty where nothing is laid out so.
-
-    Raises:
-        InputError: `root` is missing, or a case without frames.
-    """
-    root = Path(root)
-    top = subfolders(root)
-    if "Frame" in top:
-        splits = {root.resolve().name: root}
-    else:
-        names = [*top, *(f"{outer}/{inner}" for outer in top for inner in subfolders(root / outer))]
-        splits = {name: root / name for name in names if name != "TrainDataset"}
-        splits = {name: folder for name, folder in splits.items() if (folder / "Frame").is_dir()}
-    return {
-        name: {case: images_by_stem(folder / "Frame" / case) for case in subfolders(folder / "Frame")}
-        for name, folder in sorted(splits.items(), key=lambda split: natural_key(split[0]))
-    }
-
-
 def hold_out_cases(cases: Sequence[Case], *, share: float, seed: int) -> tuple[list[Case], list[Case]]:
     """Split into a training and a held-out part (at least a polyp each), drawn by `seed`.
 
@@ -142,7 +118,7 @@ def hold_out_cases(cases: Sequence[Case], *, share: float, seed: int) -> tuple[l
 
 
 def memory_window(epoch: int) -> int:
-    """How many frames back a memory frame may lie in epoch 1, 2, ...: 5, 10, 15, 20, 25 for five epochs each, then 5."""
+    """Frames that a memory frame may lie back in epoch 1, 2, ...: 5, 10, 15, 20, 25 for five epochs each, then 5."""
     step = (epoch - 1) // STEP
     return STEP * (step + 1) if step < STEPS else STEP
 
@@ -171,7 +147,9 @@ class ClipTrainingData(Dataset):
     times as large, and a triplet has five of them.
     """
 
-    def __init__(self, cases: Sequence[Case], *, size: int, seed: int, augmentation: Augmentation = CLIP_AUGMENTATION):
+    def __init__(
+        self, cases: Sequence[Case], *, size: int, seed: int, augmentation: Sequence[Part] = CLIP_AUGMENTATION
+    ):
         self.cases = list(cases)
         self.places = [(case, time) for case in self.cases for time in range(len(case.frames))]
         self.size = (size, size)
@@ -192,32 +170,24 @@ class ClipTrainingData(Dataset):
         masks = [self._array(read_grey(pair.mask)) for pair in (remembered, current)]
         frames, masks = augment_clip(frames, masks, rng, self.augmentation)
         names = ("memory_frame", "current", "neighbour", "memory_mask", "mask")
-        return {name: to_chw(array) for name, array in zip(names, [*frames, *masks], strict=True)}
+        return {name: resize(to_chw(array), self.size) for name, array in zip(names, [*frames, *masks], strict=True)}
 
     def _array(self, picture: np.ndarray) -> np.ndarray:
         return resize(to_chw(picture), self.size).permute(1, 2, 0).squeeze(2).numpy()
 
 
 def augment_clip(
-    frames: Sequence[np.ndarray], masks: Sequence[np.ndarray], rng: np.random.Generator, options: Augmentation
+    frames: Sequence[np.ndarray], masks: Sequence[np.ndarray], rng: np.random.Generator, parts: Sequence[Part]
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Draw one geometry for all frames (H, W, 3) and masks (H, W) of a sample, and colours for every frame."""
-    pictures = [*frames, *masks]
-    if rng.random() < options.flip:
-        pictures = [cv2.flip(picture, 1) for picture in pictures]
-    if rng.random() < options.rotate:
-        angle = int(rng.integers(-options.degrees, options.degrees, endpoint=True))
-        pictures = [rotate(picture, angle) for picture in pictures]
-    frames, masks = pictures[: len(frames)], pictures[len(frames) :]
-    return [jitter(frame, rng, options) for frame in frames], masks
+    """Draw every part once for all frames (H, W, 3) and masks (H, W) of a sample, colours once for every frame.
 
-
-def read_clip(frames: Sequence[Path], *, size: int) -> Iterator[tuple[tuple[int, tuple[int, int]], Tensor]]:
-    """Yield ((index, (height, width) of the file), normalised (3, size, size)) of every frame, for `stream_clips`.
-
-    Raises:
-        InputError: a frame cannot be read.
+    There may be fewer masks than frames; all are of one size, which may change.
     """
-    for index, path in enumerate(frames):
-        picture = read_rgb(path)
-        yield (index, picture.shape[:2]), normalise(resize(to_chw(picture), (size, size))[None])[0]
+    count = len(frames)
+    blanks = [np.zeros_like(masks[0])] * (count - len(masks))
+    pairs = list(zip(frames, [*masks, *blanks], strict=True))
+    for part in parts:
+        draws = rng.integers(2**63, size=count if isinstance(part, COLOURS) else 1)
+        draws = np.broadcast_to(draws, count).tolist()
+        pairs = [part(*pair, np.random.default_rng(draw)) for pair, draw in zip(pairs, draws, strict=True)]
+    return [frame for frame, _ in pairs], [mask for _, mask in pairs[: len(masks)]]
