@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from . import compare
+from .all_definitions import definitions_table
 from .arguments import parse_args
 from .errors import InputError
 from .files import make_folder, replace_when_whole
@@ -35,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _score(args: Any) -> None:
+def _score(args: Namespace) -> None:
     options = Options(
         protocol=args.protocol,
         minmax=args.minmax,
@@ -44,17 +47,17 @@ def _score(args: Any) -> None:
         partial=args.partial,
     )
     _refuse_inside_inputs(args.out, [args.GT_root, *args.pred_root])
-    results = [
-        score_folder(args.GT_root, pred_root, options=options, method=name, workers=args.workers)
-        for pred_root, name in zip(args.pred_root, args.model, strict=True)
-    ]
+    results = _score_methods(args, options)
     out = make_folder(args.out)
     for result in results:
         folder = out if len(results) == 1 else make_folder(out / result["method"])
         write_json(result, folder / "scores.json")
     write_tables(results, out)
     if args.record_path:
-        _write_record(results, args.record_path)
+        _write_text(markdown_table(results), _record_file(args.record_path, args.model))
+    if args.all_definitions:
+        other = _score_methods(args, replace(options, minmax=not options.minmax))
+        _write_text(_definitions(results, other), out / "definitions.md")
     write_reports(
         results, out, gt_root=args.GT_root, pred_roots=args.pred_root, image_root=args.image_root, plots=args.plots
     )
@@ -69,13 +72,31 @@ def _refuse_inside_inputs(out: Path, inputs: Sequence[Path]) -> None:
             raise InputError(f"--out {out} lies in the input folder {folder}; choose a place outside it")
 
 
-def _write_record(results: Sequence[dict[str, Any]], path: Path) -> None:
-    """The table as plain text; a path without a suffix is a folder."""
-    if not path.suffix:
-        path = path / f"{'_'.join(result['method'] for result in results)}.txt"
+def _score_methods(args: Namespace, options: Options) -> list[dict[str, Any]]:
+    return [
+        score_folder(args.GT_root, pred_root, options=options, method=name, workers=args.workers)
+        for pred_root, name in zip(args.pred_root, args.model, strict=True)
+    ]
+
+
+def _definitions(results: Sequence[dict[str, Any]], other: Sequence[dict[str, Any]]) -> str:
+    """Per method, every Dice and IoU with and without the stretch."""
+    tables = []
+    for pair in zip(results, other, strict=True):
+        stretched_first = sorted(pair, key=lambda result: not result["options"]["minmax"])
+        tables.append(f"## {pair[0]['method']}\n\n{definitions_table(stretched_first)}")
+    return "\n\n".join(tables)
+
+
+def _record_file(path: Path, methods: Sequence[str]) -> Path:
+    """A record's path without a suffix is a folder."""
+    return path if path.suffix else path / f"{'_'.join(methods)}.txt"
+
+
+def _write_text(text: str, path: Path) -> None:
     make_folder(path.parent)
     with replace_when_whole(path) as partial:
-        partial.write_text(markdown_table(results) + "\n", encoding="utf-8")
+        partial.write_text(f"{text}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -97,6 +97,11 @@ def _add_definitions(group: argparse._ArgumentGroup) -> None:
 def _add_output(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--out", type=Path, metavar="DIR", help="reports (default: <first pred_root>-scores)")
     group.add_argument(
+        "--all-definitions",
+        action="store_true",
+        help="score again without (with) the stretch and list every Dice and IoU side by side: definitions.md",
+    )
+    group.add_argument(
         "--record_path",
         type=Path,
         metavar="PATH",

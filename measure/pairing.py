@@ -124,10 +124,11 @@ def pair_stems(
     allow_missing: bool = False,
     allow_extra: bool = False,
     allow_none: bool = False,
+    advice: str = "names must agree up to the suffix",
 ) -> Pairing:
-    """Pair two mappings from stem to path as `pair_by_stem` does; `place` opens the message of a refusal.
+    """Pair two mappings from stem to path as `pair_by_stem` does.
 
-    With `allow_none` it is no error that nothing pairs.
+    `place` opens the message of a refusal, `advice` ends it. With `allow_none` it is no error that nothing pairs.
     """
     pairs = [(stem, path, second[stem]) for stem, path in first.items() if stem in second]
     missing = [stem for stem in first if stem not in second]
@@ -138,7 +139,7 @@ def pair_stems(
             message += f"; {len(missing)} missing, first missing: {first_names(missing)}"
         if extra:
             message += f"; {len(extra)} extra, first extra: {first_names(extra)}"
-        raise InputError(f"{message}; names must agree up to the suffix")
+        raise InputError(f"{message}; {advice}")
     return Pairing(pairs, missing, extra)
 
 
@@ -174,13 +175,13 @@ def _read(path: str | Path, flags: int) -> np.ndarray:
         raise InputError(f"cannot read {path} ({error.strerror})") from error
     fault = damage(data)
     if fault:
-        raise InputError(f"cannot read {path}: {fault}; write the file anew")
+        raise InputError(f"cannot read {path}: {fault}")
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:
         image = None
     if image is None or image.size == 0:
-        raise InputError(f"cannot read {path}: it is damaged or no image that OpenCV knows; write the file anew")
+        raise InputError(f"cannot read {path}: it is damaged or no image that OpenCV knows")
     return image
 
 

@@ -52,8 +52,10 @@ def find_datasets(gt_root: str | Path, pred_root: str | Path, options: Options) 
         InputError: a folder is missing, empty or not laid out as above; maps are missing or extra (unless
             `options.partial`); nothing pairs; a VPS case has fewer than three frames.
     """
+    pred_root = Path(pred_root)
+    subfolders(pred_root)  # refuses a root that is not there before any data set is looked for in it
     walk = _vps_splits if options.protocol == "vps" else _image_datasets
-    datasets = list(walk(Path(gt_root), Path(pred_root), options.partial))
+    datasets = list(walk(Path(gt_root), pred_root, options.partial))
     if not any(dataset.pairs for dataset in datasets):
         wanted = sum(len(dataset.missing) for dataset in datasets)
         first = first_names([f"{d.name}/{stem}" for d in datasets for stem in d.missing[:5]][:5])
@@ -74,13 +76,19 @@ def _image_folders(gt_root: Path, pred_root: Path) -> list[tuple[str, Path, Path
     folders = subfolders(gt_root)
     if "masks" in folders or images_by_stem(gt_root, allow_empty=True):
         masks = gt_root / "masks" if "masks" in folders else gt_root
-        return [(gt_root.resolve().name, masks, pred_root)]
+        return [(_flat_name(gt_root), masks, pred_root)]
     named = [(name, masks) for name in folders if (masks := _masks_of(gt_root / name))]
     if not named:
         raise InputError(
             f"no masks under {gt_root}; expected {gt_root}/<dataset>/masks/, {gt_root}/masks/ or masks in it"
         )
     return [(name, masks, pred_root / name) for name, masks in named]
+
+
+def _flat_name(gt_root: Path) -> str:
+    """A single data set is called after its folder; one called masks says nothing, so after the one above."""
+    folder = gt_root.resolve()
+    return folder.parent.name if folder.name == "masks" else folder.name
 
 
 def _masks_of(folder: Path) -> Path | None:
@@ -142,7 +150,15 @@ def _pair_case(dataset: Dataset, case: str, masks: Path, maps: Path, *, partial:
 def _pair(
     dataset: Dataset, prefix: str, masks: dict[str, Path], maps: dict[str, Path], *, place: str, partial: bool
 ) -> None:
-    found = pair_stems(masks, maps, place=place, allow_missing=partial, allow_extra=partial, allow_none=partial)
+    found = pair_stems(
+        masks,
+        maps,
+        place=place,
+        allow_missing=partial,
+        allow_extra=partial,
+        allow_none=partial,
+        advice="names must agree up to the suffix; --partial scores what is there",
+    )
     dataset.pairs += [Pair(dataset.name, prefix + stem, mask, prediction) for stem, mask, prediction in found.pairs]
     dataset.missing += [prefix + stem for stem in found.missing]
     dataset.extra += [prefix + stem for stem in found.extra]

@@ -136,7 +136,10 @@ def _note(counts: dict[str, Any], pair: Pair, outcome: Scored) -> None:
 def _refuse_unreadable(faults: list[str], pairs: int, allowed: bool) -> None:
     if faults and (not allowed or len(faults) == pairs):
         shown = "; ".join(faults[:5])
-        raise InputError(f"{len(faults)} of {pairs} pairs cannot be read: {shown}")
+        raise InputError(
+            f"{len(faults)} of {pairs} pairs cannot be scored: {shown}{'; ...' * (len(faults) > 5)}; "
+            "write these files anew, or score the others with --partial"
+        )
 
 
 def _merged(recorders: dict[str, DatasetRecorder]) -> dict[str, Any]:

@@ -1,17 +1,18 @@
-"""Running a function over many items in order, in this process or in several, holding only a few results at a time."""
+"""Running a function over many items in order, in this process or in several, holding only a few results at a time.
+
+Each process has a pipe of its own. A pool that shares one queue for all results, as `concurrent.futures` does, waits
+for ever when a process is killed while it writes a long one.
+"""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
 import signal
-import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
+from multiprocessing.connection import Connection, wait
 from typing import TypeVar
 
 import cv2
@@ -26,8 +27,11 @@ Result = TypeVar("Result")
 CHUNK = 8
 """Items sent to a process at once."""
 
-WAITING_CHUNKS = 4
-"""Chunks per process that are under way, so that memory does not grow with the number of items."""
+QUEUED = 2
+"""Chunks a process has at a time: one to work on, one to go on with."""
+
+AHEAD = 4
+"""Chunks per process that may be finished before an earlier one is, so that memory stays flat."""
 
 
 def available_cores() -> int:
@@ -47,37 +51,94 @@ def map_in_order(
     Raises:
         InputError: a process died, most often for want of memory.
     """
-    workers = min(workers, -(-len(items) // CHUNK))
+    chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
+    workers = min(workers, len(chunks))
     if workers <= 1:
         with _one_opencv_thread():
             for item in items:
                 yield item, function(item)
         return
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_prepare_process)
+    context = multiprocessing.get_context("spawn")
+    pool = [_Worker(context, function) for _ in range(workers)]
     try:
-        yield from _stream(pool, function, items, workers * WAITING_CHUNKS)
-    except BrokenProcessPool as error:
-        raise InputError(
-            f"one of {workers} scoring processes died, most often for want of memory; try a smaller --workers"
-        ) from error
+        for chunk, results in zip(chunks, _results_in_order(pool, chunks), strict=True):
+            yield from zip(chunk, results, strict=True)
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        for worker in pool:
+            worker.end()
 
 
-def _stream(pool: ProcessPoolExecutor, function: Callable, items: Iterable, waiting: int) -> Iterator[tuple]:
-    chunks = iter(items)
-    under_way: deque[tuple[list, Future]] = deque()
-    while True:
-        while len(under_way) < waiting and (chunk := list(islice(chunks, CHUNK))):
-            under_way.append((chunk, pool.submit(_apply, function, chunk)))
-        if not under_way:
-            return
-        chunk, future = under_way.popleft()
-        yield from zip(chunk, future.result(), strict=True)
+def _results_in_order(pool: Sequence[_Worker], chunks: Sequence[Sequence[Item]]) -> Iterator[list[Result]]:
+    """Hand out chunks as processes become free; yield their results in order."""
+    finished: dict[int, list[Result]] = {}
+    given = 0
+    for due in range(len(chunks)):
+        while due not in finished:
+            for worker in pool:
+                while len(worker.queue) < QUEUED and given < min(len(chunks), due + AHEAD * len(pool)):
+                    worker.give(given, chunks[given])
+                    given += 1
+            ready = wait([worker.connection for worker in pool if worker.queue])
+            finished.update(worker.take() for worker in pool if worker.connection in ready)
+        yield finished.pop(due)
 
 
-def _apply(function: Callable[[Item], Result], items: list[Item]) -> list[Result]:
-    return [function(item) for item in items]
+class _Worker:
+    """A process, the pipe to it, and the numbers of the chunks it was given and has not returned."""
+
+    def __init__(self, context: multiprocessing.context.SpawnContext, function: Callable) -> None:
+        self.queue: deque[int] = deque()
+        self.connection, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, function), daemon=True)
+        self._process.start()
+        theirs.close()  # the process holds the only other end, so its death is seen as the end of the stream
+
+    def give(self, number: int, chunk: Sequence[Item]) -> None:
+        """Send a chunk."""
+        self.queue.append(number)
+        try:
+            self.connection.send(chunk)
+        except OSError as error:
+            raise self._death() from error
+
+    def take(self) -> tuple[int, list[Result]]:
+        """Receive the oldest chunk's results; raises what the function raised."""
+        try:
+            results = self.connection.recv()
+        except (EOFError, OSError) as error:
+            raise self._death() from error
+        if isinstance(results, Exception):
+            raise results
+        return self.queue.popleft(), results
+
+    def end(self) -> None:
+        """Stop the process, whatever it is doing."""
+        self.connection.close()
+        self._process.terminate()
+        self._process.join()
+
+    def _death(self) -> InputError:
+        self._process.join(timeout=1)
+        return InputError(
+            f"a scoring process died (exit code {self._process.exitcode}), most often for want of memory; "
+            "nothing was written, try fewer --workers"
+        )
+
+
+def _serve(connection: Connection, function: Callable[[Item], Result]) -> None:
+    """In a process: answer chunks until the parent closes the pipe or dies. Ctrl-C is the parent's business."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)
+    try:
+        while True:
+            chunk = connection.recv()
+            try:
+                answer = [function(item) for item in chunk]
+            except Exception as error:
+                answer = error
+            connection.send(answer)
+    except (EOFError, OSError):
+        return
 
 
 @contextmanager
@@ -88,17 +149,3 @@ def _one_opencv_thread() -> Iterator[None]:
         yield
     finally:
         cv2.setNumThreads(before)
-
-
-def _prepare_process() -> None:
-    """In a new process: one OpenCV thread, Ctrl-C left to the parent, and an end when the parent ends."""
-    cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
