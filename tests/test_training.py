@@ -11,6 +11,7 @@ import myTrain
 from tests.runs import assert_equal, interrupt_after, state
 from utils import training_flags
 from utils.phantom import write_stills
+from utils.stopping import ignore_interrupts
 from utils.trainer import Trainer
 
 SMALL = ["--net_backbone", "pvt-v2-b0", "--net_pretrained_backbone_path", "none", "--train_size", "64"]
@@ -134,7 +135,7 @@ def test_multi_scale_resizes_the_batch_as_it_was_loaded(data, tmp_path, monkeypa
     monkeypatch.setattr(training_flags, "MULTI_SCALE", (32, 64, 96))
     seen = []
     monkeypatch.setattr(
-        Trainer, "train_step", lambda self, image, mask: seen.append((image, mask)) or self.losses.add(*zeros())
+        Trainer, "train_step", lambda self, image, mask: seen.append((image["image"], mask)) or self.losses.add(*zeros())
     )
     train(data, tmp_path, "--epoch", "1", "--multi_scale_training")
     assert [image.shape[-1] for image, _ in seen[:3]] == [32, 64, 96]
@@ -161,3 +162,18 @@ def test_training_starts_from_published_weights(data, tmp_path):
 def test_cuda_trains_in_every_precision(data, tmp_path, amp):
     assert train(data, tmp_path, "--epoch", "2", "--device", "cuda", "--amp", amp) == 0
     assert all(value.isfinite().all() for value in state(tmp_path)["model_state_dict"].values())
+
+
+class Handlers(torch.utils.data.Dataset):
+    """What a loader process does on SIGINT and SIGTERM: 1 where it ignores them."""
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        return [int(signal.getsignal(number) is signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)]
+
+
+def test_loader_processes_leave_the_ending_to_the_main_process():
+    loader = torch.utils.data.DataLoader(Handlers(), num_workers=1, worker_init_fn=ignore_interrupts)
+    assert [int(value) for value in next(iter(loader))] == [1, 1]

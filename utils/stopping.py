@@ -55,5 +55,6 @@ class StopRequest:
 
 
 def ignore_interrupts(worker: int) -> None:
-    """For loader workers: Ctrl-C reaches the whole process group, but ending is the main process's business."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """For loader workers: signals reach the whole process group, but ending is the main process's business."""
+    for number in EXIT_STATUS:
+        signal.signal(number, signal.SIG_IGN)
