@@ -14,14 +14,12 @@ from torch import nn
 from lib import ModelError, create_model, load_backbone_weights, load_weights, model_entry, read_checkpoint
 from utils import checkpoint
 from utils.cli import choose_device, run
-from utils.image_data import EvaluationData, Pair, TrainingData, check_pairs, find_pairs, hold_out
+from utils.image_data import EvaluationData, Pair, TrainingData, check_pairs, find_parts
 from utils.losses import LOSSES, DeepSupervision
 from utils.options import model_options
 from utils.repro import versions
 from utils.trainer import Trainer
 from utils.training_flags import check_flags, make_augmentation, parse_args, parse_weight, train_options
-
-HELD_OUT = 0.1  # share of the training set that chooses the best checkpoint
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -67,12 +65,15 @@ def train(args: argparse.Namespace) -> None:
 
 def find_data(args: argparse.Namespace) -> tuple[list[Pair], list[Pair]]:
     """Return the pairs to train on and to validate on."""
-    pairs = find_pairs(args.train_data_path)
-    if args.val_data_path:
-        training, held_out = pairs, find_pairs(args.val_data_path)
-        print(f"note: best.pth is chosen on {args.val_data_path}; report no results on the same images")
-    else:
-        training, held_out = hold_out(pairs, share=HELD_OUT, seed=args.seed)
+    training, held_out = find_parts(
+        args.train_data_path,
+        split=args.split,
+        validation_folder=args.val_data_path,
+        validation_split=args.val_split,
+        seed=args.seed,
+    )
+    if chosen := args.val_split or args.val_data_path:
+        print(f"note: best.pth is chosen on {chosen}; report no results on these images")
     check_pairs([*training, *held_out])
     return training, held_out
 

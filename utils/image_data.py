@@ -19,12 +19,24 @@ from tqdm import tqdm
 
 from measure.container import damage
 from measure.errors import InputError
-from measure.pairing import pair_by_stem, read_grey, read_rgb
+from measure.pairing import first_names, pair_by_stem, read_grey, read_rgb
 
 from .augmentation import Part, augment
+from .split import check_known, read_split
 from .transforms import resize, to_chw
 
-__all__ = ["EvaluationData", "Pair", "TrainingBatches", "TrainingData", "check_pairs", "find_pairs", "hold_out"]
+__all__ = [
+    "EvaluationData",
+    "Pair",
+    "TrainingBatches",
+    "TrainingData",
+    "check_pairs",
+    "find_pairs",
+    "find_parts",
+    "hold_out",
+]
+
+HELD_OUT = 0.1  # share of the training part that chooses the best checkpoint
 
 
 @dataclass(frozen=True)
@@ -45,6 +57,59 @@ def find_pairs(folder: str | Path) -> list[Pair]:
     folder = Path(folder)
     pairing = pair_by_stem(folder / "images", folder / "masks", first_kind="images", second_kind="masks")
     return [Pair(*pair) for pair in pairing.pairs]
+
+
+def find_parts(
+    folder: str | Path,
+    *,
+    split: str | Path | None = None,
+    validation_folder: str | Path | None = None,
+    validation_split: str | Path | None = None,
+    seed: int = 0,
+) -> tuple[list[Pair], list[Pair]]:
+    """Find the pairs to train on and to validate on.
+
+    Args:
+        folder: where the pairs to train on lie. split: file that names those to use (see `split`); None: all.
+        validation_folder, validation_split: the same for validation; the folder is `folder` where only a split is
+            given. With neither, a tenth of the training part, drawn by `seed`, is held out.
+
+    Raises:
+        InputError: a folder or file that cannot be used, names that are not there, an image in both splits, or
+            nothing to train on.
+    """
+    pairs = find_pairs(folder)
+    training = pick(pairs, split, place=folder) if split else pairs
+    if not (validation_folder or validation_split):
+        return hold_out(training, share=HELD_OUT, seed=seed)
+    held_out = find_pairs(validation_folder) if validation_folder else pairs
+    if validation_split:
+        held_out = pick(held_out, validation_split, place=validation_folder or folder)
+    if validation_folder:
+        return training, held_out
+    held = {pair.stem for pair in held_out}
+    shared = [pair.stem for pair in training if pair.stem in held]
+    if split and shared:
+        raise InputError(
+            f"{split} and {validation_split} share {len(shared)} images, first: {first_names(shared)}; "
+            "an image belongs to one part"
+        )
+    rest = [pair for pair in training if pair.stem not in held]
+    if not rest:
+        raise InputError(f"{validation_split} names every image of {folder}; nothing is left to train on")
+    return rest, held_out
+
+
+def pick(pairs: Sequence[Pair], split: str | Path, *, place: str | Path) -> list[Pair]:
+    """Keep the pairs that a split file names; `place` is where they lie, for the message.
+
+    Raises:
+        InputError: the file cannot be read, or names pairs that are not there (the first five).
+    """
+    names = read_split(split)
+    chosen = set(names)
+    check_known(names, [pair.stem for pair in pairs], split=split, place=place)
+    return [pair for pair in pairs if pair.stem in chosen]
 
 
 def check_pairs(pairs: Sequence[Pair]) -> None:
