@@ -1,4 +1,4 @@
-"""Train a network on a folder of images and masks: python myTrain.py --train_data_path data/TrainDataset"""
+"""Train a network on images or clips and their masks: python myTrain.py --train_data_path data/TrainDataset"""
 
 from __future__ import annotations
 
@@ -10,16 +10,20 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.data import Dataset
 
 from lib import ModelError, create_model, load_backbone_weights, load_weights, model_entry, read_checkpoint
 from utils import checkpoint
 from utils.cli import choose_device, run
-from utils.image_data import EvaluationData, Pair, TrainingData, check_pairs, find_parts
+from utils.clip_validation import ClipValidation
+from utils.image_data import HELD_OUT, EvaluationData, Pair, TrainingData, check_pairs, find_parts
 from utils.losses import LOSSES, DeepSupervision
-from utils.options import model_options
+from utils.options import model_options, worker_count
 from utils.repro import versions
 from utils.trainer import Trainer
 from utils.training_flags import check_flags, make_augmentation, parse_args, parse_weight, train_options
+from utils.validation import ImageValidation, Validation
+from utils.video_data import Case, ClipTrainingData, find_cases, has_clips, hold_out_cases
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,17 +38,17 @@ def train(args: argparse.Namespace) -> None:
         Stopped, NonFiniteLoss: see `Trainer.fit`.
     """
     check_flags(args)
-    augmentation = make_augmentation(args)
     device = choose_device(args.device, args.gpu_id)
-    training, held_out = find_data(args)
+    find = clip_data if model_entry(args.model).kind == "video" else image_data
+    training, validation = find(args, device)
     resume = resumable(args.load_checkpoint_path)
     torch.manual_seed(args.seed)
     model = build_model(args, resume)
     trainer = Trainer(
         model,
-        DeepSupervision(LOSSES[args.loss], output_weights(model, args.loss_weights)),
-        training=TrainingData(training, size=args.train_size, seed=args.seed, augmentation=augmentation),
-        held_out=EvaluationData(held_out, size=args.train_size),
+        DeepSupervision(LOSSES[args.loss], output_weights(model, args)),
+        training=training,
+        validation=validation,
         options=train_options(args, device),
         folder=args.train_model_save_path,
         device=device,
@@ -57,10 +61,49 @@ def train(args: argparse.Namespace) -> None:
     )
     print(
         f"{args.model} ({sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters) on {device}: "
-        f"{len(training)} pairs to train on, {len(held_out)} to validate on; run folder {args.train_model_save_path}"
+        f"{len(training)} images to train on, {len(validation)} to validate on; run folder {args.train_model_save_path}"
     )
     trainer.fit()
     print(f"done: {args.train_model_save_path}/best.pth has the best validation score, last.pth the last epoch")
+
+
+def image_data(args: argparse.Namespace, device: torch.device) -> tuple[Dataset, Validation]:
+    """Return what an image network trains on, stills or the frames of clips, and what it is judged by."""
+    augmentation = make_augmentation(args)
+    if has_clips(args.train_data_path):
+        training, held_out = ([pair for case in part for pair in case.frames] for part in find_case_parts(args))
+    else:
+        training, held_out = find_data(args)
+    check_pairs([*training, *held_out])
+    return (
+        TrainingData(training, size=args.train_size, seed=args.seed, augmentation=augmentation),
+        ImageValidation(
+            EvaluationData(held_out, size=args.train_size),
+            batch_size=args.batch_size,
+            workers=worker_count(args, device),
+            device=device,
+        ),
+    )
+
+
+def clip_data(args: argparse.Namespace, device: torch.device) -> tuple[Dataset, Validation]:
+    """Return the triplets a video network trains on, and the clips it is judged by."""
+    augmentation = make_augmentation(args)
+    training, held_out = find_case_parts(args)
+    check_pairs([pair for case in (*training, *held_out) for pair in case.frames])
+    return (
+        ClipTrainingData(training, size=args.train_size, seed=args.seed, augmentation=augmentation),
+        ClipValidation(held_out, size=args.train_size, slots=args.batch_size, device=device),
+    )
+
+
+def find_case_parts(args: argparse.Namespace) -> tuple[list[Case], list[Case]]:
+    """Return the cases to train on and to validate on."""
+    cases = find_cases(args.train_data_path)
+    if not args.val_data_path:
+        return hold_out_cases(cases, share=HELD_OUT, seed=args.seed)
+    print(f"note: best.pth is chosen on {args.val_data_path}; report no results on the same clips")
+    return cases, find_cases(args.val_data_path)
 
 
 def find_data(args: argparse.Namespace) -> tuple[list[Pair], list[Pair]]:
@@ -74,7 +117,6 @@ def find_data(args: argparse.Namespace) -> tuple[list[Pair], list[Pair]]:
     )
     if chosen := args.val_split or args.val_data_path:
         print(f"note: best.pth is chosen on {chosen}; report no results on these images")
-    check_pairs([*training, *held_out])
     return training, held_out
 
 
@@ -103,16 +145,20 @@ def build_model(args: argparse.Namespace, resume: dict[str, Any] | None) -> nn.M
     return model
 
 
-def output_weights(model: nn.Module, given: Sequence[str]) -> dict[str, float]:
-    """Weight of every output's loss, 1 where no `output=weight` is given; a tiny forward tells the names.
+def output_weights(model: nn.Module, args: argparse.Namespace) -> dict[str, float]:
+    """Weight of every output's loss, 1 where no `output=weight` is given; a forward of nothing tells the names.
 
     Raises:
         InputError: something else is given, or an output the network does not have.
+        ModelError: the network does not take images of --train_size.
     """
-    size = 2 * model_entry(model.registered_name).divisor
+    entry = model_entry(model.registered_name)
+    size = args.train_size if entry.kind == "video" else 2 * entry.divisor
+    image, mask = torch.zeros(1, 3, size, size), torch.zeros(1, 1, size, size)
+    inputs = (image, image, image, mask) if entry.kind == "video" else (image,)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
-        names = list(model.eval()(torch.zeros(1, 3, size, size)))
-    return dict.fromkeys(names, 1.0) | dict(parse_weight(text, names) for text in given)
+        names = list(model.eval()(*inputs))
+    return dict.fromkeys(names, 1.0) | dict(parse_weight(text, names) for text in args.loss_weights)
 
 
 if __name__ == "__main__":

@@ -107,7 +107,7 @@ def test_a_resumed_run_has_the_same_bits_under_every_schedule(data, tmp_path, sc
 def test_a_run_stops_when_the_score_stays_away_and_stays_stopped(data, tmp_path, monkeypatch, capsys):
     scores = iter([0.5, 0.7, 0.6, 0.7, 0.9])
     parts = {"Dice": 0.0, "IoU": 0.0, "MAE": 0.0}
-    monkeypatch.setattr("utils.trainer.validate", lambda *_, **__: parts | {"score": next(scores)})
+    monkeypatch.setattr("utils.validation.ImageValidation.scores", lambda *_: parts | {"score": next(scores)})
     flags = ["--epoch", "9", "--batch_size", "4", "--early_stop", "2"]
     assert train(data, tmp_path, "scrnet", *flags) == 0
     assert "early stop: no better score in the last 2 epochs" in capsys.readouterr().out

@@ -25,15 +25,20 @@ def border_weight(mask: Tensor) -> Tensor:
     return 1 + 5 * (mean - mask).abs()
 
 
-def structure_loss(logits: Tensor, mask: Tensor) -> Tensor:
+def structure_loss(logits: Tensor, mask: Tensor, *, weighted_entropy: bool = True) -> Tensor:
     """Cross-entropy plus IoU loss, both weighted towards borders (Wei et al., F3Net, AAAI 2020).
+
+    Args:
+        weighted_entropy: off, the cross-entropy is the plain mean: PraNet's and SALI's released code averaged it
+            before weighting, which cancels the weight.
 
     Returns:
         The mean over the batch of each image's loss.
     """
     logits = logits.float()
     weight = border_weight(mask)
-    cross_entropy = F.binary_cross_entropy_with_logits(logits, mask, reduction="none")
+    reduction = "none" if weighted_entropy else "mean"
+    cross_entropy = F.binary_cross_entropy_with_logits(logits, mask, reduction=reduction)
     cross_entropy = (weight * cross_entropy).sum(dim=(2, 3)) / weight.sum(dim=(2, 3))
     probability = logits.sigmoid()
     intersection = (probability * mask * weight).sum(dim=(2, 3))
@@ -56,6 +61,7 @@ def cross_entropy_dice(logits: Tensor, mask: Tensor, *, cross_entropy: float = 1
 
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "structure": structure_loss,
+    "structure_plain_entropy": partial(structure_loss, weighted_entropy=False),
     "bce_dice": cross_entropy_dice,
     # SCR-Net's equation 8 without its L2 term, which is the optimiser's weight decay
     "ce_dice": partial(cross_entropy_dice, cross_entropy=0.4, dice=0.6),

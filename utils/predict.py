@@ -19,11 +19,12 @@ from measure.errors import InputError
 from measure.files import make_folder, replace_when_whole
 from measure.pairing import images_by_stem, read_rgb, subfolders
 
+from .split import check_known, read_split
 from .stopping import ignore_interrupts
 from .transforms import normalise, resize, to_chw
-from .validation import probability_map
+from .validation import grey_map
 
-__all__ = ["PredictOptions", "find_sets", "predict_maps", "write_map"]
+__all__ = ["PredictOptions", "find_sets", "pick_images", "predict_maps", "write_map"]
 
 WRITERS = 2  # threads that encode and write; OpenCV leaves Python free meanwhile
 WAITING = 16  # maps that may wait for a writer before the network waits too
@@ -86,6 +87,21 @@ def find_sets(root: str | Path) -> dict[str, dict[str, Path]]:
     return {root.resolve().name: direct}
 
 
+def pick_images(
+    sets: Mapping[str, Mapping[str, Path]], split: str | Path, *, place: str | Path
+) -> dict[str, dict[str, Path]]:
+    """Keep the images that a split file names; a set of which it names none is left out.
+
+    Raises:
+        InputError: the file cannot be read, or names images that are in no set (the first five).
+    """
+    names = read_split(split)
+    check_known(names, [stem for images in sets.values() for stem in images], split=split, place=place)
+    chosen = set(names)
+    picked = {name: {stem: path for stem, path in images.items() if stem in chosen} for name, images in sets.items()}
+    return {name: images for name, images in picked.items() if images}
+
+
 def predict_maps(
     model: nn.Module,
     sets: Mapping[str, Mapping[str, Path]],
@@ -131,12 +147,11 @@ def grey_maps(
         with torch.autocast(device.type, amp_type, enabled=options.amp != "off"):
             logits = model(image)["out"]
         for index, logit, own_size in zip(batch["index"].tolist(), logits, batch["size"].tolist(), strict=True):
-            probability = probability_map(logit, tuple(own_size), minmax=options.minmax)
-            yield index, (255 * probability).round().to(torch.uint8).cpu().numpy()
+            yield index, grey_map(logit, tuple(own_size), minmax=options.minmax)
 
 
 def write_map(path: Path, grey: np.ndarray) -> None:
-    """Write an (H, W) uint8 map as PNG, whole or not at all.
+    """Write an (H, W) uint8 map, or an (H, W, 3) BGR picture, as PNG, whole or not at all.
 
     Raises:
         InputError: it cannot be written.

@@ -18,9 +18,9 @@ from .background import prefetch
 from .predict import PredictOptions, map_writers
 from .streaming import WRITE_EVERY, stream_clips
 from .transforms import normalise, resize, to_chw
-from .validation import probability_map
+from .validation import grey_map
 
-__all__ = ["AHEAD", "find_clips", "grey_map", "network_input", "predict_clips"]
+__all__ = ["AHEAD", "find_clips", "network_input", "predict_clips"]
 
 AHEAD = 4  # frames that are read ahead of the network, for every clip under way
 
@@ -106,8 +106,3 @@ def _read(folder: Path, frames: Mapping[str, Path], size: int) -> Iterator[tuple
 def network_input(picture: np.ndarray, size: int) -> Tensor:
     """(H, W, 3) uint8 RGB -> (3, size, size) normalised."""
     return normalise(resize(to_chw(picture), (size, size))[None])[0]
-
-
-def grey_map(logits: Tensor, size: tuple[int, int], *, minmax: bool) -> np.ndarray:
-    """(1, h, w) logits -> (H, W) uint8 map of `size`; `minmax` as in `probability_map`."""
-    return (255 * probability_map(logits, size, minmax=minmax)).round().to(torch.uint8).cpu().numpy()

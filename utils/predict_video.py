@@ -25,9 +25,10 @@ from measure.files import make_folder
 from .background import in_background, prefetch
 from .montage import MAP_COLOUR, draw_outline
 from .predict import write_map
-from .predict_clips import grey_map, network_input
+from .predict_clips import network_input
 from .stopping import Stopped, StopRequest
 from .streaming import WRITE_EVERY, stream_clips
+from .validation import grey_map
 from .video_io import Shot, Source, VideoFile
 
 __all__ = ["VideoOptions", "draw", "predict_video"]

@@ -99,7 +99,29 @@ CONVSEGNET = Recipe(
 
 DILATEDSEGNET = dataclasses.replace(CONVSEGNET, source="DilatedSegNet's paper (MMM 2023), as ConvSegNet's")
 
-RECIPES = {"sepnet": SEPNET, "scrnet": SCRNET, "convsegnet": CONVSEGNET, "dilatedsegnet": DILATEDSEGNET}
+SALI = Recipe(
+    source="SALI's released code (MICCAI 2024)",
+    chosen="the cross-entropy keeps its weight, which the released loss averages away: --loss structure_plain_entropy",
+    batch_size=8,
+    epoch=200,
+    loss_weights=(),
+    weight_decay=0.0,
+    schedule="steps",
+    lr_warmup_epoch=0,
+    lr_decay_rate=0.1,
+    augment=("flip", "rotate", "jitter"),
+)
+
+LSINET = dataclasses.replace(SALI, source="SALI's released code (MICCAI 2024), whose first release LSI-Net is")
+
+RECIPES = {
+    "sepnet": SEPNET,
+    "scrnet": SCRNET,
+    "convsegnet": CONVSEGNET,
+    "dilatedsegnet": DILATEDSEGNET,
+    "sali": SALI,
+    "lsinet": LSINET,
+}
 
 
 def recipe_for(model: str) -> Recipe:

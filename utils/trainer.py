@@ -12,22 +12,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from . import checkpoint
-from .image_data import EvaluationData, TrainingBatches, TrainingData
+from .image_data import TrainingBatches
 from .log import RunLog
 from .losses import DeepSupervision
-from .montage import montage
 from .schedule import Progress, Schedule, epochs_since_best
 from .stopping import NonFiniteLoss, Stopped, StopRequest, ignore_interrupts
 from .transforms import normalise, resize_batch
-from .validation import probability_map, validate
+from .validation import Validation
 
 __all__ = ["TrainOptions", "Trainer"]
 
-PICTURES = 4  # held-out samples shown in TensorBoard
 # steps between looks at the loss: every look makes a GPU wait, and costs a CPU nothing
 LOOK_EVERY = {"cpu": 1, "cuda": 50}
 
@@ -66,9 +64,11 @@ class TrainOptions:
 
 
 class Trainer:
-    """Train `model` on `training`, validate on `held_out` after every epoch, keep everything in `folder`.
+    """Train `model` on `training`, judge it by `validation` after every epoch, keep everything in `folder`.
 
     Args:
+        training: samples as dicts of uint8 tensors, addressed by (epoch, index): `mask`, and the arguments of the
+            network's forward by name, images (3, S, S), masks (1, S, S).
         config: plain data that is saved with every checkpoint, enough to build the model and the run again.
         resume: a checkpoint of ours to go on from.
 
@@ -81,8 +81,8 @@ class Trainer:
         model: nn.Module,
         loss: DeepSupervision,
         *,
-        training: TrainingData,
-        held_out: EvaluationData,
+        training: Dataset,
+        validation: Validation,
         options: TrainOptions,
         folder: str | Path,
         device: torch.device,
@@ -96,33 +96,24 @@ class Trainer:
         self.amp = torch.autocast(device.type, AMP_TYPES[options.amp], enabled=options.amp != "off")
         self.scaler = torch.amp.GradScaler(device.type, enabled=options.amp == "fp16")
         self.average = average_of(self.model, options.ema) if options.ema else None
-        self.loaders(training, held_out)
+        self.validation = validation
+        self.batches = TrainingBatches(len(training), batch_size=options.batch_size, seed=options.seed)
+        self.training = DataLoader(
+            training,
+            batch_sampler=self.batches,
+            generator=torch.Generator(),  # its own: a start of a loader draws from one, and no run may depend on that
+            num_workers=options.workers,
+            pin_memory=device.type == "cuda",
+            persistent_workers=options.workers > 0,
+            worker_init_fn=ignore_interrupts,
+        )
         self.epoch, self.step = 1, 0  # the epoch under way, its steps done
-        self.scores: list[float] = []  # of the finished epochs, on the held-out pairs
+        self.scores: list[float] = []  # of the finished epochs
         self.losses = LossSums()
         if resume:
             self.load_state(resume)
         self.log = RunLog(folder, last_epoch=self.epoch - 1)
         self.log.config(config)
-
-    def loaders(self, training: TrainingData, held_out: EvaluationData) -> None:
-        options = self.options
-        shared = {
-            "num_workers": options.workers,
-            "pin_memory": self.device.type == "cuda",
-            "persistent_workers": options.workers > 0,
-            "worker_init_fn": ignore_interrupts,
-        }
-        self.batches = TrainingBatches(len(training), batch_size=options.batch_size, seed=options.seed)
-        # generators of their own: every start of a loader draws from one, and the run's must not depend on that
-        self.training = DataLoader(training, batch_sampler=self.batches, generator=torch.Generator(), **shared)
-        self.held_out = DataLoader(
-            held_out,
-            batch_size=options.batch_size,
-            collate_fn=EvaluationData.collate,
-            generator=torch.Generator(),
-            **shared,
-        )
 
     def fit(self) -> None:
         """Train to the last epoch, or until the validation score has not risen for `early_stop` epochs.
@@ -163,18 +154,18 @@ class Trainer:
         )
         for batch in bar:
             rate = self.set_rate()
-            for image, mask in self.at_scales(batch):
-                self.train_step(image, mask)
+            for inputs, mask in self.at_scales(batch):
+                self.train_step(inputs, mask)
             self.step += 1
             if self.step % LOOK_EVERY[self.device.type] == 0 or self.step == len(self.batches):
                 bar.set_postfix(loss=f"{self.check_losses():.3f}", lr=f"{rate:.1e}")
             if stop.signal:
                 self.stop(stop)
 
-    def train_step(self, image: Tensor, mask: Tensor) -> None:
-        """One update from normalised images (N, 3, S, S) and masks (N, 1, S, S) in [0, 1]."""
+    def train_step(self, inputs: dict[str, Tensor], mask: Tensor) -> None:
+        """One update from the forward's arguments by name, images normalised, and masks (N, 1, S, S) in [0, 1]."""
         with self.amp:
-            outputs = self.model(image)
+            outputs = self.model(**inputs)
         total, parts = self.loss(outputs, mask)
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(total).backward()
@@ -187,13 +178,18 @@ class Trainer:
             self.average.update_parameters(self.model)
         self.losses.add(total.detach(), parts)
 
-    def at_scales(self, batch: dict[str, Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+    def at_scales(self, batch: dict[str, Tensor]) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
         """Yield the batch on the device at every training size, always resized from the batch as it was loaded."""
-        image = normalise(batch["image"].to(self.device, non_blocking=True))
-        mask = batch["mask"].to(self.device, non_blocking=True).float() / 255
-        for size in self.options.scales or (image.shape[-1],):
-            scaled = resize_batch(image, size).contiguous(memory_format=torch.channels_last)
-            yield scaled, resize_batch(mask, size)
+        whole = {name: self.prepare(name, tensor) for name, tensor in batch.items()}
+        for size in self.options.scales or (whole["mask"].shape[-1],):
+            scaled = {name: resize_batch(tensor, size) for name, tensor in whole.items()}
+            mask = scaled.pop("mask")
+            yield {name: x.contiguous(memory_format=torch.channels_last) for name, x in scaled.items()}, mask
+
+    def prepare(self, name: str, tensor: Tensor) -> Tensor:
+        """Bring loaded levels to the device, masks to [0, 1] and images to what networks expect."""
+        tensor = tensor.to(self.device, non_blocking=True)
+        return tensor.float() / 255 if name.endswith("mask") else normalise(tensor)
 
     def set_rate(self) -> float:
         """Give the optimiser the learning rate of the next update, and return it."""
@@ -229,12 +225,12 @@ class Trainer:
         losses = self.losses.means()
         trained = time.perf_counter() - started
         judged = self.model if self.average is None else self.average.module
-        scores = validate(judged, self.held_out, device=self.device, amp=self.amp)
+        scores = self.validation.scores(judged, self.amp)
         is_best = scores["score"] > max(self.scores, default=-float("inf"))
         rate = self.optimizer.param_groups[0]["lr"]  # of the epoch's last update
         row = {"epoch": self.epoch, "lr": rate, **losses, **scores, "seconds": round(trained, 2)}
         self.log.epoch(row)
-        self.log.picture(self.picture(judged), epoch=self.epoch)
+        self.log.picture(self.validation.picture(judged, self.amp), epoch=self.epoch)
         tqdm.write(
             f"epoch {self.epoch}/{self.options.epochs}: loss {losses['loss']:.3f}, held out Dice {scores['Dice']:.4f} "
             f"IoU {scores['IoU']:.4f} MAE {scores['MAE']:.4f}{' (best)' if is_best else ''}, {trained:.0f} s"
@@ -247,25 +243,6 @@ class Trainer:
             self.save("best.pth")
         if finished % self.options.save_every == 0:
             self.save(f"checkpoint_epoch_{finished}.pth")
-
-    @torch.inference_mode()
-    def picture(self, model: nn.Module) -> np.ndarray:
-        """Image, mask, map and overlay of the first held-out samples."""
-        model.eval()
-        data = self.held_out.dataset
-        samples = [data[index] for index in range(min(PICTURES, len(data)))]
-        with self.amp:
-            logits = model(normalise(torch.stack([s["image"] for s in samples]).to(self.device)))["out"]
-        return montage(
-            [
-                (
-                    sample["image"].permute(1, 2, 0).numpy(),
-                    sample["mask"][0].numpy(),
-                    (255 * probability_map(logit, sample["mask"].shape[-2:], minmax=True)).byte().cpu().numpy(),
-                )
-                for sample, logit in zip(samples, logits, strict=True)
-            ]
-        )
 
     def stop(self, request: StopRequest) -> None:
         """Save and end the run as a signal asked for."""

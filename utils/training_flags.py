@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import torch
 
-from lib import list_models, model_entry
+from lib import model_entry
 from measure.errors import InputError
 
 from . import checkpoint
@@ -72,7 +72,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 def add_data_flags(parser: argparse.ArgumentParser) -> None:
     data = parser.add_argument_group("data")
-    data.add_argument("--train_data_path", default="data/TrainDataset", help="folder with images/ and masks/")
+    data.add_argument(
+        "--train_data_path", default="data/TrainDataset", help="folder with images/ and masks/, or Frame/ and GT/"
+    )
     data.add_argument("--val_data_path", help="validate on this folder instead of a held-out tenth of the training set")
     data.add_argument("--split", help="train on the images that this file names, one a line (see utils.split)")
     data.add_argument("--val_split", help="validate on the images that this file names")
@@ -121,8 +123,6 @@ def add_recipe_flags(parser: argparse.ArgumentParser) -> None:
 def check_flags(args: argparse.Namespace) -> None:
     """Refuse what cannot work before anything is read or written, and note where the run departs from its recipe."""
     entry = model_entry(args.model)
-    if entry.kind != "image":
-        raise InputError(f"{args.model} is a video network; networks for images are {', '.join(list_models('image'))}")
     for size in training_sizes(args):
         if size < entry.divisor or size % entry.divisor:
             raise InputError(f"--train_size {size} was given; {args.model} needs a multiple of {entry.divisor}")

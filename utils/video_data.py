@@ -29,6 +29,7 @@ __all__ = [
     "ClipTrainingData",
     "draw_memory_frame",
     "find_cases",
+    "has_clips",
     "hold_out_cases",
     "memory_window",
     "neighbour_of",
@@ -51,6 +52,11 @@ class Case:
     def polyp(self) -> str:
         """What the clips of one polyp share in their names: `case7_2` -> `case7`."""
         return self.name.rpartition("_")[0] or self.name
+
+
+def has_clips(folder: str | Path) -> bool:
+    """Tell a split of SUN-SEG from a folder of stills."""
+    return (Path(folder) / "Frame").is_dir()
 
 
 def find_cases(folder: str | Path) -> list[Case]:

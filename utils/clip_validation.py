@@ -1,0 +1,61 @@
+"""Held-out clips, streamed as in use: the network meets its own memory, not the true masks it learned with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from measure.pairing import read_grey, read_rgb
+
+from .background import prefetch
+from .montage import montage
+from .predict_clips import AHEAD, network_input
+from .streaming import stream_clips
+from .validation import PICTURES, grey_map, probability_map, soft_scores, with_score
+from .video_data import Case
+
+__all__ = ["ClipValidation"]
+
+APART = 5  # frames between two that are shown
+
+
+class ClipValidation:
+    """Scores and pictures of held-out cases, for a trainer; `slots` cases run side by side."""
+
+    def __init__(self, cases: Sequence[Case], *, size: int, slots: int, device: torch.device):
+        self.cases = sorted(cases, key=lambda case: -len(case.frames))  # so that few slots idle at the end
+        self.size, self.slots, self.device = size, min(slots, len(cases)), device
+
+    def __len__(self) -> int:
+        return sum(len(case.frames) for case in self.cases)
+
+    def scores(self, model: nn.Module, amp: torch.autocast) -> dict[str, float]:
+        """Means over the frames of a case, then over cases, of Dice, IoU and MAE, and `score`."""
+        was_training = model.training
+        model.eval()
+        sums: dict[str, Tensor] = {}
+        clips = (prefetch(self._read(case), AHEAD) for case in self.cases)
+        for (case, mask), logits in stream_clips(model, clips, slots=self.slots, amp=amp):
+            probability = probability_map(logits, mask.shape, minmax=True)
+            for name, value in soft_scores(probability, torch.from_numpy(mask).to(self.device) > 128).items():
+                sums[name] = sums.get(name, 0.0) + value / len(case.frames)
+        model.train(was_training)
+        return with_score(sums, len(self.cases))
+
+    def _read(self, case: Case) -> Iterator[tuple[tuple[Case, np.ndarray], Tensor]]:
+        for pair in case.frames:
+            yield (case, read_grey(pair.mask)), network_input(read_rgb(pair.image), self.size)
+
+    def picture(self, model: nn.Module, amp: torch.autocast) -> np.ndarray:
+        """Image, mask, map and overlay of a few of the first frames of the first case."""
+        model.eval()
+        frames = self.cases[0].frames[: APART * (PICTURES - 1) + 1]
+        clip = ((pair, network_input(read_rgb(pair.image), self.size)) for pair in frames)
+        samples = []
+        for pair, logits in stream_clips(model, [clip], slots=1, amp=amp):
+            mask = read_grey(pair.mask)
+            samples.append((read_rgb(pair.image), mask, grey_map(logits, mask.shape, minmax=True)))
+        return montage(samples[::APART])
