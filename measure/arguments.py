@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
+from .errors import InputError
 from .options import PROTOCOLS
 from .workers import available_cores
 
@@ -29,9 +31,20 @@ Nothing is ever written into GT_root or pred_root. Exit status: 0 done, 2 a mist
 """
 
 
+class _Parser(argparse.ArgumentParser):
+    """Mistakes on the command line are the user's input like any other, told in one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; see {self.prog} --help")
+
+
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Parse the command line; `model` and `out` are filled in where they were left out."""
-    parser = argparse.ArgumentParser(
+    """Parse the command line; `model` and `out` are filled in where they were left out.
+
+    Raises:
+        InputError: an unknown option, a wrong value, or names that do not fit the folders.
+    """
+    parser = _Parser(
         prog="python -m measure",
         description=DESCRIPTION,
         epilog=EXAMPLES,
@@ -42,6 +55,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     _add_definitions(parser.add_argument_group("how it is scored (the defaults give the published numbers)"))
     _add_output(parser.add_argument_group("what is written"))
     args = parser.parse_args(argv)
+    if args.workers < 1:
+        parser.error(f"--workers is {args.workers}, at least 1 was expected")
     if args.model and len(args.model) != len(args.pred_root):
         parser.error(f"{len(args.model)} names in --model for {len(args.pred_root)} folders in --pred_root")
     args.model = args.model or _names(args.pred_root)

@@ -11,7 +11,7 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from typing import TypeVar
 
@@ -54,7 +54,7 @@ def map_in_order(
     chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
     workers = min(workers, len(chunks))
     if workers <= 1:
-        with _one_opencv_thread():
+        with _quiet_single_opencv():
             for item in items:
                 yield item, function(item)
         return
@@ -128,8 +128,7 @@ class _Worker:
 def _serve(connection: Connection, function: Callable[[Item], Result]) -> None:
     """In a process: answer chunks until the parent closes the pipe or dies. Ctrl-C is the parent's business."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    cv2.setNumThreads(1)
-    try:
+    with _quiet_single_opencv(), suppress(EOFError, OSError):
         while True:
             chunk = connection.recv()
             try:
@@ -137,15 +136,16 @@ def _serve(connection: Connection, function: Callable[[Item], Result]) -> None:
             except Exception as error:
                 answer = error
             connection.send(answer)
-    except (EOFError, OSError):
-        return
 
 
 @contextmanager
-def _one_opencv_thread() -> Iterator[None]:
-    before = cv2.getNumThreads()
+def _quiet_single_opencv() -> Iterator[None]:
+    """OpenCV on one thread, and without its own remarks on damaged files: ours name the file."""
+    threads, log_level = cv2.getNumThreads(), cv2.utils.logging.getLogLevel()
     cv2.setNumThreads(1)
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
         yield
     finally:
-        cv2.setNumThreads(before)
+        cv2.setNumThreads(threads)
+        cv2.utils.logging.setLogLevel(log_level)

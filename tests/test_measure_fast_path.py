@@ -149,18 +149,23 @@ def test_hist_of_float32_is_exact_beyond_its_limit(monkeypatch: pytest.MonkeyPat
 
 
 def test_against_py_sod_metrics() -> None:
-    """An independent implementation, where it is installed."""
+    """An independent implementation, where it is installed; its S-measure takes the sample deviation, as VPS does."""
     sod = pytest.importorskip("py_sod_metrics")
     random = np.random.default_rng(1)
-    mask = np.zeros((60, 70), np.uint8)
-    mask[20:40, 15:50] = 255
-    prediction = np.clip(cv2.GaussianBlur(mask, (0, 0), 4) + random.normal(size=mask.shape) * 20, 0, 255)
-    prediction = prediction.astype(np.uint8)
-    ours = score_pair(prediction, mask, Options())
-    for measure, key, name in (
-        (sod.MAE(), "MAE", "mae"),
-        (sod.Smeasure(), "Smeasure", "sm"),
-        (sod.WeightedFmeasure(), "wFmeasure", "wfm"),
-    ):
-        measure.step(pred=prediction, gt=mask)
-        assert ours.numbers[key] == pytest.approx(float(measure.get_results()[name]), abs=1e-6)
+    for seed in range(20):
+        mask = np.zeros((60, 70), np.uint8)
+        mask[10 + seed : 40, 15 : 30 + seed] = 255
+        noisy = cv2.GaussianBlur(mask, (0, 0), 4) + random.normal(size=mask.shape) * 20
+        prediction = np.clip(noisy, 0, 255).astype(np.uint8)
+        measures = {"Smeasure": sod.Smeasure(), "wFmeasure": sod.WeightedFmeasure(), "MAE": sod.MAE()}
+        alignment, f_measure = sod.Emeasure(), sod.Fmeasure()
+        for measure in (*measures.values(), alignment, f_measure):
+            measure.step(pred=prediction, gt=mask)
+        ours = score_pair(prediction, mask, Options("vps"))
+        theirs = {key: float(next(iter(measure.get_results().values()))) for key, measure in measures.items()}
+        theirs["adpEm"] = float(alignment.get_results()["em"]["adp"])
+        theirs["adpFm"] = float(f_measure.get_results()["fm"]["adp"])
+        assert {key: ours.numbers[key] for key in theirs} == pytest.approx(theirs, abs=1e-9)
+        curves = dict(zip(CURVES, ours.curves, strict=True))
+        np.testing.assert_allclose(curves["Em"], alignment.get_results()["em"]["curve"], rtol=0, atol=1e-9)
+        np.testing.assert_allclose(curves["Fm"], f_measure.get_results()["fm"]["curve"], rtol=0, atol=1e-9)
