@@ -13,6 +13,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from lib import ModelError, create_model, load_backbone_weights, load_weights, model_entry, read_checkpoint
+from measure.errors import InputError
 from utils import checkpoint
 from utils.cli import choose_device, run
 from utils.clip_validation import ClipValidation
@@ -99,6 +100,10 @@ def clip_data(args: argparse.Namespace, device: torch.device) -> tuple[Dataset, 
 
 def find_case_parts(args: argparse.Namespace) -> tuple[list[Case], list[Case]]:
     """Return the cases to train on and to validate on."""
+    if args.split or args.val_split:
+        raise InputError(
+            "--split and --val_split name stills; for clips give folders, --train_data_path and --val_data_path"
+        )
     cases = find_cases(args.train_data_path)
     if not args.val_data_path:
         return hold_out_cases(cases, share=HELD_OUT, seed=args.seed)

@@ -99,6 +99,7 @@ def test_clips_are_scored_frame_by_frame_then_case_by_case(data):
     [
         (["--train_data_path", "{stills}"], "has no Frame/ and GT/; expected"),
         (["--train_size", "64"], "the input is 64 x 64 pixels; no side may be under 256"),
+        (["--val_split", "names.txt"], "--split and --val_split name stills; for clips give folders"),
         (["--train_size", "300"], "--train_size 300 was given; sali needs a multiple of 32"),
         (["--val_data_path", "{stills}"], "has no Frame/ and GT/; expected"),
         (["--loss_weights", "logit2=2"], "expected OUTPUT=WEIGHT, of out, stage4, stage5, global"),
