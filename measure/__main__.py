@@ -46,15 +46,16 @@ def _score(args: Namespace) -> None:
         br_rate=args.br_rate,
         partial=args.partial,
     )
-    _refuse_inside_inputs(args.out, [args.GT_root, *args.pred_root])
+    out = args.out
+    folders = [out] if len(args.model) == 1 else [out / name for name in args.model]
+    record = _record_file(args.record_path, args.model) if args.record_path else None
+    _refuse_inside_inputs([out, *folders, *([record] if record else [])], [args.GT_root, *args.pred_root])
     results = _score_methods(args, options)
-    out = make_folder(args.out)
-    for result in results:
-        folder = out if len(results) == 1 else make_folder(out / result["method"])
-        write_json(result, folder / "scores.json")
+    for result, folder in zip(results, folders, strict=True):
+        write_json(result, make_folder(folder) / "scores.json")
     write_tables(results, out)
-    if args.record_path:
-        _write_text(markdown_table(results), _record_file(args.record_path, args.model))
+    if record:
+        _write_text(markdown_table(results), record)
     if args.all_definitions:
         other = _score_methods(args, replace(options, minmax=not options.minmax))
         _write_text(_definitions(results, other), out / "definitions.md")
@@ -65,11 +66,12 @@ def _score(args: Namespace) -> None:
     print(f"\nall scores and reports: {out}")
 
 
-def _refuse_inside_inputs(out: Path, inputs: Sequence[Path]) -> None:
+def _refuse_inside_inputs(outputs: Sequence[Path], inputs: Sequence[Path]) -> None:
     """Scoring never writes into what it scores."""
-    for folder in inputs:
-        if out.resolve().is_relative_to(folder.resolve()):
-            raise InputError(f"--out {out} lies in the input folder {folder}; choose a place outside it")
+    for output in outputs:
+        for folder in inputs:
+            if output.resolve().is_relative_to(folder.resolve()):
+                raise InputError(f"{output} would be written into the input folder {folder}; choose another --out")
 
 
 def _score_methods(args: Namespace, options: Options) -> list[dict[str, Any]]:

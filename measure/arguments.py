@@ -60,6 +60,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     if args.model and len(args.model) != len(args.pred_root):
         parser.error(f"{len(args.model)} names in --model for {len(args.pred_root)} folders in --pred_root")
     args.model = args.model or _names(args.pred_root)
+    if any(set(name) & set("/\\") or name in ("", ".", "..") for name in args.model):
+        parser.error(f"a name in --model ({', '.join(args.model)}) cannot be that of a folder")
     if len(set(args.model)) < len(args.model):
         parser.error(f"two methods of one name ({', '.join(args.model)}); name them apart with --model")
     first = args.pred_root[0].resolve()

@@ -29,7 +29,7 @@ from .scoring import score_files
 __all__ = ["Timing", "main", "measure_times", "write_smooth_pairs"]
 
 SIZES = ((352, 352), (966, 1225))
-"""Frame sizes timed by default, (height, width): what networks write, and CVC-ColonDB's neighbours at native size."""
+"""Frame sizes timed by default, (height, width): what networks see, and ETIS-LaribPolypDB at native size."""
 
 PAIRS = 20
 LITERAL_PAIRS = 3

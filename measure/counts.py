@@ -50,7 +50,8 @@ class PairCounts:
 
     `prediction` and `foreground_mask` are (H, W) uint8, the latter 255 on the mask and 0 elsewhere. `box` bounds the
     mask (empty mask: an empty box), `split` = (row, column) is where the quadrants meet, in the order top left, top
-    right, bottom left, bottom right. `quadrants` and `quadrants_on_mask` (4, 256) float64 count pixels by level.
+    right, bottom left, bottom right. `quadrants` and `quadrants_on_mask` (4, 256) float64 count pixels by level, in the
+    whole quadrant and on the mask; `histogram` and `on_mask` (256,) are their sums. `scale` turns levels into p.
     """
 
     prediction: np.ndarray

@@ -64,7 +64,10 @@ def find_datasets(gt_root: str | Path, pred_root: str | Path, options: Options) 
 
 
 def _image_datasets(gt_root: Path, pred_root: Path, partial: bool) -> Iterator[Dataset]:
-    for name, masks, maps in _image_folders(gt_root, pred_root):
+    folders = _image_folders(gt_root, pred_root)
+    if not partial and folders[0][2] != pred_root:
+        _refuse_extra(pred_root, [name for name, _, _ in folders])
+    for name, masks, maps in folders:
         dataset = Dataset(name)
         found = {} if partial and not maps.is_dir() else images_by_stem(maps, allow_empty=True)
         _pair(dataset, "", images_by_stem(masks), found, place=f"{masks} and {maps}", partial=partial)
@@ -104,8 +107,8 @@ def _vps_splits(gt_root: Path, pred_root: Path, partial: bool) -> Iterator[Datas
         cases = subfolders(masks)
         if not cases:
             raise InputError(f"no case under {masks}; expected {masks}/<case>/<frame>.png")
-        if not partial and (extra := _extra_cases(maps, cases)):
-            raise InputError(f"{len(extra)} cases of {maps} have no ground truth: {first_names(extra)}")
+        if not partial:
+            _refuse_extra(maps, cases)
         for case in cases:
             _pair_case(dataset, case, masks / case, maps / case, partial=partial)
         yield dataset
@@ -125,9 +128,15 @@ def _vps_folders(gt_root: Path, pred_root: Path) -> list[tuple[str, Path, Path]]
     return [(name, gt_root / name / "GT", pred_root / name) for name in sorted(names, key=natural_key)]
 
 
-def _extra_cases(maps: Path, cases: list[str]) -> list[str]:
-    known = set(cases)
-    return [case for case in subfolders(maps) if case not in known and images_by_stem(maps / case, allow_empty=True)]
+def _refuse_extra(maps: Path, known: list[str]) -> None:
+    """Folders of maps without ground truth are extra maps."""
+    others = [name for name in subfolders(maps) if name not in set(known)]
+    extra = [name for name in others if images_by_stem(maps / name, allow_empty=True)]
+    if extra:
+        raise InputError(
+            f"{len(extra)} folders of maps in {maps} have no ground truth: {first_names(extra)}; "
+            "--partial passes over them"
+        )
 
 
 def _pair_case(dataset: Dataset, case: str, masks: Path, maps: Path, *, partial: bool) -> None:

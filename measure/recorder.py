@@ -27,8 +27,13 @@ from .scores import CURVES, PairScores, hard_scores
 __all__ = ["FORMAT_VERSION", "SIZE_CLASSES", "DatasetRecorder", "MeanScores", "size_class"]
 
 FORMAT_VERSION = 1
-SWEPT = ("Em", "Fm", "Dice", "IoU", "Sen", "Spe")
-SKIPPED_WHERE_MISSING = ("BR_mae", "BR_wF")
+
+_TABLE_ORDER = (
+    *("Smeasure", "wFmeasure", "MAE", "adpEm", "meanEm", "maxEm", "adpFm", "meanFm", "maxFm", "fnr"),
+    *("meanSen", "maxSen", "meanSpe", "maxSpe", "meanDice", "maxDice", "meanIoU", "maxIoU", "Dice", "IoU"),
+)
+_SWEPT = ("Em", "Fm", "Dice", "IoU", "Sen", "Spe")
+_SKIPPED_WHERE_MISSING = ("BR_mae", "BR_wF")
 
 NO_POLYP = "no polyp"
 SIZE_CLASSES = {"small (under 5 %)": 0.05, "medium (5 to 20 %)": 0.20, "large (over 20 %)": math.inf}
@@ -57,7 +62,7 @@ class MeanScores:
         self.count += 1
         self._curves += curves
         for name, value in numbers.items():
-            if name in SKIPPED_WHERE_MISSING and math.isnan(value):
+            if name in _SKIPPED_WHERE_MISSING and math.isnan(value):
                 continue
             self._sums[name] = self._sums.get(name, 0.0) + value
             self._counts[name] = self._counts.get(name, 0) + 1
@@ -74,29 +79,23 @@ class MeanScores:
 
     def scores(self) -> dict[str, float]:
         """Mean numbers, and the mean and maximum of the mean curves over the thresholds, in the tables' order."""
-        return ordered(self.numbers | curve_numbers(self.curves))
+        return _ordered(self.numbers | _curve_numbers(self.curves))
 
 
-def curve_numbers(curves: np.ndarray) -> dict[str, float]:
+def _curve_numbers(curves: np.ndarray) -> dict[str, float]:
     """Mean and maximum over the thresholds of curves (8, 256), and the false negative rate; NaN stays NaN."""
     means, tops = curves.mean(axis=1).tolist(), curves.max(axis=1).tolist()
     place = {name: position for position, name in enumerate(CURVES)}
     numbers = {"fnr": 1.0 - means[place["recall"]]}
-    for name in SWEPT:
+    for name in _SWEPT:
         numbers |= {f"mean{name}": means[place[name]], f"max{name}": tops[place[name]]}
     return numbers
 
 
-def ordered(scores: dict[str, float]) -> dict[str, float]:
+def _ordered(scores: dict[str, float]) -> dict[str, float]:
     """`scores` in the order the released tools print them, what they do not print at the end."""
-    first = [name for name in TABLE_ORDER if name in scores]
+    first = [name for name in _TABLE_ORDER if name in scores]
     return {name: scores[name] for name in dict.fromkeys([*first, *scores])}
-
-
-TABLE_ORDER = (
-    *("Smeasure", "wFmeasure", "MAE", "adpEm", "meanEm", "maxEm", "adpFm", "meanFm", "maxFm", "fnr"),
-    *("meanSen", "maxSen", "meanSpe", "maxSpe", "meanDice", "maxDice", "meanIoU", "maxIoU", "Dice", "IoU"),
-)
 
 
 class DatasetRecorder:
@@ -114,7 +113,7 @@ class DatasetRecorder:
         """Add the scores of one pair; in the VPS protocol its stem is case/frame."""
         size = scores.numbers["size"]
         numbers = {name: value for name, value in scores.numbers.items() if name != "size"}
-        self.per_image[stem] = ordered(numbers | curve_numbers(scores.curves)) | {"size": size}
+        self.per_image[stem] = _ordered(numbers | _curve_numbers(scores.curves)) | {"size": size}
         self._confusion += scores.confusion
         self._sizes.setdefault(size_class(size), MeanScores()).add(numbers, scores.curves)
         if self._by_case:

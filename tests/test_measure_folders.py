@@ -68,6 +68,9 @@ def test_a_missing_map_is_an_error_unless_partial(roots: tuple[Path, Path]) -> N
     result = score_folder(*roots, options=Options(partial=True))
     counts = result["counts"]["CVC-300"]
     assert (counts["images"], counts["missing_maps"], counts["extra_maps"]) == (2, ["2"], ["x"])
+    roots[0].joinpath("CVC-300").rename(roots[0].parent / "elsewhere")
+    with pytest.raises(InputError, match="1 folders of maps in .* have no ground truth: CVC-300"):
+        score_folder(*roots)
     assert result["options"]["partial"] is True
 
 
@@ -177,6 +180,9 @@ def test_several_methods_in_one_call(roots: tuple[Path, Path], tmp_path: Path) -
     assert run(roots, tmp_path / "out", str(other)) == 2  # a stray argument
     folders = ["--GT_root", str(roots[0]), "--pred_root", str(roots[1]), str(other), "--model", "Ours", "Truth"]
     assert main([*folders, "--out", str(tmp_path / "out"), "--no-plots", "--workers", "1"]) == 0
+    inside = ["--out", str(tmp_path), "--model", "pred", "other"]  # would put scores.json among the maps
+    assert main([*folders, "--no-plots", "--workers", "1", *inside]) == 2
+    assert not list(roots[1].glob("*.json"))
     dice = {name: json.loads((tmp_path / "out" / name / "scores.json").read_text()) for name in ("Ours", "Truth")}
     assert dice["Truth"]["datasets"]["CVC-300"]["Dice"] == 1.0 > dice["Ours"]["datasets"]["CVC-300"]["Dice"]
     assert "**1.000**" in (tmp_path / "out" / "scores.md").read_text()
@@ -192,7 +198,10 @@ def test_mistakes_end_with_one_line_and_status_2(
         ((gt, gt), (), "0 of 3 maps found"),
         ((gt, pred), ("--protocol", "vps"), "no split under"),
         ((gt, pred), ("--br_rate", "0"), "br_rate is 0"),
-        ((gt, pred), ("--out", str(pred / "scores")), "lies in the input folder"),
+        ((gt, pred), ("--out", str(pred / "scores")), "would be written into the input folder"),
+        ((gt, pred), ("--record_path", str(gt / "record.txt")), "would be written into the input folder"),
+        ((gt, pred), ("--model", "a/b"), "cannot be that of a folder"),
+        ((gt / "CVC-300", pred), (), "0 of 3 maps found"),
         ((gt, pred), ("--workers", "0"), "--workers"),
     ):
         assert run(folders, tmp_path / "out", *more) == 2
