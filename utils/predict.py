@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from measure.errors import InputError
 from measure.files import make_folder, replace_when_whole
 from measure.pairing import images_by_stem, read_rgb, subfolders
 
+from .background import in_background
 from .split import check_known, read_split
 from .stopping import ignore_interrupts
 from .transforms import normalise, resize, to_chw
@@ -27,7 +26,6 @@ from .validation import grey_map
 __all__ = ["PredictOptions", "find_sets", "pick_images", "predict_maps", "write_map"]
 
 WRITERS = 2  # threads that encode and write; OpenCV leaves Python free meanwhile
-WAITING = 16  # maps that may wait for a writer before the network waits too
 
 
 @dataclass(frozen=True)
@@ -121,9 +119,9 @@ def predict_maps(
         for name, images in sets.items():
             folder = make_folder(Path(out) / name)
             stems = list(images)
-            with map_writers() as write:
+            with in_background(threads=WRITERS) as later:
                 for index, grey in grey_maps(model, list(images.values()), options=options, device=device):
-                    write(folder / f"{stems[index]}.png", grey)
+                    later(write_map, folder / f"{stems[index]}.png", grey)
                     bar.update()
     return total
 
@@ -159,19 +157,3 @@ def write_map(path: Path, grey: np.ndarray) -> None:
     _, encoded = cv2.imencode(".png", grey)
     with replace_when_whole(path) as partial:
         partial.write_bytes(encoded.tobytes())
-
-
-@contextmanager
-def map_writers():
-    """Yield a function that writes a map in the background; leaving waits for all and raises what went wrong."""
-    pending: list[Future] = []
-    with ThreadPoolExecutor(WRITERS) as pool:
-
-        def write(path: Path, grey: np.ndarray) -> None:
-            pending.append(pool.submit(write_map, path, grey))
-            if len(pending) > WAITING:
-                pending.pop(0).result()
-
-        yield write
-        for future in pending:
-            future.result()

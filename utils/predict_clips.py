@@ -14,8 +14,8 @@ from tqdm import tqdm
 from measure.files import make_folder
 from measure.pairing import images_by_stem, natural_key, read_rgb, subfolders
 
-from .background import prefetch
-from .predict import PredictOptions, map_writers
+from .background import in_background, prefetch
+from .predict import WRITERS, PredictOptions, write_map
 from .streaming import WRITE_EVERY, stream_clips
 from .transforms import normalise, resize, to_chw
 from .validation import grey_map
@@ -90,9 +90,10 @@ def predict_clips(
         amp=torch.autocast(device.type, amp_type, enabled=options.amp != "off"),
     )
     total = sum(len(frames) for frames in clips.values())
-    with tqdm(total=total, desc="maps", unit="frame", disable=None) as bar, map_writers() as write:
+    bar = tqdm(total=total, desc="maps", unit="frame", disable=None)
+    with bar, in_background(threads=WRITERS) as later:
         for target, logits in answers:
-            write(target.path, grey_map(logits, target.size, minmax=options.minmax))
+            later(write_map, target.path, grey_map(logits, target.size, minmax=options.minmax))
             bar.update()
     return total
 
