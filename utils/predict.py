@@ -18,6 +18,7 @@ from measure.files import make_folder, replace_when_whole
 from measure.pairing import images_by_stem, read_rgb, subfolders
 
 from .background import in_background
+from .precision import autocast
 from .split import check_known, read_split
 from .stopping import ignore_interrupts
 from .transforms import normalise, resize, to_chw
@@ -131,7 +132,6 @@ def grey_maps(
     model: nn.Module, paths: Sequence[Path], *, options: PredictOptions, device: torch.device
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Yield (index, (H, W) uint8 map) of every image."""
-    amp_type = torch.float16 if options.amp == "fp16" else torch.bfloat16
     loader = DataLoader(
         Images(paths, size=options.size),
         batch_size=options.batch_size,
@@ -142,7 +142,7 @@ def grey_maps(
     for batch in loader:
         image = normalise(batch["image"].to(device, non_blocking=True))
         image = image.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(device.type, amp_type, enabled=options.amp != "off"):
+        with autocast(device, options.amp):
             logits = model(image)["out"]
         for index, logit, own_size in zip(batch["index"].tolist(), logits, batch["size"].tolist(), strict=True):
             yield index, grey_map(logit, tuple(own_size), minmax=options.minmax)

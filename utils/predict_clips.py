@@ -15,6 +15,7 @@ from measure.files import make_folder
 from measure.pairing import images_by_stem, natural_key, read_rgb, subfolders
 
 from .background import in_background, prefetch
+from .precision import autocast
 from .predict import WRITERS, PredictOptions, write_map
 from .streaming import WRITE_EVERY, stream_clips
 from .transforms import normalise, resize, to_chw
@@ -81,13 +82,12 @@ def predict_clips(
     model = model.to(device, memory_format=torch.channels_last).eval()
     longest_first = sorted(clips, key=lambda name: -len(clips[name]))
     readers = (_read(make_folder(Path(out) / name), clips[name], options.size) for name in longest_first)
-    amp_type = torch.float16 if options.amp == "fp16" else torch.bfloat16
     answers = stream_clips(
         model,
         (prefetch(reader, AHEAD) for reader in readers),
         slots=min(options.batch_size, len(clips)),
         write_every=write_every,
-        amp=torch.autocast(device.type, amp_type, enabled=options.amp != "off"),
+        amp=autocast(device, options.amp),
     )
     total = sum(len(frames) for frames in clips.values())
     bar = tqdm(total=total, desc="maps", unit="frame", disable=None)

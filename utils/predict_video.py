@@ -24,6 +24,7 @@ from measure.files import make_folder
 
 from .background import in_background, prefetch
 from .montage import MAP_COLOUR, draw_outline
+from .precision import autocast
 from .predict import write_map
 from .predict_clips import network_input
 from .stopping import Stopped, StopRequest
@@ -107,8 +108,7 @@ def _maps(
 ) -> Iterator[tuple[Shot, np.ndarray]]:
     """Every frame with its (H, W) uint8 map."""
     clip = prefetch(((shot, network_input(shot.picture, options.size)) for shot in source), AHEAD)
-    amp_type = torch.float16 if options.amp == "fp16" else torch.bfloat16
-    amp = torch.autocast(device.type, amp_type, enabled=options.amp != "off")
+    amp = autocast(device, options.amp)
     for shot, logits in stream_clips(model, [clip], slots=1, write_every=options.write_every, amp=amp):
         yield shot, grey_map(logits, shot.picture.shape[:2], minmax=options.minmax)
 

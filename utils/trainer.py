@@ -19,6 +19,7 @@ from . import checkpoint
 from .image_data import TrainingBatches
 from .log import RunLog
 from .losses import DeepSupervision
+from .precision import autocast
 from .schedule import Progress, Schedule, epochs_since_best
 from .stopping import NonFiniteLoss, Stopped, StopRequest, ignore_interrupts
 from .transforms import normalise, resize_batch
@@ -93,7 +94,7 @@ class Trainer:
         self.model = model.to(device, memory_format=torch.channels_last)
         self.loss = loss
         self.optimizer = make_optimizer(self.model, options)
-        self.amp = torch.autocast(device.type, AMP_TYPES[options.amp], enabled=options.amp != "off")
+        self.amp = autocast(device, options.amp)
         self.scaler = torch.amp.GradScaler(device.type, enabled=options.amp == "fp16")
         self.average = average_of(self.model, options.ema) if options.ema else None
         self.validation = validation
@@ -283,9 +284,6 @@ class Trainer:
         self.epoch, self.step, self.scores = state["epoch"] + 1, state["step"], list(state["scores"])
         self.losses = LossSums.from_state(state["losses"], self.device)
         checkpoint.restore_generators(state["generators"])
-
-
-AMP_TYPES = {"off": torch.bfloat16, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class LossSums:
