@@ -11,32 +11,38 @@ import math
 import cv2
 import numpy as np
 
-from .counts import count_pair
+from .counts import Box, count_pair
 from .weighted_f import weighted_f
 
 __all__ = ["border_band", "border_scores"]
 
 CONTOUR_ABOVE = 127
 THICKNESS = 3
+MARGIN = 8
+"""Pixels around the band that scoring may look at: half a contour's thickness, and the weighted F's smoothing."""
+
+NOWHERE = Box(0, 0, 0, 0)
 CHANNELS = 3
 """The released tool divides by the band's pixels in a three-channel picture."""
 
 
-def border_band(mask: np.ndarray, *, br_rate: int) -> np.ndarray | None:
-    """The band (H, W), 255 inside and 0 outside; None for a mask without contour."""
+def border_band(mask: np.ndarray, *, br_rate: int) -> np.ndarray:
+    """The band (H, W), 255 inside and 0 outside; empty for a mask without contour."""
     binary = cv2.threshold(mask, CONTOUR_ABOVE, 255, cv2.THRESH_BINARY)[1]
     contours, _ = cv2.findContours(binary, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-    if not contours:
-        return None
     drawn = cv2.drawContours(np.zeros_like(mask), contours, -1, 255, THICKNESS)
     return cv2.dilate(drawn, np.ones((br_rate, br_rate), np.uint8))
 
 
 def border_scores(prediction: np.ndarray, mask: np.ndarray, *, br_rate: int, minmax: bool) -> dict[str, float]:
     """`BR_mae` (a third of the mean error in the band) and `BR_wF`; both NaN for a mask without contour."""
-    band = border_band(mask, br_rate=br_rate)
-    if band is None:
+    marked = Box.around(cv2.threshold(mask, CONTOUR_ABOVE, 255, cv2.THRESH_BINARY)[1])
+    if marked == NOWHERE:
         return {"BR_mae": math.nan, "BR_wF": math.nan}
+    # Beyond the band both images are 0 and count for nothing, so the frame may be cut down to its surroundings.
+    area = marked.grown(br_rate + MARGIN, mask.shape)
+    mask, prediction = area.of(mask), area.of(prediction)
+    band = border_band(mask, br_rate=br_rate)
     counts = count_pair(cv2.bitwise_and(prediction, band), cv2.bitwise_and(mask, band), minmax=minmax)
     error = counts.sum_off_mask + counts.foreground - counts.sum_on_mask
     return {"BR_mae": error / (CHANNELS * cv2.countNonZero(band)), "BR_wF": weighted_f(counts)}

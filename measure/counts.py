@@ -16,6 +16,9 @@ from .levels import LEVELS, Scale, scale_between
 
 __all__ = ["Box", "PairCounts", "count_pair"]
 
+FOREGROUND_ABOVE = 128
+"""Mask levels above this are foreground."""
+
 HISTOGRAM_PIXELS = 1 << 24
 """OpenCV returns histograms as float32, which counts exactly up to here."""
 
@@ -28,6 +31,12 @@ class Box:
     bottom: int
     left: int
     right: int
+
+    @classmethod
+    def around(cls, image: np.ndarray) -> Box:
+        """The smallest box with all pixels above 0; an empty one where there is none."""
+        left, top, width, height = cv2.boundingRect(image)
+        return cls(top, top + height, left, left + width)
 
     def grown(self, margin: int, shape: tuple[int, int]) -> Box:
         """The box with `margin` pixels more on each side, cut at the frame of (height, width) `shape`."""
@@ -108,32 +117,26 @@ class PairCounts:
         both[:, :LEVELS] = falling.cumsum(axis=1)[:, ::-1]
         return both
 
-    def quadrant_box(self, quadrant: int) -> Box:
-        """Where a quadrant (0 to 3) lies."""
-        return _quadrants(self.split, self.shape)[quadrant]
-
     def quadrant_pixels(self, quadrant: int) -> tuple[np.ndarray, np.ndarray]:
         """Probabilities and mask (bool) of a quadrant, as views of whole frames, as the literal formula has them."""
-        box = self.quadrant_box(quadrant)
+        (row, column), (height, width) = self.split, self.shape
+        top, bottom = ((0, row), (row, height))[quadrant // 2]
+        left, right = ((0, column), (column, width))[quadrant % 2]
+        box = Box(top, bottom, left, right)
         return box.of(self.values[self.prediction]), box.of(self.foreground_mask > 0)
 
 
 def count_pair(prediction: np.ndarray, mask: np.ndarray, *, minmax: bool = True) -> PairCounts:
     """Count a map and a mask, both (H, W) uint8 of one size; the foreground is mask > 128."""
-    foreground_mask = cv2.threshold(mask, 128, 255, cv2.THRESH_BINARY)[1]
-    left, top, width, height = cv2.boundingRect(foreground_mask)
-    box = Box(top, top + height, left, left + width)
+    foreground_mask = cv2.threshold(mask, FOREGROUND_ABOVE, 255, cv2.THRESH_BINARY)[1]
+    box = Box.around(foreground_mask)
     foreground, split = _centroid_split(foreground_mask, box)
-    quadrants, on_mask = np.zeros((2, 4, LEVELS))
-    for place, part in enumerate(_quadrants(split, mask.shape)):
-        quadrants[place] = _histogram(part.of(prediction))
-        shared = Box(
-            max(part.top, box.top),
-            min(part.bottom, box.bottom),
-            max(part.left, box.left),
-            min(part.right, box.right),
-        )
-        on_mask[place] = _histogram(shared.of(prediction), shared.of(foreground_mask))
+    labels = cv2.threshold(mask, FOREGROUND_ABOVE, 1, cv2.THRESH_BINARY)[1]
+    labels[:, split[1] :] += 2
+    labels[split[0] :] += 4
+    by_label = _label_histograms(prediction, labels)
+    on_mask = by_label[1::2]
+    quadrants = by_label[::2] + on_mask
     histogram = quadrants.sum(axis=0)
     levels = histogram.nonzero()[0]
     return PairCounts(
@@ -163,18 +166,11 @@ def _centroid_split(foreground_mask: np.ndarray, box: Box) -> tuple[int, tuple[i
     return foreground, (round(row) + 1, round(column) + 1)
 
 
-def _quadrants(split: tuple[int, int], shape: tuple[int, int]) -> list[Box]:
-    (row, column), (height, width) = split, shape
-    return [Box(t, b, le, r) for t, b in ((0, row), (row, height)) for le, r in ((0, column), (column, width))]
-
-
-def _histogram(levels: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray | float:
-    """Pixels by level (256,) of a part of a map, only those where `mask` is set if one is given; 0 for no pixel."""
-    if levels.size == 0:
-        return 0.0
+def _label_histograms(levels: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Pixels by label and level, (8, 256) float64: label 2 q + 1 is quadrant q on the mask, 2 q the rest of it."""
     rows = max(1, HISTOGRAM_PIXELS // levels.shape[1])
-    if levels.shape[0] > rows:
-        halves = [(levels[:rows], mask if mask is None else mask[:rows])]
-        halves.append((levels[rows:], mask if mask is None else mask[rows:]))
-        return sum(_histogram(*half) for half in halves)
-    return cv2.calcHist([levels], [0], mask, [LEVELS], [0, LEVELS]).ravel()
+    total = np.zeros((8, LEVELS))
+    for start in range(0, levels.shape[0], rows):
+        part = [labels[start : start + rows], levels[start : start + rows]]
+        total += cv2.calcHist(part, [0, 1], None, [8, LEVELS], [0, 8, 0, LEVELS])
+    return total

@@ -113,6 +113,19 @@ def test_border_region_of_random_pairs() -> None:
             assert ours == pytest.approx(expected, abs=1e-9), seed
 
 
+def test_border_region_of_a_part_of_the_frame() -> None:
+    """A band well inside the frame, at its edge, and of a rate that is even, on frames larger than its surroundings."""
+    random = np.random.default_rng(5)
+    for corner in ((0, 0), (60, 100), (150, 190), (75, 0)):
+        mask = np.zeros((170, 210), np.uint8)
+        mask[corner[0] : corner[0] + 20, corner[1] : corner[1] + 20] = random.choice([127, 128, 129, 255], (20, 20))
+        for br_rate in (1, 4, 15, 40):
+            for low in (0, 9):
+                prediction = random.integers(low, 256, mask.shape).astype(np.uint8)
+                ours = border_scores(prediction, mask, br_rate=br_rate, minmax=True)
+                assert ours == pytest.approx(literal.border_scores(prediction, mask, br_rate=br_rate), abs=1e-9)
+
+
 @pytest.mark.parametrize("minmax", [True, False])
 def test_weighted_f_where_distances_are_cut_off(minmax: bool) -> None:
     """A small mask far from a lit corner: the map beyond the window must not matter, the map within it must."""
@@ -139,10 +152,10 @@ def test_a_flat_quadrant_follows_the_rounding_of_the_mean() -> None:
         assert_like_literal(prediction, mask, Options())
 
 
-def test_hist_of_float32_is_exact_beyond_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_histograms_counted_in_parts_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     prediction, mask, _ = random_pair(7)
     whole = count_pair(prediction, mask)
-    monkeypatch.setattr("measure.counts.HISTOGRAM_PIXELS", 5)
+    monkeypatch.setattr("measure.counts.HISTOGRAM_PIXELS", 5)  # below a row: one row at a time
     parted = count_pair(prediction, mask)
     np.testing.assert_array_equal(whole.quadrants, parted.quadrants)
     np.testing.assert_array_equal(whole.quadrants_on_mask, parted.quadrants_on_mask)
