@@ -41,6 +41,16 @@ def test_border_weight_equals_the_literal_window():
     assert torch.allclose(border_weight(mask), literal, atol=1e-5)
 
 
+def test_plain_entropy_is_the_mean_and_the_rest_keeps_its_weight():
+    rng = torch.Generator().manual_seed(0)
+    logits, mask = torch.randn(2, 1, 40, 40, generator=rng), (torch.rand(2, 1, 40, 40, generator=rng) > 0.7).float()
+    weight, p = border_weight(mask), logits.sigmoid()
+    both, union = ((weight * x).sum(dim=(2, 3)) for x in (p * mask, p + mask))
+    expected = F.binary_cross_entropy_with_logits(logits, mask) + (1 - (both + 1) / (union - both + 1)).mean()
+    assert LOSSES["structure_plain_entropy"](logits, mask).item() == pytest.approx(expected.item(), rel=1e-6)
+    assert structure_loss(logits, mask).item() != pytest.approx(expected.item(), rel=1e-4)
+
+
 def test_loss_is_a_mean_over_the_batch():
     generator = torch.Generator().manual_seed(0)
     logits, mask = torch.randn(3, 1, 20, 20, generator=generator), torch.zeros(3, 1, 20, 20)

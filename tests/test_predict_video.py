@@ -226,6 +226,19 @@ def test_a_run_that_fails_keeps_what_it_drew(sepnet, clip, tmp_path, monkeypatch
     assert len(played(tmp_path / "out.mp4")[0]) >= 3
 
 
+def test_a_video_that_could_not_be_written_is_told(sepnet, clip, tmp_path, monkeypatch):
+    class FullDisk:
+        def __init__(self, path, *_):
+            open(path, "wb").close()
+
+        isOpened = write = release = lambda *_: True
+
+    monkeypatch.setattr(cv2, "VideoWriter", FullDisk)
+    with pytest.raises(InputError, match="cannot write .*out.mp4; free some space"):
+        predict_video(sepnet, open_source(str(clip)), options=SMALL, device=CPU, overlay=tmp_path / "out.mp4")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_video_network_follows_a_video(weights, clip, tmp_path):
     assert test(weights, "sali", "--input", clip, "--overlay", tmp_path / "out.mp4", "--tint") == 0
     assert played(tmp_path / "out.mp4")[0].shape == (12, 64, 96, 3)

@@ -173,10 +173,20 @@ class VideoFile:
         return writer
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self.writer is not None:
-            self.writer.release()
-        if self.partial.is_file():
+        if self.writer is None:
+            return
+        self.writer.release()
+        if plays(self.partial):
             os.replace(self.partial, self.path)
+        else:  # OpenCV does not tell that a disk is full
+            self.partial.unlink(missing_ok=True)
+            raise InputError(f"cannot write {self.path}; free some space or choose another place") from error
+
+
+def plays(path: Path) -> bool:
+    """Whether a video file holds a frame that can be decoded."""
+    with quiet_opencv():
+        return cv2.VideoCapture(str(path)).read()[0]
 
 
 @contextmanager
