@@ -93,7 +93,9 @@ def clip_data(args: argparse.Namespace, device: torch.device) -> tuple[Dataset, 
     training, held_out = find_case_parts(args)
     check_pairs([pair for case in (*training, *held_out) for pair in case.frames])
     return (
-        ClipTrainingData(training, size=args.train_size, seed=args.seed, augmentation=augmentation),
+        ClipTrainingData(
+            training, size=args.train_size, seed=args.seed, windows=args.memory_window, augmentation=augmentation
+        ),
         ClipValidation(held_out, size=args.train_size, slots=args.batch_size, device=device),
     )
 

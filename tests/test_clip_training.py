@@ -71,6 +71,7 @@ def test_the_recipe_is_the_released_one():
         assert (args.schedule, args.lr_decay_rate, args.lr_decay_epoch) == ("steps", 0.1, 50)
         assert (args.gradient_clip, args.clip_mode, args.optimizer) == (0.5, "value", "Adam")
         assert args.augment == ["flip", "rotate", "jitter"] and args.loss_weights == []
+        assert args.memory_window == [5, 10, 15, 20, 25]
 
 
 def test_clips_are_scored_frame_by_frame_then_case_by_case(data):
@@ -100,6 +101,7 @@ def test_clips_are_scored_frame_by_frame_then_case_by_case(data):
         (["--train_data_path", "{stills}"], "has no Frame/ and GT/; expected"),
         (["--train_size", "64"], "the input is 64 x 64 pixels; no side may be under 256"),
         (["--val_split", "names.txt"], "--split and --val_split name stills; for clips give folders"),
+        (["--memory_window", "0"], "--memory_window [0] was given; give numbers of frames, from 1 on"),
         (["--train_size", "300"], "--train_size 300 was given; sali needs a multiple of 32"),
         (["--val_data_path", "{stills}"], "has no Frame/ and GT/; expected"),
         (["--loss_weights", "logit2=2"], "expected OUTPUT=WEIGHT, of out, stage4, stage5, global"),

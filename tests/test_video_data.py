@@ -6,11 +6,10 @@ import pytest
 import torch
 
 from measure.errors import InputError
-from utils.augmentation import Flip, Rotate
+from utils.augmentation import Flip, Jitter, Rotate
 from utils.image_data import Pair
 from utils.phantom import write_clips
 from utils.video_data import (
-    CLIP_AUGMENTATION,
     Case,
     ClipTrainingData,
     augment_clip,
@@ -20,6 +19,9 @@ from utils.video_data import (
     memory_window,
     neighbour_of,
 )
+
+PARTS = (Flip(), Rotate(), Jitter())
+WINDOWS = (5, 10, 15, 20, 25)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +73,8 @@ def test_a_folder_of_another_layout_is_refused(tmp_path):
 
 
 def test_the_window_of_memory_frames_grows_and_falls_back():
-    assert [memory_window(epoch) for epoch in (1, 5, 6, 11, 16, 21, 25, 26, 200)] == [5, 5, 10, 15, 20, 25, 25, 5, 5]
+    windows = [memory_window(epoch, WINDOWS) for epoch in (1, 5, 6, 11, 16, 21, 25, 26, 200)]
+    assert windows == [5, 5, 10, 15, 20, 25, 25, 5, 5]
 
 
 def test_memory_frames_and_neighbours_at_the_ends_of_a_clip():
@@ -92,7 +95,7 @@ def test_memory_frames_and_neighbours_at_the_ends_of_a_clip():
 
 @pytest.mark.parametrize("count", [1, 2, 9])
 def test_a_triplet_holds_the_frames_it_should(tmp_path, count):
-    data = ClipTrainingData(numbered_case(tmp_path, count), size=8, seed=0, augmentation=())
+    data = ClipTrainingData(numbered_case(tmp_path, count), size=8, seed=0, windows=WINDOWS, augmentation=())
     assert len(data) == count
     for time in range(count):
         sample = data[(1, time)]
@@ -109,7 +112,7 @@ def test_a_triplet_holds_the_frames_it_should(tmp_path, count):
 
 
 def test_a_sample_depends_on_seed_epoch_and_index_alone(root):
-    data = ClipTrainingData(find_cases(root / "TrainDataset"), size=32, seed=3)
+    data = ClipTrainingData(find_cases(root / "TrainDataset"), size=32, seed=3, windows=WINDOWS, augmentation=PARTS)
     first = data[(1, 15)]
     for draw in ((2, 15), (1, 3), (7, 0)):
         data[draw]
@@ -124,7 +127,7 @@ def test_one_geometry_for_all_pictures_and_colours_for_each_frame():
     mask[5:15, 8:30] = 255
     turned, seen_flip, recoloured = 0, 0, 0
     for seed in range(60):
-        frames, masks = augment_clip([frame] * 3, [mask] * 2, np.random.default_rng(seed), CLIP_AUGMENTATION)
+        frames, masks = augment_clip([frame] * 3, [mask] * 2, np.random.default_rng(seed), PARTS)
         assert np.array_equal(masks[0], masks[1])
         assert frames[0].shape == frame.shape, "no crop"
         turned += not (np.array_equal(masks[0], mask) or np.array_equal(masks[0], mask[:, ::-1]))

@@ -27,6 +27,7 @@ class Recipe:
         schedule, lr_lowest, lr_warmup_epoch, lr_decay_rate, lr_decay_epoch, lr_power: see `schedule.Schedule`.
         gradient_clip, clip_mode: bound on gradients, 0 for none; on each element or on their norm.
         augment: parts of `augmentation.PARTS` with their settings.
+        memory_window: of video networks, see `video_data.memory_window`.
     """
 
     source: str
@@ -49,6 +50,7 @@ class Recipe:
     gradient_clip: float = 0.5
     clip_mode: str = "value"
     augment: tuple[str, ...] = ("flip", "centre_crop", "rotate", "jitter")
+    memory_window: tuple[int, ...] = ()
 
     def flags(self) -> dict[str, Any]:
         """The entries that are flags of myTrain.py."""
@@ -110,6 +112,7 @@ SALI = Recipe(
     lr_warmup_epoch=0,
     lr_decay_rate=0.1,
     augment=("flip", "rotate", "jitter"),
+    memory_window=(5, 10, 15, 20, 25),
 )
 
 LSINET = dataclasses.replace(SALI, source="SALI's released code (MICCAI 2024), whose first release LSI-Net is")

@@ -164,7 +164,7 @@ def same_clip(frame: Arrival | None, other: Arrival | None) -> bool:
 
 def stacked(arrived: Batch, model: nn.Module) -> Tensor:
     """The frames as a batch on the network's device, zeros where a slot is empty."""
-    shape = next(frame.image for frame in arrived if frame)
-    batch = torch.stack([frame.image if frame else torch.zeros_like(shape) for frame in arrived])
+    blank = torch.zeros_like(next(frame.image for frame in arrived if frame))
+    batch = torch.stack([frame.image if frame else blank for frame in arrived])
     device = next(model.parameters()).device
     return batch.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)

@@ -117,6 +117,13 @@ def add_recipe_flags(parser: argparse.ArgumentParser) -> None:
         metavar="PART[:SETTING=VALUE,...]",
         help=f"augmentations in their order, of {' '.join(PARTS)}; a range is low..high",
     )
+    course.add_argument(
+        "--memory_window",
+        type=int,
+        nargs="*",
+        metavar="FRAMES",
+        help="video networks: how far back a memory frame may lie, for five epochs each, then again the first",
+    )
     course.add_argument("--ema", type=float, default=0.0, help="decay of an average of the weights, 0 for none")
 
 
@@ -129,6 +136,10 @@ def check_flags(args: argparse.Namespace) -> None:
     for flag, lowest in LOWEST.items():
         if getattr(args, flag) < lowest:
             raise InputError(f"--{flag} {getattr(args, flag)} was given; it must be at least {lowest}")
+    if entry.kind == "video" and (not args.memory_window or min(args.memory_window) < 1):
+        raise InputError(
+            f"--memory_window {args.memory_window} was given; give one or more numbers of frames, from 1 on"
+        )
     recipe = recipe_for(args.model)
     if others := departures(recipe, vars(args)):
         print(f"note: this run departs from {recipe.source}: {', '.join(others)}", file=sys.stderr)

@@ -19,12 +19,11 @@ from torch.utils.data import Dataset
 from measure.errors import InputError
 from measure.pairing import first_names, images_by_stem, natural_key, pair_stems, read_grey, read_rgb, subfolders
 
-from .augmentation import Contrast, Flip, Jitter, Part, Rotate
+from .augmentation import Contrast, Jitter, Part
 from .image_data import Pair
 from .transforms import resize, to_chw
 
 __all__ = [
-    "CLIP_AUGMENTATION",
     "Case",
     "ClipTrainingData",
     "draw_memory_frame",
@@ -35,10 +34,8 @@ __all__ = [
     "neighbour_of",
 ]
 
-CLIP_AUGMENTATION: tuple[Part, ...] = (Flip(), Rotate(), Jitter())  # as released with SALI: there is no crop
 COLOURS = (Contrast, Jitter)  # parts that are drawn anew for every frame of a sample
-STEP = 5  # epochs with one window of memory frames, and frames it grows by
-STEPS = 5  # windows of 5, 10, 15, 20, 25 frames; after them 5 again
+EPOCHS_OF_A_WINDOW = 5  # as released with SALI, whose windows grow: 5, 10, 15, 20, 25 frames
 
 
 @dataclass(frozen=True)
@@ -123,10 +120,10 @@ def hold_out_cases(cases: Sequence[Case], *, share: float, seed: int) -> tuple[l
     )
 
 
-def memory_window(epoch: int) -> int:
-    """Frames that a memory frame may lie back in epoch 1, 2, ...: 5, 10, 15, 20, 25 for five epochs each, then 5."""
-    step = (epoch - 1) // STEP
-    return STEP * (step + 1) if step < STEPS else STEP
+def memory_window(epoch: int, windows: Sequence[int]) -> int:
+    """How many frames a memory frame may lie back in epoch 1, 2, ...: each window for five epochs, then the first."""
+    stage = (epoch - 1) // EPOCHS_OF_A_WINDOW
+    return windows[stage] if stage < len(windows) else windows[0]
 
 
 def neighbour_of(time: int, count: int) -> int:
@@ -154,12 +151,13 @@ class ClipTrainingData(Dataset):
     """
 
     def __init__(
-        self, cases: Sequence[Case], *, size: int, seed: int, augmentation: Sequence[Part] = CLIP_AUGMENTATION
+        self, cases: Sequence[Case], *, size: int, seed: int, windows: Sequence[int], augmentation: Sequence[Part]
     ):
         self.cases = list(cases)
         self.places = [(case, time) for case in self.cases for time in range(len(case.frames))]
         self.size = (size, size)
         self.seed = seed
+        self.windows = tuple(windows)
         self.augmentation = augmentation
 
     def __len__(self) -> int:
@@ -170,7 +168,8 @@ class ClipTrainingData(Dataset):
         rng = np.random.default_rng((self.seed, epoch, index))
         case, time = self.places[index]
         count = len(case.frames)
-        remembered = case.frames[draw_memory_frame(time, count, memory_window(epoch), rng)]
+        window = memory_window(epoch, self.windows)
+        remembered = case.frames[draw_memory_frame(time, count, window, rng)]
         current, neighbour = case.frames[time], case.frames[neighbour_of(time, count)]
         frames = [self._array(read_rgb(pair.image)) for pair in (remembered, current, neighbour)]
         masks = [self._array(read_grey(pair.mask)) for pair in (remembered, current)]
