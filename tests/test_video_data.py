@@ -87,7 +87,7 @@ def test_memory_frames_and_neighbours_at_the_ends_of_a_clip():
     assert drawn(3, 20) == {0, 1, 2}
     assert drawn(0, 20) == {1}
     assert drawn(19, 20) == {14, 15, 16, 17}, "18 is the last frame's neighbour"
-    assert drawn(10, 20, window=25) == set(range(10))
+    assert drawn(10, 20, window=25) == set(range(10)) and drawn(19, 20, window=1) == {17}
     assert [neighbour_of(time, 20) for time in (0, 10, 19)] == [1, 11, 18]
     assert drawn(0, 1) == {0} and neighbour_of(0, 1) == 0
     assert drawn(0, 2) == {1} and drawn(1, 2) == {0} and (neighbour_of(0, 2), neighbour_of(1, 2)) == (1, 0)

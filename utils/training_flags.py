@@ -137,9 +137,7 @@ def check_flags(args: argparse.Namespace) -> None:
         if getattr(args, flag) < lowest:
             raise InputError(f"--{flag} {getattr(args, flag)} was given; it must be at least {lowest}")
     if entry.kind == "video" and (not args.memory_window or min(args.memory_window) < 1):
-        raise InputError(
-            f"--memory_window {args.memory_window} was given; give one or more numbers of frames, from 1 on"
-        )
+        raise InputError(f"--memory_window {args.memory_window} was given; give numbers of frames, from 1 on")
     recipe = recipe_for(args.model)
     if others := departures(recipe, vars(args)):
         print(f"note: this run departs from {recipe.source}: {', '.join(others)}", file=sys.stderr)

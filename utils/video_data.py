@@ -139,15 +139,15 @@ def draw_memory_frame(time: int, count: int, window: int, rng: np.random.Generat
     if time == 0:
         return min(1, count - 1)
     last = time - 1 if time + 1 < count else max(time - 2, 0)
-    return int(rng.integers(max(0, time - window), last, endpoint=True))
+    return int(rng.integers(min(max(0, time - window), last), last, endpoint=True))
 
 
 class ClipTrainingData(Dataset):
     """Augmented triplets, addressed by (epoch, index); index counts the frames of all cases.
 
     {"memory_frame", "current", "neighbour": (3, S, S), "memory_mask", "mask": (1, S, S)}, uint8: the arguments of
-    `forward_clip`, and the mask of the current frame. Frames are augmented at the network's size: SUN-SEG's are three
-    times as large, and a triplet has five of them.
+    `forward_clip`, and the mask of the current frame. Pictures are augmented at the network's size: SUN-SEG's
+    are three times as large, and a sample has five of them.
     """
 
     def __init__(
