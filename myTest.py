@@ -121,6 +121,8 @@ def write_video(args: argparse.Namespace) -> None:
     started = time.perf_counter()
     count = predict_video(model, source, options=options, device=device, overlay=args.overlay, masks=args.masks)
     seconds = time.perf_counter() - started
+    if args.masks:
+        describe(Path(args.masks), args, model, maps, sets={source.name: count}, seconds=seconds)
     lost = f", {len(source.lost)} passed over" if source.lost else ""
     print(f"{count} frames of {source.name}{lost} ({count / seconds:.1f} frames/s on {device})")
 
@@ -173,7 +175,7 @@ def describe(
         "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
         "model": {"name": model.registered_name, "options": dataclasses.asdict(model.config)},
         "options": dataclasses.asdict(options),
-        "test_data_path": args.test_data_path,
+        "test_data_path": args.input or args.test_data_path,
         "images": sets,
         "seconds": round(seconds, 3),
         "device": args.device,

@@ -240,8 +240,12 @@ def test_a_video_that_could_not_be_written_is_told(sepnet, clip, tmp_path, monke
 
 
 def test_a_video_network_follows_a_video(weights, clip, tmp_path):
-    assert test(weights, "sali", "--input", clip, "--overlay", tmp_path / "out.mp4", "--tint") == 0
+    masks = tmp_path / "masks"
+    assert test(weights, "sali", "--input", clip, "--overlay", tmp_path / "out.mp4", "--masks", masks, "--tint") == 0
     assert played(tmp_path / "out.mp4")[0].shape == (12, 64, 96, 3)
+    description = json.loads((masks / "predict.json").read_text())
+    assert description["images"] == {"clip": 12} and description["test_data_path"] == str(clip)
+    assert description["options"]["minmax"] is False, "a frame without a polyp stays without one"
 
 
 def test_outline_tint_and_rate_are_drawn_where_they_should():
