@@ -112,6 +112,9 @@ def write_video(args: argparse.Namespace) -> None:
     """
     if not (args.overlay or args.masks):
         raise InputError("--input was given without --overlay FILE or --masks FOLDER; name at least one of them")
+    for flag, place in (("overlay", args.overlay), ("masks", args.masks)):
+        if place and Path(place).resolve() == Path(args.input).resolve():
+            raise InputError(f"--{flag} {place} is the input itself; choose another place")
     device = choose_device(args.device, args.gpu_id)
     source = open_source(args.input, rate=args.frame_rate)
     checkpoint = read_checkpoint(args.model_state_dict_path)

@@ -272,6 +272,8 @@ def test_outline_tint_and_rate_are_drawn_where_they_should():
         (["--input", "97", "--overlay", "{out}.mp4"], "camera 97 cannot be opened"),
         (["--input", "{clip}", "--overlay", "{out}.txt"], "is not named like a video that can be written"),
         (["--input", "{clip}", "--overlay", "{out}.mp4", "--test_size", "65"], "needs a multiple of 32"),
+        (["--input", "{clip}", "--overlay", "{clip}"], "is the input itself; choose another place"),
+        (["--input", "{clip.parent}", "--masks", "{clip.parent}"], "is the input itself; choose another place"),
     ],
 )
 def test_video_mistakes_end_in_one_line(weights, clip, tmp_path, capsys, flags, message):

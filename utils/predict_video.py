@@ -82,11 +82,11 @@ def predict_video(
         Stopped: a signal asked for the end; the overlay holds the frames up to it and plays.
     """
     model = model.to(device, memory_format=torch.channels_last).eval()
-    folder = make_folder(masks) if masks else None
     rate, count = FrameRate(), 0
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
         film = stack.enter_context(VideoFile(overlay, rate=source.rate)) if overlay else None
+        folder = make_folder(masks) if masks else None
         later = stack.enter_context(in_background(waiting=AHEAD))
         bar = stack.enter_context(tqdm(total=source.count or None, desc=source.name, unit="frame", disable=None))
         for shot, grey in _maps(model, source, options, device):
@@ -96,7 +96,7 @@ def predict_video(
             if stop.signal:
                 break
     if stop.signal:
-        where = f"; {overlay} holds them and plays" if overlay else ""
+        where = f"; {overlay} holds them and plays" if overlay and count else ""
         raise Stopped(f"{stop.signal.name} after {count} frames{where}", stop.status)
     if count == 0:
         raise InputError(f"no frame of {source.name} could be decoded; check the file")
