@@ -21,13 +21,14 @@ test: $(VENV)/installed  ## Run the test suite
 
 demo: $(VENV)/installed  ## Train, dump and score on synthetic data, a few minutes on a CPU
 	rm -rf $(DEMO)
-	$(RUN) -m utils.phantom --out $(DEMO)/data --train 240 --test clear=24 hard=24 --size 176 208
+	$(RUN) -m utils.phantom --out $(DEMO)/data --train 400 --test clear=24 busy=24 --size 176 208
 	$(RUN) myTrain.py --train_data_path $(DEMO)/data/TrainDataset --train_model_save_path $(DEMO)/run \
-	    --net_backbone pvt-v2-b0 --net_pretrained_backbone_path none --train_size 128 --batch_size 8 \
-	    --epoch 10 --lr 1e-3 --lr_warmup_epoch 2 --lr_decay_rate 0.3 --lr_decay_epoch 4
+	    --net_backbone pvt-v2-b0 --net_pretrained_backbone_path none --train_size 96 --batch_size 4 --epoch 20 \
+	    --lr 1e-3 --lr_warmup_epoch 2 --lr_decay_rate 0.4 --lr_decay_epoch 7
 	$(RUN) myTest.py --model_state_dict_path $(DEMO)/run/best.pth --test_data_path $(DEMO)/data/TestDataset \
 	    --pred_save_path $(DEMO)/maps
-	$(RUN) -m measure --GT_root $(DEMO)/data/TestDataset --pred_root $(DEMO)/maps --out $(DEMO)/scores
+	$(RUN) -m measure --GT_root $(DEMO)/data/TestDataset --pred_root $(DEMO)/maps --out $(DEMO)/scores \
+	    --model SEPNet --image_root $(DEMO)/data/TestDataset
 	$(RUN) -m utils.montage --data $(DEMO)/data/TestDataset/PhantomClear --maps $(DEMO)/maps/PhantomClear \
 	    --out $(DEMO)/demo.png
 

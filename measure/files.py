@@ -43,6 +43,8 @@ def replace_when_whole(path: str | Path) -> Iterator[Path]:
         yield partial
         os.replace(partial, path)
     except OSError as error:
-        raise InputError(f"cannot write {path} ({error.strerror or error}); free some space or choose another place") from error
+        raise InputError(
+            f"cannot write {path} ({error.strerror or error}); free some space or choose another place"
+        ) from error
     finally:
         partial.unlink(missing_ok=True)

@@ -120,9 +120,7 @@ def test_write_stills_pairs_by_stem_and_keeps_masks_exact(tmp_path):
     assert files(tmp_path) == [f"set/images/{s}.jpg" for s in stems] + [f"set/masks/{s}.png" for s in stems]
     seed = member_seed(seed=0, set_name="set", index=1)
     image, mask = phantom_still(seed=seed, size=SMALL)
-    assert np.array_equal(
-        cv2.imread(str(tmp_path / "set/masks/phantom_0002.png"), cv2.IMREAD_UNCHANGED), mask
-    )
+    assert np.array_equal(cv2.imread(str(tmp_path / "set/masks/phantom_0002.png"), cv2.IMREAD_UNCHANGED), mask)
     saved = cv2.imread(str(tmp_path / "set/images/phantom_0002.jpg"))[..., ::-1]
     assert np.abs(saved.astype(int) - image).mean() < 4  # JPEG
 
@@ -134,12 +132,7 @@ def test_a_longer_set_begins_like_a_shorter_one_and_sets_never_share(tmp_path):
     assert content["a/images/phantom_0002.jpg"] == content["b/images/phantom_0002.jpg"]
     rest = [data for path, data in content.items() if not path.startswith("a/")]
     assert len(set(rest)) == 12
-    seeds = [
-        member_seed(seed=s, set_name=n, index=i)
-        for s in (0, 1)
-        for n in ("train", "test")
-        for i in range(500)
-    ]
+    seeds = [member_seed(seed=s, set_name=n, index=i) for s in (0, 1) for n in ("train", "test") for i in range(500)]
     assert len(set(seeds)) == 2000
 
 
@@ -154,7 +147,7 @@ def test_a_folder_with_other_files_is_refused_untouched(tmp_path):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"seed": 0, "look": "soft"}, "unknown look 'soft'; the looks are mixed, clear, hard"),
+        ({"seed": 0, "look": "soft"}, "unknown look 'soft'; the looks are mixed, clear, busy, hard"),
         ({"seed": 0, "size": (40, 300)}, "40 x 300 pixels; give at least 64"),
         ({"seed": 0, "polyps": -1}, "number of polyps is -1; give 0 or more"),
         ({"seed": -1}, "seed is -1; give 0 or more"),

@@ -43,6 +43,7 @@ class Look:
 LOOKS: dict[str, Look] = {
     "mixed": Look(contrast=(0.3, 1.0), share=(0.006, 0.30), without=0.1, second=0.15, clutter=0.7),
     "clear": Look(contrast=(0.7, 1.0), share=(0.03, 0.30), without=0.0, second=0.1, clutter=0.3),
+    "busy": Look(contrast=(0.5, 1.0), share=(0.02, 0.30), without=0.0, second=0.4, clutter=1.5),
     "hard": Look(contrast=(0.2, 0.6), share=(0.006, 0.15), without=0.15, second=0.2, clutter=1.2),
 }
 

@@ -24,7 +24,7 @@ def phantom_still(
         seed: any integer from 0 on; the same seed gives the same picture.
         size: (height, width) in pixels, at least 64 each.
         polyps: how many polyps; None lets the look's probabilities decide among 0, 1 and 2.
-        look: "mixed", "clear" or "hard" (see `scene.LOOKS`).
+        look: "mixed", "clear", "busy" or "hard" (see `scene.LOOKS`).
 
     Returns:
         image: (H,W,3) uint8 RGB.
