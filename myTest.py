@@ -23,14 +23,14 @@ from measure.errors import InputError
 from measure.files import make_folder, replace_when_whole
 from utils.checkpoint import is_resumable
 from utils.cli import choose_device, run
+from utils.heatmap import write_heat_maps
 from utils.options import add_device_flags, add_model_flags, model_options, worker_count
-from utils.predict import PredictOptions, find_sets, predict_maps
+from utils.predict import PredictOptions, find_sets, pick_images, predict_maps
 from utils.predict_clips import find_clips, predict_clips
 from utils.predict_video import VideoOptions, predict_video
+from utils.recipes import recipe_for
 from utils.repro import versions
 from utils.video_io import open_source
-
-RELEASED_SIZE = 352  # pixels, for weights that do not say what they were trained at
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -42,6 +42,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         default="data/TestDataset",
         help="a folder of sets with images/ each, one set, a folder of images, or SUN-SEG's splits with Frame/ each",
     )
+    files.add_argument("--split", help="only the images that this file names, one a line (see utils.split)")
     files.add_argument("--pred_save_path", default="result", help="maps go to <pred_save_path>/<set>/<stem>.png")
     video = parser.add_argument_group("video")
     video.add_argument(
@@ -57,13 +58,20 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--frame_rate", type=float, help="of the overlay, frames a second (default: the input's, else 25)"
     )
     maps = parser.add_argument_group("maps")
-    maps.add_argument("--test_size", type=int, help="input height and width, pixels (default: as trained, else 352)")
+    maps.add_argument(
+        "--test_size", type=int, help="input height and width, pixels (default: as trained, else the recipe's)"
+    )
     maps.add_argument("--batch_size", type=int, default=8, help="images a forward, or clips side by side")
     maps.add_argument(
         "--minmax",
         action=argparse.BooleanOptionalAction,
         help="stretch every map to full range, as published maps are; --no-minmax keeps calibrated probabilities "
         "(default: maps of test sets are stretched, videos are not)",
+    )
+    maps.add_argument(
+        "--heatmap",
+        action="store_true",
+        help="also draw probability and features over the images: heatmap/<set>/<stem>_probability.png, _features.png",
     )
     add_model_flags(parser)
     add_device_flags(parser)
@@ -84,15 +92,13 @@ def write_maps(args: argparse.Namespace) -> None:
     device = choose_device(args.device, args.gpu_id)
     clips = find_clips(args.test_data_path)
     sets = clips or find_sets(args.test_data_path)
+    sets = pick_images(sets, args.split, place=args.test_data_path) if args.split else sets
     checkpoint = read_checkpoint(args.model_state_dict_path)
     model = build_model(args, checkpoint)
     options = predict_options(args, checkpoint, model, device)
     is_video = model_entry(model.registered_name).kind == "video"
-    if is_video and not clips:
-        raise InputError(
-            f"{model.registered_name} is a video network and {args.test_data_path} holds no clips; "
-            "expected <split>/Frame/<case>/<frame>.jpg, or give --input"
-        )
+    if is_video:
+        check_video_flags(args, model.registered_name, has_clips=bool(clips))
     out = make_folder(args.pred_save_path)
     started = time.perf_counter()
     predict = predict_clips if is_video else predict_maps
@@ -101,6 +107,24 @@ def write_maps(args: argparse.Namespace) -> None:
     describe(out, args, model, options, sets={name: len(images) for name, images in sets.items()}, seconds=seconds)
     kind = "clips" if clips else "sets"
     print(f"{count} maps of {len(sets)} {kind} in {out} ({count / seconds:.1f} images/s on {device})")
+    if args.heatmap:
+        write_heat_maps(model, sets, out, options=options, device=device)
+
+
+def check_video_flags(args: argparse.Namespace, name: str, *, has_clips: bool) -> None:
+    """Refuse what a video network cannot do.
+
+    Raises:
+        InputError: there are no clips, or a flag is for still images.
+    """
+    if not has_clips:
+        raise InputError(
+            f"{name} is a video network and {args.test_data_path} holds no clips; "
+            "expected <split>/Frame/<case>/<frame>.jpg, or give --input"
+        )
+    for flag in ("split", "heatmap"):
+        if getattr(args, flag):
+            raise InputError(f"--{flag} was given with {name}, a video network; it is for networks of still images")
 
 
 def write_video(args: argparse.Namespace) -> None:
@@ -145,8 +169,9 @@ def build_model(args: argparse.Namespace, checkpoint: dict[str, Any]) -> nn.Modu
 def predict_options(
     args: argparse.Namespace, checkpoint: dict[str, Any], model: nn.Module, device: torch.device
 ) -> PredictOptions:
-    """Choose the input size (given, as trained, or the released one) and check it."""
-    trained = checkpoint["config"]["flags"]["train_size"] if is_resumable(checkpoint) else RELEASED_SIZE
+    """Choose the input size (given, as trained, or the recipe's) and check it."""
+    recipe = recipe_for(model.registered_name)
+    trained = checkpoint["config"]["flags"]["train_size"] if is_resumable(checkpoint) else recipe.train_size
     size = args.test_size or trained
     divisor = model_entry(model.registered_name).divisor
     if size < divisor or size % divisor:
@@ -179,6 +204,7 @@ def describe(
         "model": {"name": model.registered_name, "options": dataclasses.asdict(model.config)},
         "options": dataclasses.asdict(options),
         "test_data_path": args.input or args.test_data_path,
+        "split": args.split,
         "images": sets,
         "seconds": round(seconds, 3),
         "device": args.device,
