@@ -24,6 +24,7 @@ from measure.pairing import IMAGE_SUFFIXES, images_by_stem, read_rgb
 __all__ = ["CODECS", "FolderSource", "Shot", "VideoFile", "VideoSource", "open_source"]
 
 DEFAULT_RATE = 25.0  # frames a second, where the source does not say
+SILENT = 0  # OpenCV's log level
 PATIENCE = 10  # reads that may fail in a row where nobody knows how many frames there are
 # what every OpenCV wheel can write; H.264 is in none of them. Browsers play .webm, players all four
 CODECS = {".mp4": "mp4v", ".mkv": "mp4v", ".avi": "MJPG", ".webm": "VP80"}
@@ -193,8 +194,9 @@ def plays(path: Path) -> bool:
 def quiet_opencv() -> Iterator[None]:
     """Keep OpenCV's and FFmpeg's own lines off stderr while something is opened; what went wrong is told by us."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # for as long as the file is open: a line a broken packet
-    former = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    log = getattr(cv2.utils, "logging", cv2)  # where OpenCV 5 has it, and OpenCV 4
+    former = log.setLogLevel(SILENT)
     try:
         yield
     finally:
-        cv2.utils.logging.setLogLevel(former)
+        log.setLogLevel(former)
