@@ -1,0 +1,195 @@
+"""Times and sizes of networks: parameters, multiply-adds, milliseconds an image with and without files.
+
+Times are taken after a warm-up with the device synchronised on both sides. MACs count one multiplication with its
+addition, of convolutions and matrix products: half of what FlopCounterMode counts.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from lib import create_model, list_models, model_entry
+from measure.errors import InputError
+
+from .predict import PredictOptions, grey_maps, predict_maps, write_map
+from .recipes import recipe_for
+
+__all__ = ["Course", "ModelTimes", "Timing", "count_macs", "measure_model", "timed"]
+
+
+@dataclass(frozen=True)
+class Course:
+    """How times are taken.
+
+    Attributes:
+        size: input height and width, pixels; None: as the network's recipe trains it.
+        batch_sizes: tried in this order for the best batch; what no longer fits in memory ends the trial.
+        warmup, repeats: forwards before and while time is taken.
+        amp: "off", "bf16" or "fp16". workers: processes that load images for the best batch with files.
+    """
+
+    size: int | None = None
+    batch_sizes: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
+    warmup: int = 5
+    repeats: int = 30
+    amp: str = "off"
+    workers: int = 1
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Milliseconds an image: median and 95th percentile over repetitions; `batch` images a forward."""
+
+    batch: int
+    median: float
+    p95: float
+
+
+@dataclass(frozen=True)
+class ModelTimes:
+    """What is known of a network's speed; MACs are multiply-adds of one image.
+
+    `training_*` count the training network, where it has branches that inference drops. `forward` and `files` are at
+    batch 1, `best_forward` at the batch with the lowest median, `best_files` the mean of a whole folder at that batch.
+    """
+
+    model: str
+    options: dict[str, Any]
+    size: int
+    parameters: int
+    macs: int
+    training_parameters: int
+    training_macs: int
+    forward: Timing
+    best_forward: Timing
+    files: Timing
+    best_files: float
+
+
+def count_macs(model: nn.Module, size: int) -> int:
+    """Multiply-adds of the convolutions and matrix products (attention among them) in one forward of one image."""
+    image = torch.zeros(1, 3, size, size, device=next(model.parameters()).device)
+    # attention in its plain form: fused kernels are not counted by every version of PyTorch
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        model(image)
+    return counter.get_total_flops() // 2
+
+
+def timed(function: Callable[[], Any], *, device: torch.device, warmup: int, repeats: int) -> np.ndarray:
+    """Return the seconds of each of `repeats` calls, the device synchronised before and after each."""
+    seconds = np.empty(repeats)
+    for number in range(-warmup, repeats):
+        synchronise(device)
+        started = time.perf_counter()
+        function()
+        synchronise(device)
+        if number >= 0:
+            seconds[number] = time.perf_counter() - started
+    return seconds
+
+
+def synchronise(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def timing(seconds: np.ndarray, batch: int) -> Timing:
+    per_image = 1000 * seconds / batch
+    return Timing(batch=batch, median=float(np.median(per_image)), p95=float(np.percentile(per_image, 95)))
+
+
+def measure_model(
+    name: str, paths: Sequence[Path], *, course: Course, device: torch.device, **options: Any
+) -> ModelTimes:
+    """Time one network.
+
+    Args:
+        paths: images for the times with files. options: the network's own, such as `backbone`.
+
+    Raises:
+        ModelError: an unknown network or option.
+        InputError: a video network, or a size it cannot take.
+    """
+    entry = model_entry(name)
+    size = course.size or recipe_for(name).train_size
+    if entry.kind != "image":
+        raise InputError(f"{name} is a video network; networks of images are {', '.join(list_models('image'))}")
+    if size < entry.divisor or size % entry.divisor:
+        raise InputError(f"--size {size} was given; {name} needs a multiple of {entry.divisor}")
+    training = create_model(name, **options).eval()
+    inference = create_model(name, **options, aux=False).eval() if "aux" in entry.options else training
+    counts = {
+        "parameters": parameters(inference),
+        "macs": count_macs(inference, size),
+        "training_parameters": parameters(training),
+        "training_macs": count_macs(training, size),
+    }
+    model = inference.to(device, memory_format=torch.channels_last)
+    forwards = list(time_forwards(model, size, course=course, device=device))
+    best = min(forwards, key=lambda found: found.median)
+    files, best_files = time_files(model, paths, size, best.batch, course=course, device=device)
+    return ModelTimes(
+        model=name,
+        options=options,
+        size=size,
+        **counts,
+        forward=forwards[0],
+        best_forward=best,
+        files=files,
+        best_files=best_files,
+    )
+
+
+def parameters(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+@torch.inference_mode()
+def time_forwards(model: nn.Module, size: int, *, course: Course, device: torch.device) -> Iterator[Timing]:
+    """Time the forward at batch 1, then at the batch sizes of the course while they fit in memory."""
+    amp_type = torch.float16 if course.amp == "fp16" else torch.bfloat16
+    for batch in dict.fromkeys((1, *course.batch_sizes)):
+        image = torch.randn(batch, 3, size, size, device=device).contiguous(memory_format=torch.channels_last)
+
+        def forward(image: torch.Tensor = image) -> None:
+            with torch.autocast(device.type, amp_type, enabled=course.amp != "off"):
+                model(image)
+
+        try:
+            yield timing(timed(forward, device=device, warmup=course.warmup, repeats=course.repeats), batch)
+        except torch.cuda.OutOfMemoryError:
+            return
+
+
+def time_files(
+    model: nn.Module, paths: Sequence[Path], size: int, batch: int, *, course: Course, device: torch.device
+) -> tuple[Timing, float]:
+    """Time image file to map file: one after the other, and a whole folder at the best batch (mean milliseconds)."""
+    with tempfile.TemporaryDirectory() as folder:
+        single = PredictOptions(size=size, batch_size=1, amp=course.amp, workers=0)
+        maps = grey_maps(
+            model, [paths[i % len(paths)] for i in range(course.warmup + course.repeats)], options=single, device=device
+        )
+        each = timed(
+            lambda: write_map(Path(folder) / "map.png", next(maps)[1]),
+            device=device,
+            warmup=course.warmup,
+            repeats=course.repeats,
+        )
+        whole = PredictOptions(size=size, batch_size=batch, amp=course.amp, workers=course.workers)
+        sets = {"images": {path.stem: path for path in paths}}
+        mean = timed(
+            lambda: predict_maps(model, sets, folder, options=whole, device=device), device=device, warmup=1, repeats=1
+        )
+    return timing(each, 1), 1000 * float(mean[0]) / len(paths)
