@@ -11,13 +11,12 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import TypeVar
 
-import cv2
-
 from .errors import InputError
+from .opencv import one_thread, quiet_opencv
 
 __all__ = ["available_cores", "map_in_order"]
 
@@ -54,7 +53,7 @@ def map_in_order(
     chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
     workers = min(workers, len(chunks))
     if workers <= 1:
-        with _quiet_single_opencv():
+        with quiet_opencv(), one_thread():
             for item in items:
                 yield item, function(item)
         return
@@ -128,7 +127,7 @@ class _Worker:
 def _serve(connection: Connection, function: Callable[[Item], Result]) -> None:
     """In a process: answer chunks until the parent closes the pipe or dies. Ctrl-C is the parent's business."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with _quiet_single_opencv(), suppress(EOFError, OSError):
+    with quiet_opencv(), one_thread(), suppress(EOFError, OSError):
         while True:
             chunk = connection.recv()
             try:
@@ -136,16 +135,3 @@ def _serve(connection: Connection, function: Callable[[Item], Result]) -> None:
             except Exception as error:
                 answer = error
             connection.send(answer)
-
-
-@contextmanager
-def _quiet_single_opencv() -> Iterator[None]:
-    """OpenCV on one thread, and without its own remarks on damaged files: ours name the file."""
-    threads, log_level = cv2.getNumThreads(), cv2.utils.logging.getLogLevel()
-    cv2.setNumThreads(1)
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(threads)
-        cv2.utils.logging.setLogLevel(log_level)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -19,12 +18,12 @@ from tqdm import tqdm
 
 from measure.errors import InputError
 from measure.files import make_folder
+from measure.opencv import quiet_opencv
 from measure.pairing import IMAGE_SUFFIXES, images_by_stem, read_rgb
 
 __all__ = ["CODECS", "FolderSource", "Shot", "VideoFile", "VideoSource", "open_source"]
 
 DEFAULT_RATE = 25.0  # frames a second, where the source does not say
-SILENT = 0  # OpenCV's log level
 PATIENCE = 10  # reads that may fail in a row where nobody knows how many frames there are
 # what every OpenCV wheel can write; H.264 is in none of them. Browsers play .webm, players all four
 CODECS = {".mp4": "mp4v", ".mkv": "mp4v", ".avi": "MJPG", ".webm": "VP80"}
@@ -188,15 +187,3 @@ def plays(path: Path) -> bool:
     """Whether a video file holds a frame that can be decoded."""
     with quiet_opencv():
         return cv2.VideoCapture(str(path)).read()[0]
-
-
-@contextmanager
-def quiet_opencv() -> Iterator[None]:
-    """Keep OpenCV's and FFmpeg's own lines off stderr while something is opened; what went wrong is told by us."""
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # for as long as the file is open: a line a broken packet
-    log = getattr(cv2.utils, "logging", cv2)  # where OpenCV 5 has it, and OpenCV 4
-    former = log.setLogLevel(SILENT)
-    try:
-        yield
-    finally:
-        log.setLogLevel(former)

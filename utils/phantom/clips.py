@@ -68,10 +68,7 @@ def phantom_clip(
     wall = paint_wall(scene, canvas=canvas, unit=unit, rng=scene_rng)
     views = _draw_path(path_rng, scene, frames, half)
     cameras = _add_bursts(burst_rng, _hold(camera, views, unit), bursts)
-    shots = [
-        photograph(_look_at(wall, view, size), held, noise_rng)
-        for view, held in zip(views, cameras, strict=True)
-    ]
+    shots = [photograph(_look_at(wall, view, size), held, noise_rng) for view, held in zip(views, cameras, strict=True)]
     return np.stack([image for image, _ in shots]), np.stack([mask for _, mask in shots])
 
 
@@ -101,9 +98,7 @@ def _draw_path(rng: np.random.Generator, scene: Scene, frames: int, half: tuple[
 def _sway(rng: np.random.Generator, time: np.ndarray) -> np.ndarray:
     """A smooth movement within [-1, 1]: two sines of about half and one turn a second."""
     rates, phases = rng.uniform((0.3, 0.7), (0.7, 1.3)), rng.uniform(0, 1, 2)
-    slow, fast = (
-        np.sin(2 * np.pi * (rate * time + phase)) for rate, phase in zip(rates, phases, strict=True)
-    )
+    slow, fast = (np.sin(2 * np.pi * (rate * time + phase)) for rate, phase in zip(rates, phases, strict=True))
     return 0.7 * slow + 0.3 * fast
 
 
@@ -154,9 +149,7 @@ def _look_at(wall: Wall, view: View, size: tuple[int, int]) -> Wall:
     cos, sin = np.cos(view.angle) / view.zoom, np.sin(view.angle) / view.zoom
     turn = np.array([[cos, -sin], [sin, cos]])  # frame pixels -> wall pixels
     middle = np.array([(side - 1) / 2 for side in wall.height.shape[::-1]])
-    shift = (
-        middle + wall.unit * np.array(view.centre) - turn @ np.array([(size[1] - 1) / 2, (size[0] - 1) / 2])
-    )
+    shift = middle + wall.unit * np.array(view.centre) - turn @ np.array([(size[1] - 1) / 2, (size[0] - 1) / 2])
     warp = partial(
         cv2.warpAffine,
         M=np.column_stack([turn, shift]),

@@ -36,20 +36,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m utils.phantom", description="Write synthetic colonoscopy sets."
-    )
+    parser = argparse.ArgumentParser(prog="python -m utils.phantom", description="Write synthetic colonoscopy sets.")
     parser.add_argument("--out", type=Path, required=True, help="folder to write to, created where missing")
-    parser.add_argument(
-        "--seed", type=int, default=0, help="of everything; the same seed gives the same files"
-    )
-    parser.add_argument(
-        "--size", type=int, nargs=2, default=(288, 352), metavar=("HEIGHT", "WIDTH"), help="pixels"
-    )
+    parser.add_argument("--seed", type=int, default=0, help="of everything; the same seed gives the same files")
+    parser.add_argument("--size", type=int, nargs=2, default=(288, 352), metavar=("HEIGHT", "WIDTH"), help="pixels")
     stills = parser.add_argument_group("stills")
-    stills.add_argument(
-        "--train", type=int, metavar="COUNT", help="stills in OUT/TrainDataset, of mixed difficulty"
-    )
+    stills.add_argument("--train", type=int, metavar="COUNT", help="stills in OUT/TrainDataset, of mixed difficulty")
     stills.add_argument(
         "--test",
         nargs="+",
@@ -84,9 +76,7 @@ def _write(args: argparse.Namespace) -> None:
         check_count("--train", args.train, least=1)
         write_stills(args.out / "TrainDataset", count=args.train, **common)
     for look, count in tests.items():
-        write_stills(
-            args.out / "TestDataset" / f"Phantom{look.capitalize()}", count=count, look=look, **common
-        )
+        write_stills(args.out / "TestDataset" / f"Phantom{look.capitalize()}", count=count, look=look, **common)
     for split, cases in splits.items():
         write_clips(args.out / "SUN-SEG", split=split, cases=cases, **clip)
 

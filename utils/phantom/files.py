@@ -32,9 +32,7 @@ def check_count(name: str, value: int, *, least: int) -> None:
 def check_size(size: tuple[int, int]) -> None:
     """Raise an InputError where a side of (height, width) is too small for a scene."""
     if min(size) < SMALLEST_SIDE:
-        raise InputError(
-            f"the size is {size[0]} x {size[1]} pixels; give at least {SMALLEST_SIDE} for either side"
-        )
+        raise InputError(f"the size is {size[0]} x {size[1]} pixels; give at least {SMALLEST_SIDE} for either side")
 
 
 def claim_folder(folder: Path, names: list[str]) -> None:

@@ -187,9 +187,7 @@ def _draw_folds(rng: np.random.Generator, lumen: tuple[float, float]) -> tuple[F
     while radius > 0.22 and len(folds) < 6:
         wander = 0.25 * radius
         centre = lumen[0] + rng.uniform(-wander, wander), lumen[1] + rng.uniform(-wander, wander)
-        outline = Outline(
-            centre, radius, rng.uniform(1.0, 1.4), rng.uniform(0, np.pi), _draw_ripple(rng, 0.12, 4)
-        )
+        outline = Outline(centre, radius, rng.uniform(1.0, 1.4), rng.uniform(0, np.pi), _draw_ripple(rng, 0.12, 4))
         direction = complex(np.exp(2j * np.pi * rng.random()))
         folds.append(Fold(outline, direction, rng.uniform(-0.3, 0.7), rng.uniform(0.25, 0.75)))
         radius *= rng.uniform(0.5, 0.75)
@@ -237,9 +235,7 @@ def _draw_polyp(
     lumen: tuple[float, float],
 ) -> Polyp:
     aspect = 1 + rng.gamma(2.0, 0.15)
-    outline = Outline(
-        centre, radius, aspect, rng.uniform(0, np.pi), _draw_ripple(rng, rng.uniform(0.04, 0.2), 4)
-    )
+    outline = Outline(centre, radius, aspect, rng.uniform(0, np.pi), _draw_ripple(rng, rng.uniform(0.04, 0.2), 4))
     stalk = None
     if rng.random() < 0.2:
         away = np.arctan2(centre[1] - lumen[1], centre[0] - lumen[0]) + rng.normal(0, 0.4)

@@ -1,0 +1,36 @@
+"""OpenCV kept to itself: it neither prints its own remarks nor takes more threads than it is given."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import cv2
+
+__all__ = ["one_thread", "quiet_opencv"]
+
+SILENT = 0  # OpenCV's log level for nothing at all
+
+
+@contextmanager
+def quiet_opencv() -> Iterator[None]:
+    """Keep OpenCV's and FFmpeg's own lines off stderr; what went wrong with a file is told by us."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # read when a file is opened; a line a broken packet else
+    log = getattr(cv2.utils, "logging", cv2)  # where OpenCV 5 has it, and OpenCV 4
+    former = log.setLogLevel(SILENT)
+    try:
+        yield
+    finally:
+        log.setLogLevel(former)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let OpenCV work on the calling thread alone."""
+    former = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(former)
