@@ -1,5 +1,6 @@
 """Split files: exact sizes, whole groups, and what the commands do with the names in them."""
 
+import numpy as np
 import pytest
 
 import myTrain
@@ -55,6 +56,16 @@ def test_no_group_stands_on_both_sides(tmp_path):
             for name in names:
                 assert where.setdefault(group_of(name), part) == part
     assert len({group_of(name) for name in NAMES}) == 4 + 48
+
+
+def test_parts_that_do_not_use_every_name_are_drawn_from_groups_and_single_names_alike(tmp_path):
+    (tmp_path / "clips.txt").write_text("1 10\n11 20\n21 30\n31 40\n41 50\n")
+    group_of = group_reader(tmp_path / "clips.txt")
+    drawn = []
+    for seed in range(100):
+        parts = split_names(NAMES, {"train": 20, "test": 10}, seed=seed, group_of=group_of)
+        drawn += [int(name) <= 50 for names in parts.values() for name in names]
+    assert np.mean(drawn) == pytest.approx(0.5, abs=0.1)
 
 
 def test_groups_alone_use_every_name_and_come_near_the_sizes():

@@ -99,8 +99,9 @@ def split_names(
 ) -> dict[str, list[str]]:
     """Draw the parts: every group goes, in random order, to the part that lacks the largest share of its size.
 
-    Groups of several names come before single ones, which then make the sizes exact where there are enough of them.
-    What then fits nowhere stays out, or goes where most is lacking if the parts are to use every name.
+    First as many groups are drawn as the parts need. Of these, groups of several names come before single ones, which
+    then make the sizes exact where there are enough of them. What fits nowhere stays out, or goes where most is
+    lacking if the parts are to use every name.
 
     Args:
         names: all names. sizes: of the parts wanted. group_of: the group of a name; None: each is its own.
@@ -112,9 +113,11 @@ def split_names(
     for name in names:
         groups.setdefault(group_of(name) if group_of else name, []).append(name)
     order = np.random.default_rng(seed).permutation(len(groups))
-    drawn = sorted((list(groups.values())[i] for i in order), key=lambda group: len(group) == 1)
+    shuffled = [list(groups.values())[i] for i in order]
+    before = np.cumsum([0, *map(len, shuffled)])  # names drawn before each group
+    needed = [group for group, drawn in zip(shuffled, before, strict=False) if drawn < sum(sizes.values())]
     chosen: dict[str, set[str]] = {part: set() for part in sizes}
-    for group in drawn:
+    for group in sorted(needed, key=lambda group: len(group) == 1):
         lacking = {part: size - len(chosen[part]) for part, size in sizes.items()}
         fitting = [part for part, lack in lacking.items() if lack >= len(group)]
         if not fitting and sum(sizes.values()) == len(names):
