@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import signal
 
 import pytest
@@ -11,7 +12,7 @@ import myTrain
 from tests.runs import assert_equal, interrupt_after, state
 from utils import training_flags
 from utils.phantom import write_stills
-from utils.stopping import ignore_interrupts
+from utils.stopping import own_process_group
 from utils.trainer import Trainer
 
 SMALL = ["--net_backbone", "pvt-v2-b0", "--net_pretrained_backbone_path", "none", "--train_size", "64"]
@@ -167,16 +168,16 @@ def test_cuda_trains_in_every_precision(data, tmp_path, amp):
     assert all(value.isfinite().all() for value in state(tmp_path)["model_state_dict"].values())
 
 
-class Handlers(torch.utils.data.Dataset):
-    """What a loader process does on SIGINT and SIGTERM: 1 where it ignores them."""
+class Groups(torch.utils.data.Dataset):
+    """The process group of whoever loads."""
 
     def __len__(self):
         return 1
 
     def __getitem__(self, index):
-        return [int(signal.getsignal(number) is signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)]
+        return os.getpgrp()
 
 
-def test_loader_processes_leave_the_ending_to_the_main_process():
-    loader = torch.utils.data.DataLoader(Handlers(), num_workers=1, worker_init_fn=ignore_interrupts)
-    assert [int(value) for value in next(iter(loader))] == [1, 1]
+def test_loader_processes_are_out_of_reach_of_signals_to_the_main_ones_group():
+    loader = torch.utils.data.DataLoader(Groups(), num_workers=1, worker_init_fn=own_process_group)
+    assert next(iter(loader)).item() != os.getpgrp()

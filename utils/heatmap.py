@@ -28,7 +28,7 @@ from measure.pairing import read_rgb
 
 from .background import in_background
 from .predict import Images, PredictOptions, write_map
-from .stopping import ignore_interrupts
+from .stopping import own_process_group
 from .transforms import normalise
 
 __all__ = ["KINDS", "eigen_cam", "find_head", "jet_overlay", "write_heat_maps"]
@@ -93,7 +93,7 @@ def heat_maps(
         Images(paths, size=options.size),
         batch_size=options.batch_size,
         num_workers=options.workers,
-        worker_init_fn=ignore_interrupts,
+        worker_init_fn=own_process_group,
     )
     head = find_head(model, size=options.size)
     for batch in loader:

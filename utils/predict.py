@@ -20,7 +20,7 @@ from measure.pairing import images_by_stem, read_rgb, subfolders
 from .background import in_background
 from .precision import autocast
 from .split import check_known, read_split
-from .stopping import ignore_interrupts
+from .stopping import own_process_group
 from .transforms import normalise, resize, to_chw
 from .validation import grey_map
 
@@ -137,7 +137,7 @@ def grey_maps(
         batch_size=options.batch_size,
         num_workers=options.workers,
         pin_memory=device.type == "cuda",
-        worker_init_fn=ignore_interrupts,
+        worker_init_fn=own_process_group,
     )
     for batch in loader:
         image = normalise(batch["image"].to(device, non_blocking=True))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from types import FrameType
 
-__all__ = ["NonFiniteLoss", "StopRequest", "Stopped", "ignore_interrupts"]
+__all__ = ["NonFiniteLoss", "StopRequest", "Stopped", "own_process_group"]
 
 # what a batch scheduler reads as "run me again" (sysexits' EX_TEMPFAIL), and a shell as "ended by Ctrl-C"
 EXIT_STATUS = {signal.SIGTERM: 75, signal.SIGINT: 130}
@@ -54,7 +55,8 @@ class StopRequest:
             signal.signal(number, handler)
 
 
-def ignore_interrupts(worker: int) -> None:
-    """For loader workers: signals reach the whole process group, but ending is the main process's business."""
-    for number in EXIT_STATUS:
-        signal.signal(number, signal.SIG_IGN)
+def own_process_group(worker: int) -> None:
+    """For loader workers: what a terminal or a scheduler sends to the whole group ends the main process, and that one
+    ends its workers."""
+    if hasattr(os, "setpgrp"):
+        os.setpgrp()

@@ -21,7 +21,7 @@ from .log import RunLog
 from .losses import DeepSupervision
 from .precision import autocast
 from .schedule import Progress, Schedule, epochs_since_best
-from .stopping import NonFiniteLoss, Stopped, StopRequest, ignore_interrupts
+from .stopping import NonFiniteLoss, Stopped, StopRequest, own_process_group
 from .transforms import normalise, resize_batch
 from .validation import Validation
 
@@ -106,7 +106,7 @@ class Trainer:
             num_workers=options.workers,
             pin_memory=device.type == "cuda",
             persistent_workers=options.workers > 0,
-            worker_init_fn=ignore_interrupts,
+            worker_init_fn=own_process_group,
         )
         self.epoch, self.step = 1, 0  # the epoch under way, its steps done
         self.scores: list[float] = []  # of the finished epochs

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from .image_data import EvaluationData
 from .montage import montage
-from .stopping import ignore_interrupts
+from .stopping import own_process_group
 from .transforms import normalise
 
 __all__ = ["PICTURES", "ImageValidation", "Validation", "grey_map", "probability_map", "soft_scores", "with_score"]
@@ -90,7 +90,7 @@ class ImageValidation:
             num_workers=workers,
             pin_memory=device.type == "cuda",
             persistent_workers=workers > 0,
-            worker_init_fn=ignore_interrupts,
+            worker_init_fn=own_process_group,
         )
 
     def __len__(self) -> int:
