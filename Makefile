@@ -23,8 +23,8 @@ demo: $(VENV)/installed  ## Train, dump and score on synthetic data, a few minut
 	rm -rf $(DEMO)
 	$(RUN) -m utils.phantom --out $(DEMO)/data --train 400 --test clear=24 busy=24 --size 176 208
 	$(RUN) myTrain.py --train_data_path $(DEMO)/data/TrainDataset --train_model_save_path $(DEMO)/run \
-	    --net_backbone pvt-v2-b0 --net_pretrained_backbone_path none --train_size 96 --batch_size 4 --epoch 20 \
-	    --lr 1e-3 --lr_warmup_epoch 2 --lr_decay_rate 0.4 --lr_decay_epoch 7
+	    --net_backbone pvt-v2-b0 --net_pretrained_backbone_path none --train_size 96 --batch_size 4 --epoch 16 \
+	    --lr 1e-3 --lr_warmup_epoch 2 --lr_decay_rate 0.4 --lr_decay_epoch 6
 	$(RUN) myTest.py --model_state_dict_path $(DEMO)/run/best.pth --test_data_path $(DEMO)/data/TestDataset \
 	    --pred_save_path $(DEMO)/maps
 	$(RUN) -m measure --GT_root $(DEMO)/data/TestDataset --pred_root $(DEMO)/maps --out $(DEMO)/scores \
