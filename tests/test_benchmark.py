@@ -1,6 +1,7 @@
 """The benchmark of prediction: counts against known ones, times that make sense, and the files it leaves."""
 
 import json
+import re
 import time
 
 import pytest
@@ -89,6 +90,14 @@ def test_mistakes_end_in_one_line(tmp_path, capsys, flags, message):
     assert predict(tmp_path, *flags) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_training_step_is_timed_beside_a_plain_one(capsys):
+    flags = ["--backbone", "pvt-v2-b0", "--size", "64", "--batch_size", "2", "--warmup", "0", "--repeats", "2"]
+    assert benchmark.main(["train", *flags, "--device", "cpu"]) == 0
+    out = capsys.readouterr().out
+    plain, ours, ratio = (float(found) for found in re.findall(r"(?:float32: |^)([\d.]+)(?: /| x)", out, re.MULTILINE))
+    assert plain > 0 and ours > 0 and 0.1 < ratio < 10
 
 
 @pytest.mark.gpu

@@ -1,7 +1,8 @@
-"""How fast networks predict: `python -m utils.benchmark predict`, for every network of still images or some of them.
+"""How fast networks are: `python -m utils.benchmark predict`, and `train`, for networks of still images.
 
-Without files: the inference network's forward on normalised images that lie on the device. With files: from image file
-to map file, as myTest.py does it. `timing` says how times are taken and what is counted.
+predict, without files: the inference network's forward on normalised images that lie on the device; with files: from
+image file to map file, as myTest.py does it. train: a step of the trainer on a batch that lies on the device, beside a
+step of a plain eager loop, in turn. `timing` says how times are taken and what is counted.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from .cli import choose_device, run
 from .options import add_device_flags, worker_count
 from .phantom import write_stills
 from .repro import versions
+from .step_timing import measure_step
 from .timing import Course, ModelTimes, Timing, measure_model
 
 __all__ = ["table"]
@@ -80,12 +82,42 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--out", type=Path, default=Path("result/benchmark"), help="folder for times.json and times.md"
     )
     add_device_flags(predict)
+    train = verbs.add_parser("train", help="time a training step beside a plain eager loop")
+    train.add_argument("--model", default="sepnet", help="network (default: sepnet)")
+    train.add_argument("--backbone", help="of the network (default: its own)")
+    train.add_argument("--size", type=int, default=352, help="input height and width, pixels (default: 352)")
+    train.add_argument("--batch_size", type=int, default=4, help="images a step (default: 4)")
+    train.add_argument("--warmup", type=int, default=2, help="pairs of steps before time is taken (default: 2)")
+    train.add_argument("--repeats", type=int, default=7, help="pairs of steps whose time is taken (default: 7)")
+    add_device_flags(train)
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
-    return run(lambda: benchmark_predict(args))
+    verb = benchmark_predict if args.verb == "predict" else benchmark_train
+    return run(lambda: verb(args))
+
+
+def benchmark_train(args: argparse.Namespace) -> None:
+    """Time training steps as the flags say, and print them.
+
+    Raises:
+        InputError, ModelError: a flag that cannot be used.
+    """
+    device = choose_device(args.device, args.gpu_id)
+    if min(args.batch_size - 1, args.repeats) < 1 or args.warmup < 0:
+        raise InputError("--batch_size must be at least 2, --repeats at least 1, --warmup at least 0")
+    course = Course(warmup=args.warmup, repeats=args.repeats, amp=args.amp)
+    options = own_options(args.model, args.backbone)
+    times = measure_step(args.model, size=args.size, batch=args.batch_size, course=course, device=device, **options)
+    print(
+        f"{args.model} {args.backbone or ''} at {args.size} x {args.size}, batch {args.batch_size}, on "
+        f"{named(device)}: milliseconds an image, median / 95th percentile of {args.repeats}\n"
+        f"plain eager loop, float32: {shown(times.plain)}\n"
+        f"trainer, {args.amp if args.amp != 'off' else 'float32'}: {shown(times.ours)}\n"
+        f"{times.ratio:.2f} x as fast (median over pairs of steps)"
+    )
 
 
 def benchmark_predict(args: argparse.Namespace) -> None:
@@ -126,9 +158,13 @@ def made_up(stack: ExitStack) -> Path:
     return folder / "images"
 
 
+def named(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+
+
 def write(times: Sequence[ModelTimes], out: Path, *, device: torch.device, course: Course, images: int) -> None:
     """Write times.json and times.md, and print the table."""
-    where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    where = named(device)
     text = (
         f"{where}, precision {'float32' if course.amp == 'off' else course.amp}. Milliseconds an image, median / 95th "
         f"percentile of {course.repeats}; best batch in brackets; with files: {images} images read and maps written, "

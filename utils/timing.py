@@ -22,10 +22,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from lib import create_model, list_models, model_entry
 from measure.errors import InputError
 
+from .precision import autocast
 from .predict import PredictOptions, grey_maps, predict_maps, write_map
 from .recipes import recipe_for
 
-__all__ = ["Course", "ModelTimes", "Timing", "count_macs", "measure_model", "timed"]
+__all__ = ["Course", "ModelTimes", "Timing", "count_macs", "measure_model", "timed", "timing"]
 
 
 @dataclass(frozen=True)
@@ -158,12 +159,11 @@ def parameters(model: nn.Module) -> int:
 @torch.inference_mode()
 def time_forwards(model: nn.Module, size: int, *, course: Course, device: torch.device) -> Iterator[Timing]:
     """Time the forward at batch 1, then at the batch sizes of the course while they fit in memory."""
-    amp_type = torch.float16 if course.amp == "fp16" else torch.bfloat16
     for batch in dict.fromkeys((1, *course.batch_sizes)):
         image = torch.randn(batch, 3, size, size, device=device).contiguous(memory_format=torch.channels_last)
 
         def forward(image: torch.Tensor = image) -> None:
-            with torch.autocast(device.type, amp_type, enabled=course.amp != "off"):
+            with autocast(device, course.amp):
                 model(image)
 
         try:

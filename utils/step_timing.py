@@ -1,0 +1,96 @@
+"""How long a training step takes, beside a plain eager loop of the same network on the same batch, in turn."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lib import create_model
+
+from .losses import DeepSupervision, structure_loss
+from .timing import Course, Timing, timed, timing
+from .trainer import Trainer, TrainOptions
+
+__all__ = ["StepTimes", "measure_step", "plain_step"]
+
+
+@dataclass(frozen=True)
+class StepTimes:
+    """Milliseconds an image of a step; `ratio` is the median over pairs of plain over ours."""
+
+    model: str
+    options: dict[str, Any]
+    size: int
+    plain: Timing
+    ours: Timing
+    ratio: float
+
+
+def measure_step(
+    name: str, *, size: int, batch: int, course: Course, device: torch.device, **options: Any
+) -> StepTimes:
+    """Time steps of the trainer and of `plain_step`, one of each in turn; both start from the same weights.
+
+    Args:
+        size: input height and width, pixels. batch: images a step. options: the network's own, such as `backbone`.
+
+    Raises:
+        ModelError: an unknown network or option, or a size it cannot take.
+    """
+    plain = create_model(name, **options).to(device).train()
+    model = create_model(name, **options)
+    model.load_state_dict(plain.state_dict())
+    image = torch.randn(batch, 3, size, size, device=device)
+    mask = (torch.rand(batch, 1, size, size, device=device) > 0.5).float()
+    weights = dict.fromkeys(plain(image), 1.0)
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = trainer_of(model, weights, folder=folder, amp=course.amp, device=device)
+        inputs = {"image": image.contiguous(memory_format=torch.channels_last)}
+        optimizer = torch.optim.Adam(plain.parameters(), 1e-4, weight_decay=1e-4, foreach=False, fused=False)
+        seconds = np.empty((2, course.repeats))
+        for pair in range(-course.warmup, course.repeats):
+            steps = (lambda: plain_step(plain, optimizer, image, mask), lambda: trainer.train_step(inputs, mask))
+            for row, step in enumerate(steps):
+                taken = timed(step, device=device, warmup=0, repeats=1)[0]
+                if pair >= 0:
+                    seconds[row, pair] = taken
+        trainer.log.close()
+    ratio = float(np.median(seconds[0] / seconds[1]))
+    return StepTimes(name, options, size, timing(seconds[0], batch), timing(seconds[1], batch), ratio)
+
+
+def trainer_of(model: nn.Module, weights: dict[str, float], *, folder: str, amp: str, device: torch.device) -> Trainer:
+    """A trainer with the released options, for single steps: it has nothing to load and nothing to validate on."""
+    trainer = Trainer(
+        model,
+        DeepSupervision(structure_loss, weights),
+        training=[],
+        validation=None,
+        options=TrainOptions(amp=amp, workers=0),
+        folder=folder,
+        device=device,
+        config={},
+    )
+    trainer.model.train()
+    return trainer
+
+
+def plain_step(model: nn.Module, optimizer: torch.optim.Optimizer, image: Tensor, mask: Tensor) -> None:
+    """One update as scripts of this field write it: float32, a mask resized for every output, Adam tensor by tensor."""
+    loss = torch.zeros((), device=image.device)
+    for logits in model(image).values():
+        target = F.interpolate(mask, size=logits.shape[-2:], mode="bilinear", align_corners=True)
+        loss = loss + structure_loss(logits, target)
+    optimizer.zero_grad()
+    loss.backward()
+    for parameter in model.parameters():
+        if parameter.grad is not None:
+            parameter.grad.clamp_(-0.5, 0.5)
+    optimizer.step()
+    loss.item()
