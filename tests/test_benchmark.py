@@ -1,4 +1,4 @@
-"""The benchmark of prediction: counts against known ones, times that make sense, and the files it leaves."""
+"""The benchmarks: counts against known ones, times that make sense, and the files it leaves."""
 
 import json
 import re
@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from lib import create_model
-from utils import benchmark
+from utils.benchmark.__main__ import main
+from utils.benchmark.networks import count_macs
+from utils.benchmark.timing import timed
 from utils.phantom import write_stills
-from utils.timing import count_macs, timed
 
 
 def test_macs_of_a_convolution_and_a_product_by_hand():
@@ -48,7 +49,7 @@ def test_times_leave_the_warm_up_out():
 
 def predict(tmp_path, *flags):
     few = ["--warmup", "0", "--repeats", "3", "--size", "64", "--device", "cpu", "--workers", "0"]
-    return benchmark.main(["predict", "--out", str(tmp_path / "out"), *few, *map(str, flags)])
+    return main(["predict", "--out", str(tmp_path / "out"), *few, *map(str, flags)])
 
 
 def test_a_small_benchmark_prints_and_writes_sane_numbers(tmp_path, capsys):
@@ -94,7 +95,7 @@ def test_mistakes_end_in_one_line(tmp_path, capsys, flags, message):
 
 def test_a_training_step_is_timed_beside_a_plain_one(capsys):
     flags = ["--backbone", "pvt-v2-b0", "--size", "64", "--batch_size", "2", "--warmup", "0", "--repeats", "2"]
-    assert benchmark.main(["train", *flags, "--device", "cpu"]) == 0
+    assert main(["train", *flags, "--device", "cpu"]) == 0
     out = capsys.readouterr().out
     plain, ours, ratio = (float(found) for found in re.findall(r"(?:float32: |^)([\d.]+)(?: /| x)", out, re.MULTILINE))
     assert plain > 0 and ours > 0 and 0.1 < ratio < 10

@@ -1,19 +1,17 @@
 """Times and sizes of networks: parameters, multiply-adds, milliseconds an image with and without files.
 
-Times are taken after a warm-up with the device synchronised on both sides. MACs count one multiplication with its
-addition, of convolutions and matrix products: half of what FlopCounterMode counts.
+MACs count one multiplication with its addition, of convolutions and matrix products: half of what FlopCounterMode
+counts.
 """
 
 from __future__ import annotations
 
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -22,39 +20,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from lib import create_model, list_models, model_entry
 from measure.errors import InputError
 
-from .precision import autocast
-from .predict import PredictOptions, grey_maps, predict_maps, write_map
-from .recipes import recipe_for
+from ..precision import autocast
+from ..predict import PredictOptions, grey_maps, predict_maps, write_map
+from ..recipes import recipe_for
+from .timing import Course, Timing, timed, timing
 
-__all__ = ["Course", "ModelTimes", "Timing", "count_macs", "measure_model", "timed", "timing"]
-
-
-@dataclass(frozen=True)
-class Course:
-    """How times are taken.
-
-    Attributes:
-        size: input height and width, pixels; None: as the network's recipe trains it.
-        batch_sizes: tried in this order for the best batch; what no longer fits in memory ends the trial.
-        warmup, repeats: forwards before and while time is taken.
-        amp: "off", "bf16" or "fp16". workers: processes that load images for the best batch with files.
-    """
-
-    size: int | None = None
-    batch_sizes: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
-    warmup: int = 5
-    repeats: int = 30
-    amp: str = "off"
-    workers: int = 1
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Milliseconds an image: median and 95th percentile over repetitions; `batch` images a forward."""
-
-    batch: int
-    median: float
-    p95: float
+__all__ = ["ModelTimes", "count_macs", "measure_model"]
 
 
 @dataclass(frozen=True)
@@ -85,29 +56,6 @@ def count_macs(model: nn.Module, size: int) -> int:
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         model(image)
     return counter.get_total_flops() // 2
-
-
-def timed(function: Callable[[], Any], *, device: torch.device, warmup: int, repeats: int) -> np.ndarray:
-    """Return the seconds of each of `repeats` calls, the device synchronised before and after each."""
-    seconds = np.empty(repeats)
-    for number in range(-warmup, repeats):
-        synchronise(device)
-        started = time.perf_counter()
-        function()
-        synchronise(device)
-        if number >= 0:
-            seconds[number] = time.perf_counter() - started
-    return seconds
-
-
-def synchronise(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-def timing(seconds: np.ndarray, batch: int) -> Timing:
-    per_image = 1000 * seconds / batch
-    return Timing(batch=batch, median=float(np.median(per_image)), p95=float(np.percentile(per_image, 95)))
 
 
 def measure_model(

@@ -1,7 +1,12 @@
-"""How long a training step takes, beside a plain eager loop of the same network on the same batch, in turn."""
+"""How long a training step takes: `python -m utils.benchmark train`.
+
+A step of the trainer on a batch that lies on the device, beside a step of a plain eager loop of the same network on the
+same batch, in turn.
+"""
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +17,54 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lib import create_model
+from measure.errors import InputError
 
-from .losses import DeepSupervision, structure_loss
-from .timing import Course, Timing, timed, timing
-from .trainer import Trainer, TrainOptions
+from ..cli import choose_device
+from ..losses import DeepSupervision, structure_loss
+from ..options import add_device_flags
+from ..trainer import Trainer, TrainOptions
+from .timing import Course, Timing, device_name, own_options, shown, timed, timing
 
-__all__ = ["StepTimes", "measure_step", "plain_step"]
+__all__ = ["StepTimes", "add_flags", "measure_step", "plain_step", "run"]
+
+
+def add_flags(verbs: argparse._SubParsersAction) -> None:
+    """Add the verb `train`."""
+    parser = verbs.add_parser(
+        "train",
+        help="time a training step beside a plain eager loop",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("--model", default="sepnet", help="network (default: sepnet)")
+    parser.add_argument("--backbone", help="of the network (default: its own)")
+    parser.add_argument("--size", type=int, default=352, help="input height and width, pixels (default: 352)")
+    parser.add_argument("--batch_size", type=int, default=4, help="images a step (default: 4)")
+    parser.add_argument("--warmup", type=int, default=2, help="pairs of steps before time is taken (default: 2)")
+    parser.add_argument("--repeats", type=int, default=7, help="pairs of steps whose time is taken (default: 7)")
+    add_device_flags(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Time training steps as the flags say, and print them.
+
+    Raises:
+        InputError, ModelError: a flag that cannot be used.
+    """
+    device = choose_device(args.device, args.gpu_id)
+    if min(args.batch_size - 1, args.repeats) < 1 or args.warmup < 0:
+        raise InputError("--batch_size must be at least 2, --repeats at least 1, --warmup at least 0")
+    course = Course(warmup=args.warmup, repeats=args.repeats, amp=args.amp)
+    options = own_options(args.model, args.backbone)
+    times = measure_step(args.model, size=args.size, batch=args.batch_size, course=course, device=device, **options)
+    print(
+        f"{args.model} {args.backbone or ''} at {args.size} x {args.size}, batch {args.batch_size}, on "
+        f"{device_name(device)}: milliseconds an image, median / 95th percentile of {args.repeats}\n"
+        f"plain eager loop, float32: {shown(times.plain)}\n"
+        f"trainer, {args.amp if args.amp != 'off' else 'float32'}: {shown(times.ours)}\n"
+        f"{times.ratio:.2f} x as fast (median over pairs of steps)"
+    )
 
 
 @dataclass(frozen=True)

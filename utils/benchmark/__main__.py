@@ -1,0 +1,32 @@
+"""`python -m utils.benchmark VERB`: every verb is a module with `add_flags` and the `run` that it sets as default."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from ..cli import run
+from . import predict, train
+
+__all__ = ["main"]
+
+VERBS = (predict, train)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb and return the exit status."""
+    args = parse_args(argv)
+    return run(lambda: args.run(args))
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m utils.benchmark", description="How fast things are.")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    for verb in VERBS:
+        verb.add_flags(verbs)
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
