@@ -12,6 +12,8 @@ The two networks share modules, parameters and names. They differ in one option:
 the encoder's features (SALI), or the features after alignment and interaction (LSI-Net, `enhanced_values`). Frames are
 always found by the encoder's features.
 
+`temporal=False` is the ablation: encoder, receptive fields and decoder alone, which segment every frame by itself.
+
 Differs from the released code in:
 - the memory is an argument and a result of `step`, not state of the module; the caller says which frames are written;
 - deformable convolutions are torchvision's, backbones come from timm, entries are renamed (`remap_published`);
@@ -64,6 +66,8 @@ class SALIConfig:
         protect_newest: keep the frame being written out of its own trim (released: it goes first).
         enhanced_values: write what the network made of a frame, not what the encoder saw (LSI-Net).
         freeze_norms: keep the BatchNorms of encoder, receptive fields and decoder at their statistics in training.
+        temporal: look at the neighbour and the memory. Off, the modules for that are not there, frames are segmented
+            one by one and nothing is remembered: what the paper's ablation compares with.
     """
 
     backbone: str = "pvt-v2-b5"
@@ -72,6 +76,7 @@ class SALIConfig:
     protect_newest: bool = False
     enhanced_values: bool = False
     freeze_norms: bool = False
+    temporal: bool = True
 
 
 @dataclass(frozen=True)
@@ -152,10 +157,11 @@ class SALI(nn.Module):
         self.config = config
         self.encoder = Backbone(config.backbone, pretrained=pretrained, drop_path=DROP_PATH, strides=STRIDES)
         self.rfb = nn.ModuleList(RFB(channels, WIDTH) for channels in self.encoder.channels)
-        self.key = nn.ModuleList(nn.Conv2d(WIDTH, KEYS, 3, padding=1) for _ in STRIDES)
-        self.value = nn.ModuleList(nn.Conv2d(WIDTH, VALUES, 3, padding=1) for _ in STRIDES)
-        self.alignment = DeformableAlignment(WIDTH, levels=len(STRIDES))
-        self.fusion = nn.ModuleList(PooledAttention(WIDTH, pool=pool) for pool in POOLS)
+        if config.temporal:
+            self.key = nn.ModuleList(nn.Conv2d(WIDTH, KEYS, 3, padding=1) for _ in STRIDES)
+            self.value = nn.ModuleList(nn.Conv2d(WIDTH, VALUES, 3, padding=1) for _ in STRIDES)
+            self.alignment = DeformableAlignment(WIDTH, levels=len(STRIDES))
+            self.fusion = nn.ModuleList(PooledAttention(WIDTH, pool=pool) for pool in POOLS)
         self.decoder = ReverseDecoder(WIDTH)
         self.train()
 
@@ -204,6 +210,8 @@ class SALI(nn.Module):
         Raises:
             ModelError: an illegal size, a neighbour of another size, or a memory of another number of clips.
         """
+        if not self.config.temporal:
+            return upsample(self.decoder(self._encoding(frame))), memory or Memory.empty()
         current, adjacent = self._encoding(frame), self._encoding(neighbour)
         if current.fine.shape != adjacent.fine.shape:
             raise ModelError(
@@ -227,6 +235,8 @@ class SALI(nn.Module):
         Returns:
             Logits of `current` at input size.
         """
+        if not self.config.temporal:
+            return upsample(self.decoder(self.encode(current)))
         past, present, adjacent = (self.encode(frame) for frame in (memory_frame, current, neighbour))
         content = past
         if self.config.enhanced_values:

@@ -12,6 +12,7 @@ from lib import create_model
 from measure.pairing import read_grey, read_rgb
 from tests.runs import assert_equal, interrupt_after, state
 from utils.clip_validation import ClipValidation
+from utils.options import model_options
 from utils.phantom import write_clips, write_stills
 from utils.predict_clips import network_input
 from utils.streaming import stream
@@ -72,6 +73,11 @@ def test_the_recipe_is_the_released_one():
         assert (args.gradient_clip, args.clip_mode, args.optimizer) == (0.5, "value", "Adam")
         assert args.augment == ["flip", "rotate", "jitter"] and args.loss_weights == []
         assert args.memory_window == [5, 10, 15, 20, 25]
+
+
+def test_a_video_network_without_memory_and_alignment_is_a_flag():
+    assert model_options(parse_args(["--model", "sali", "--net_temporal", "off"])) == {"temporal": False}
+    assert model_options(parse_args(["--model", "sali"])) == {}
 
 
 def test_clips_are_scored_frame_by_frame_then_case_by_case(data):

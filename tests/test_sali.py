@@ -7,10 +7,11 @@ from torch import Tensor, nn
 from lib import ModelError, create_model, load_weights
 from lib.alignment import ModulatedDeformConv
 from lib.memory import Memory
-from lib.sali import Encoding
+from lib.sali import Encoding, upsample
 from tests.golden import golden_input, load, published_state, relative_error
 
 RELEASED_NAMES = {"out": "pred_3", "stage4": "pred_4", "stage5": "pred_5", "global": "pred_global"}
+TEMPORAL = {"key", "value", "alignment", "fusion"}  # what looks at other frames
 BOTH = pytest.mark.parametrize("name", ["sali", "lsinet"])
 
 
@@ -251,22 +252,59 @@ def gradients(model: nn.Module) -> list[str]:
     return [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().max() > 0]
 
 
+def without_drop_path(model: nn.Module) -> None:
+    """A block that is dropped has no gradient in that step."""
+    for module in model.encoder.modules():
+        if type(module).__name__ == "DropPath":
+            module.drop_prob = 0.0
+
+
 @BOTH
 def test_a_gradient_reaches_every_parameter(name):
     model = build(name)
-    for module in model.encoder.modules():
-        if type(module).__name__ == "DropPath":
-            module.drop_prob = 0.0  # a block that is dropped has no gradient in that step
+    without_drop_path(model)
     assert gradients(model) == []
+
+
+def frame_by_frame(*, seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return create_model("sali", backbone="pvt-v2-b0", temporal=False).eval()
+
+
+@torch.no_grad()
+def test_without_memory_and_alignment_the_rest_segments_every_frame_alone():
+    alone, whole, (first, second) = frame_by_frame(), build(), encodings(2)
+    names = {name.split(".")[0] for name in alone.state_dict()}
+    assert names == {"encoder", "rfb", "decoder"} == {n.split(".")[0] for n in whole.state_dict()} - TEMPORAL
+    logits, memory = alone.step(second, first, None)
+    assert memory.sizes == [] and memory.nbytes == 0
+    again, memory = alone.step(second, second, memory, write=True)
+    assert torch.equal(logits["out"], again["out"]) and memory.nbytes == 0
+    assert list(logits) == list(RELEASED_NAMES)
+    alone.load_state_dict({name: value for name, value in whole.state_dict().items() if name in alone.state_dict()})
+    past, current, mask = *frames(2).split(1), torch.zeros(1, 1, 256, 256)
+    trained_on = alone.forward_clip(past, current, past, mask)["out"]
+    assert torch.equal(trained_on, alone.step(current, past)[0]["out"])
+    assert torch.equal(trained_on, upsample(whole.decoder(whole.encode(current)))["out"])
+
+
+def test_frame_by_frame_every_parameter_is_trained_saved_and_loaded():
+    first, second = frame_by_frame(), frame_by_frame(seed=1)
+    clip = encodings(2)
+    assert not torch.equal(run(first, clip)[1], run(second, clip)[1])
+    assert load_weights(second, first.state_dict()).ignored == []
+    assert torch.equal(run(first, clip)[1], run(second, clip)[1])
+    with pytest.raises(ModelError, match="missing .*: key.0.weight"):
+        load_weights(build(), first.state_dict())
+    without_drop_path(first)
+    assert gradients(first) == []
 
 
 def test_what_waits_for_the_second_step():
     """What only acts through layers that start at zero: the fusion's values, and all that steers the sampling."""
     torch.manual_seed(0)
     model = create_model("sali", backbone="pvt-v2-b0")
-    for module in model.encoder.modules():
-        if type(module).__name__ == "DropPath":
-            module.drop_prob = 0.0
+    without_drop_path(model)
     waiting = {name.rsplit(".", 1)[0] for name in gradients(model)}
     steering = {f"alignment.levels.{level}.{part}" for level in range(3) for part in ("compare", "guide", "refine")}
     assert waiting == {f"fusion.{level}.value" for level in range(3)} | steering - {"alignment.levels.2.refine"}

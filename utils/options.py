@@ -20,6 +20,7 @@ NET_FLAGS = {
     "net_sc_middle_channle_scale": "pse_expansion",
     "net_sc_ksize": "pse_kernels",
     "net_sc_hidden_scale": "pse_hidden",
+    "net_temporal": "temporal",
     "memory_frames": "memory_frames",
     "memory_top_k": "memory_top_k",
 }
@@ -54,6 +55,12 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--net_sc_hidden_scale", type=int, help="hidden channels per region in PSE (32)")
     group.add_argument("--net_sc_gas_ksize", type=int, help="size of the guide kernel before scaling (1)")
     group.add_argument("--net_sc_gas_ksize_scale", type=int, nargs=3, metavar="N", help="its scale by level (15 15 15)")
+    group.add_argument(
+        "--net_temporal",
+        type=switch,
+        metavar="on|off",
+        help="off: a video network without memory and alignment, frame by frame, to compare with (on)",
+    )
     group.add_argument("--memory_frames", type=int, help="frames that a video network remembers (35)")
     group.add_argument("--memory_top_k", type=int, help="entries of its memory that a pixel reads (20)")
 
