@@ -197,11 +197,40 @@ def test_bursts_spoil_only_their_frames_and_no_mask():
             assert blurred or flooded
 
 
+def test_a_severe_burst_leaves_less_of_the_picture():
+    for seed in range(4):
+        calm, mild, severe = (
+            phantom_clip(seed=seed, frames=24, size=SMALL, bursts=bursts, severity=severity)[0]
+            for bursts, severity in ((0, 1), (4, 1), (4, 4))
+        )
+        spoiled = [t for t in range(24) if not np.array_equal(calm[t], mild[t])]
+        assert spoiled == [t for t in range(24) if not np.array_equal(calm[t], severe[t])]
+        assert np.mean([sharpness(severe[t]) for t in spoiled]) < np.mean([sharpness(mild[t]) for t in spoiled])
+
+
+def test_a_steady_camera_keeps_the_polyp_in_view_and_nearly_in_place():
+    for seed in range(4):
+        still, moving = (
+            phantom_clip(seed=seed, frames=24, size=SMALL, look="clear", steady=steady)[1] > 0
+            for steady in (True, False)
+        )
+        assert still.any(axis=(1, 2)).all() and not moving.any(axis=(1, 2)).all()
+        assert overlap(still) > max(0.8, overlap(moving))
+
+
+def overlap(masks: np.ndarray) -> float:
+    """Mean IoU of the masks of frames that follow one another, where a polyp is in view."""
+    pairs = [(a, b) for a, b in zip(masks[:-1], masks[1:], strict=True) if (a | b).any()]
+    return float(np.mean([(a & b).sum() / (a | b).sum() for a, b in pairs]))
+
+
 def test_too_many_bursts_and_too_few_frames():
     with pytest.raises(InputError, match="3 bursts do not fit in 8 frames; give at most 2"):
         phantom_clip(seed=0, frames=8, size=SMALL, bursts=3)
     with pytest.raises(InputError, match="number of frames is 5; give 6 or more"):
         phantom_clip(seed=0, frames=5, size=SMALL)
+    with pytest.raises(InputError, match="severity is 9; it must be above 0 and at most 8"):
+        phantom_clip(seed=0, size=SMALL, severity=9)
 
 
 def test_write_clips_makes_the_sun_seg_layout_with_natural_names(tmp_path):
@@ -248,6 +277,8 @@ def test_command_line_writes_sets_and_clips(tmp_path):
         ("--test foggy=3", "unknown look 'foggy'"),
         ("--train 2 --size 32 32", "32 x 32 pixels"),
         ("--clips TrainDataset=2 --frames 3", "number of frames is 3"),
+        ("--clips TrainDataset=2 --severity 0", "severity is 0"),
+        ("--clips TrainDataset=2 --look foggy", "unknown look 'foggy'"),
         ("--train 2 --seed -3", "seed is -3"),
     ],
 )

@@ -22,6 +22,8 @@ __all__ = ["check_clip", "phantom_clip", "write_clips"]
 SPREAD = 2.6  # side of the painted wall over the side of the frame: how far the camera can turn away
 FEWEST_FRAMES = 6  # enough for the polyp to be in view, out of view and in view again
 SECTION = 8  # frames to one "_aN_" of a SUN-SEG name
+WORST = 8  # severity from which nothing at all is left to see
+STEADY_PACE = 0.25  # of the sway, where the camera is steady
 FIRST_SECTION = 9  # so that natural order (a9, a10) differs from the alphabet's
 
 
@@ -35,7 +37,14 @@ class View:
 
 
 def phantom_clip(
-    *, seed: int, frames: int = 24, size: tuple[int, int] = (288, 352), bursts: int = 1, look: str = "mixed"
+    *,
+    seed: int,
+    frames: int = 24,
+    size: tuple[int, int] = (288, 352),
+    bursts: int = 1,
+    severity: float = 1.0,
+    steady: bool = False,
+    look: str = "mixed",
 ) -> tuple[np.ndarray, np.ndarray]:
     """A synthetic clip of one polyp: a pure function of its arguments.
 
@@ -47,6 +56,9 @@ def phantom_clip(
         frames: T, at least 6.
         size: (height, width) in pixels, at least 64 each.
         bursts: how many bursts, spread over the clip: at most a third of its frames.
+        severity: factor of a burst's blur and light; at 4 little is left to see.
+        steady: the camera never looks away and sways at a quarter of the speed, so that a frame tells where the polyp
+            is in the next ones.
         look: as in `phantom_still`.
 
     Returns:
@@ -56,7 +68,7 @@ def phantom_clip(
     Raises:
         InputError: an illegal option.
     """
-    check_clip(seed=seed, frames=frames, size=size, bursts=bursts)
+    check_clip(seed=seed, frames=frames, size=size, bursts=bursts, severity=severity)
     scene_rng, path_rng, burst_rng, noise_rng = (
         np.random.Generator(np.random.PCG64(part)) for part in np.random.SeedSequence(seed).spawn(4)
     )
@@ -66,13 +78,13 @@ def phantom_clip(
     camera = draw_camera(scene_rng, scene, size=size)
     canvas = int(SPREAD * size[0]), int(SPREAD * size[1])
     wall = paint_wall(scene, canvas=canvas, unit=unit, rng=scene_rng)
-    views = _draw_path(path_rng, scene, frames, half)
-    cameras = _add_bursts(burst_rng, _hold(camera, views, unit), bursts)
+    views = _draw_path(path_rng, scene, frames, half, steady=steady)
+    cameras = _add_bursts(burst_rng, _hold(camera, views, unit), bursts, severity)
     shots = [photograph(_look_at(wall, view, size), held, noise_rng) for view, held in zip(views, cameras, strict=True)]
     return np.stack([image for image, _ in shots]), np.stack([mask for _, mask in shots])
 
 
-def check_clip(*, seed: int, frames: int, size: tuple[int, int], bursts: int) -> None:
+def check_clip(*, seed: int, frames: int, size: tuple[int, int], bursts: int, severity: float) -> None:
     """Raise an InputError where `phantom_clip` could not take these options."""
     check_count("the seed", seed, least=0)
     check_count("the number of frames", frames, least=FEWEST_FRAMES)
@@ -80,16 +92,20 @@ def check_clip(*, seed: int, frames: int, size: tuple[int, int], bursts: int) ->
     check_count("the number of bursts", bursts, least=0)
     if bursts > frames // 3:
         raise InputError(f"{bursts} bursts do not fit in {frames} frames; give at most {frames // 3}")
+    if not 0 < severity <= WORST:
+        raise InputError(f"the severity is {severity}; it must be above 0 and at most {WORST}")
 
 
-def _draw_path(rng: np.random.Generator, scene: Scene, frames: int, half: tuple[float, float]) -> list[View]:
-    """A smooth sway around the middle, and one excursion up or down to where the polyp is out of view."""
+def _draw_path(
+    rng: np.random.Generator, scene: Scene, frames: int, half: tuple[float, float], *, steady: bool
+) -> list[View]:
+    """A smooth sway around the middle and, unless steady, an excursion up or down to where the polyp is out of view."""
     outline = scene.polyps[0].outline
     reach = 1.9 * outline.radius * outline.aspect**0.5  # a stalk and the ripple included
     side = -1.0 if outline.centre[1] > 0 else 1.0  # the polyp leaves by the nearer edge
     distance = max(1.2 * half[1] + reach - abs(outline.centre[1]), 0.5)
-    away = _draw_excursion(rng, frames)
-    time = np.arange(frames) / 24  # seconds at 24 frames a second
+    away = np.zeros(frames) if steady else _draw_excursion(rng, frames)
+    time = np.arange(frames) / 24 * (STEADY_PACE if steady else 1)  # seconds at 24 frames a second
     x, y, turn, zoom = (_sway(rng, time) for _ in range(4))
     down = 0.3 * y * (1 - away) + side * distance * away
     return [View((0.3 * x[t], down[t]), 0.2 * turn[t], 1.1 + 0.1 * zoom[t]) for t in range(frames)]
@@ -119,7 +135,7 @@ def _hold(camera: Camera, views: list[View], unit: float) -> list[Camera]:
     return [replace(camera, smear=(float(x), float(y))) for x, y in ways]
 
 
-def _add_bursts(rng: np.random.Generator, cameras: list[Camera], bursts: int) -> list[Camera]:
+def _add_bursts(rng: np.random.Generator, cameras: list[Camera], bursts: int, severity: float) -> list[Camera]:
     """The cameras with `bursts` runs of bad frames, one in each equal part of the clip."""
     cameras, frames = list(cameras), len(cameras)
     edges = np.linspace(0, frames, bursts + 1).astype(int)
@@ -128,13 +144,12 @@ def _add_bursts(rng: np.random.Generator, cameras: list[Camera], bursts: int) ->
         first = int(rng.integers(start, stop - length + 1))
         fault = str(rng.choice(["smear", "defocus", "flood"]))
         for t in range(first, first + length):
-            cameras[t] = _spoil(cameras[t], fault, rng)
+            cameras[t] = _spoil(cameras[t], fault, severity * rng.uniform(1, 2), rng)
     return cameras
 
 
-def _spoil(camera: Camera, fault: str, rng: np.random.Generator) -> Camera:
+def _spoil(camera: Camera, fault: str, strength: float, rng: np.random.Generator) -> Camera:
     """One bad frame's camera."""
-    strength = rng.uniform(1, 2)
     if fault == "smear":
         angle, way = rng.uniform(0, 2 * np.pi), 30 * strength * camera.softness
         return replace(camera, smear=(float(way * np.cos(angle)), float(way * np.sin(angle))))
@@ -170,6 +185,8 @@ def write_clips(
     seed: int = 0,
     size: tuple[int, int] = (288, 352),
     bursts: int = 1,
+    severity: float = 1.0,
+    steady: bool = False,
     look: str = "mixed",
 ) -> None:
     """Write clips in the SUN-SEG layout: `<root>/<split>/Frame/<case>/<frame>.jpg` and `.../GT/<case>/<frame>.png`.
@@ -180,21 +197,23 @@ def write_clips(
     Args:
         split: "TrainDataset", "TestHardDataset/Unseen", or any other; splits never share a clip.
         cases: how many clips.
-        frames, size, bursts, look: as in `phantom_clip`.
+        frames, size, bursts, severity, steady, look: as in `phantom_clip`.
         seed: of all clips; case i depends on seed, split and i alone.
 
     Raises:
         InputError: an illegal option, or a folder that holds other files or cannot be written to.
     """
     check_count("the number of cases", cases, least=1)
-    check_clip(seed=seed, frames=frames, size=size, bursts=bursts)
+    check_clip(seed=seed, frames=frames, size=size, bursts=bursts, severity=severity)
     look_named(look)
     folder, names = Path(root) / split, [f"case{number}" for number in range(1, cases + 1)]
     for part in ("Frame", "GT"):
         claim_folder(folder / part, names)
     for index, name in enumerate(tqdm(names, desc=split, unit="clip", disable=None)):
         clip_seed = member_seed(seed=seed, set_name=f"clips of {split}", index=index)
-        images, masks = phantom_clip(seed=clip_seed, frames=frames, size=size, bursts=bursts, look=look)
+        images, masks = phantom_clip(
+            seed=clip_seed, frames=frames, size=size, bursts=bursts, severity=severity, steady=steady, look=look
+        )
         stems = [_frame_stem(index + 1, t) for t in range(frames)]
         paths = folder / "Frame" / name, folder / "GT" / name
         claim_folder(paths[0], [f"{stem}.jpg" for stem in stems])

@@ -59,6 +59,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     clips.add_argument("--frames", type=int, default=24, help="frames per clip")
     clips.add_argument("--bursts", type=int, default=1, help="bursts of bad frames per clip")
+    clips.add_argument("--severity", type=float, default=1.0, help="of the bursts: a factor of blur and light, up to 8")
+    clips.add_argument("--steady", action="store_true", help="a slow camera that never looks away from the polyp")
+    clips.add_argument("--look", default="mixed", help="difficulty of the clips' scenes (default: mixed)")
     return parser.parse_args(argv)
 
 
@@ -68,9 +71,9 @@ def _write(args: argparse.Namespace) -> None:
     if args.train is None and not tests and not splits:
         raise InputError("nothing to write: give --train COUNT, --test LOOK=COUNT or --clips SPLIT=CASES")
     common = {"seed": args.seed, "size": tuple(args.size)}
-    clip = {"frames": args.frames, "bursts": args.bursts, **common}
+    clip = {"frames": args.frames, "bursts": args.bursts, "severity": args.severity, **common}
     check_clip(**clip)
-    for look in tests:
+    for look in (*tests, args.look):
         look_named(look)
     if args.train is not None:
         check_count("--train", args.train, least=1)
@@ -78,7 +81,7 @@ def _write(args: argparse.Namespace) -> None:
     for look, count in tests.items():
         write_stills(args.out / "TestDataset" / f"Phantom{look.capitalize()}", count=count, look=look, **common)
     for split, cases in splits.items():
-        write_clips(args.out / "SUN-SEG", split=split, cases=cases, **clip)
+        write_clips(args.out / "SUN-SEG", split=split, cases=cases, steady=args.steady, look=args.look, **clip)
 
 
 def _counts(flag: str, pairs: list[str]) -> dict[str, int]:
