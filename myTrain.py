@@ -10,21 +10,16 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.data import Dataset
 
 from lib import ModelError, create_model, load_backbone_weights, load_weights, model_entry, read_checkpoint
-from measure.errors import InputError
 from utils import checkpoint
 from utils.cli import choose_device, run
-from utils.clip_validation import ClipValidation
-from utils.image_data import HELD_OUT, EvaluationData, Pair, TrainingData, check_pairs, find_parts
 from utils.losses import LOSSES, DeepSupervision
-from utils.options import model_options, worker_count
+from utils.options import model_options
 from utils.repro import versions
 from utils.trainer import Trainer
-from utils.training_flags import check_flags, make_augmentation, parse_args, parse_weight, train_options
-from utils.validation import ImageValidation, Validation
-from utils.video_data import Case, ClipTrainingData, find_cases, has_clips, hold_out_cases
+from utils.training_data import load_run_data
+from utils.training_flags import check_flags, parse_args, parse_weight, train_options
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,16 +35,15 @@ def train(args: argparse.Namespace) -> None:
     """
     check_flags(args)
     device = choose_device(args.device, args.gpu_id)
-    find = clip_data if model_entry(args.model).kind == "video" else image_data
-    training, validation = find(args, device)
+    data = load_run_data(args, device)
     resume = resumable(args.load_checkpoint_path)
     torch.manual_seed(args.seed)
     model = build_model(args, resume)
     trainer = Trainer(
         model,
         DeepSupervision(LOSSES[args.loss], output_weights(model, args)),
-        training=training,
-        validation=validation,
+        training=data.training,
+        validation=data.validation,
         options=train_options(args, device),
         folder=args.train_model_save_path,
         device=device,
@@ -62,69 +56,11 @@ def train(args: argparse.Namespace) -> None:
     )
     print(
         f"{args.model} ({sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters) on {device}: "
-        f"{len(training)} images to train on, {len(validation)} to validate on; run folder {args.train_model_save_path}"
+        f"{len(data.training)} images to train on, {len(data.validation)} to validate on; "
+        f"run folder {args.train_model_save_path}"
     )
     trainer.fit()
     print(f"done: {args.train_model_save_path}/best.pth has the best validation score, last.pth the last epoch")
-
-
-def image_data(args: argparse.Namespace, device: torch.device) -> tuple[Dataset, Validation]:
-    """Return what an image network trains on, stills or the frames of clips, and what it is judged by."""
-    augmentation = make_augmentation(args)
-    if has_clips(args.train_data_path):
-        training, held_out = ([pair for case in part for pair in case.frames] for part in find_case_parts(args))
-    else:
-        training, held_out = find_data(args)
-    check_pairs([*training, *held_out])
-    return (
-        TrainingData(training, size=args.train_size, seed=args.seed, augmentation=augmentation),
-        ImageValidation(
-            EvaluationData(held_out, size=args.train_size),
-            batch_size=args.batch_size,
-            workers=worker_count(args, device),
-            device=device,
-        ),
-    )
-
-
-def clip_data(args: argparse.Namespace, device: torch.device) -> tuple[Dataset, Validation]:
-    """Return the triplets a video network trains on, and the clips it is judged by."""
-    augmentation = make_augmentation(args)
-    training, held_out = find_case_parts(args)
-    check_pairs([pair for case in (*training, *held_out) for pair in case.frames])
-    return (
-        ClipTrainingData(
-            training, size=args.train_size, seed=args.seed, windows=args.memory_window, augmentation=augmentation
-        ),
-        ClipValidation(held_out, size=args.train_size, slots=args.batch_size, device=device),
-    )
-
-
-def find_case_parts(args: argparse.Namespace) -> tuple[list[Case], list[Case]]:
-    """Return the cases to train on and to validate on."""
-    if args.split or args.val_split:
-        raise InputError(
-            "--split and --val_split name stills; for clips give folders, --train_data_path and --val_data_path"
-        )
-    cases = find_cases(args.train_data_path)
-    if not args.val_data_path:
-        return hold_out_cases(cases, share=HELD_OUT, seed=args.seed)
-    print(f"note: best.pth is chosen on {args.val_data_path}; report no results on the same clips")
-    return cases, find_cases(args.val_data_path)
-
-
-def find_data(args: argparse.Namespace) -> tuple[list[Pair], list[Pair]]:
-    """Return the pairs to train on and to validate on."""
-    training, held_out = find_parts(
-        args.train_data_path,
-        split=args.split,
-        validation_folder=args.val_data_path,
-        validation_split=args.val_split,
-        seed=args.seed,
-    )
-    if chosen := args.val_split or args.val_data_path:
-        print(f"note: best.pth is chosen on {chosen}; report no results on these images")
-    return training, held_out
 
 
 def resumable(path: str | None) -> dict[str, Any] | None:

@@ -1,0 +1,101 @@
+"""What a run trains on and what it is judged by, as myTrain.py's flags say."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch.utils.data import Dataset
+
+from lib import model_entry
+from measure.errors import InputError
+
+from .clip_validation import ClipValidation
+from .image_data import HELD_OUT, EvaluationData, Pair, TrainingData, check_pairs, find_parts
+from .options import worker_count
+from .training_flags import make_augmentation
+from .validation import ImageValidation, Validation
+from .video_data import Case, ClipTrainingData, find_cases, has_clips, hold_out_cases
+
+__all__ = ["RunData", "find_run_parts", "load_run_data", "pairs_of"]
+
+
+@dataclass(frozen=True)
+class RunData:
+    """Samples to train on, what judges the network, and the files behind both: pairs of `training`, `validation`."""
+
+    training: Dataset
+    validation: Validation
+    pairs: dict[str, list[Pair]]
+
+
+def load_run_data(args: argparse.Namespace, device: torch.device) -> RunData:
+    """Find the data, look at every file once, and make the data sets of --model's kind.
+
+    Raises:
+        InputError: a flag, a folder or a file that cannot be used.
+    """
+    augmentation = make_augmentation(args)
+    parts = find_run_parts(args)
+    if chosen := args.val_split or args.val_data_path:
+        print(f"note: best.pth is chosen on {chosen}; report no results on the same images")
+    pairs = {name: pairs_of(part) for name, part in parts.items()}
+    check_pairs([pair for part in pairs.values() for pair in part])
+    if model_entry(args.model).kind == "video":
+        training: Dataset = ClipTrainingData(
+            parts["training"],
+            size=args.train_size,
+            seed=args.seed,
+            windows=args.memory_window,
+            augmentation=augmentation,
+        )
+        validation: Validation = ClipValidation(
+            parts["validation"], size=args.train_size, slots=args.batch_size, device=device
+        )
+    else:
+        training = TrainingData(pairs["training"], size=args.train_size, seed=args.seed, augmentation=augmentation)
+        validation = ImageValidation(
+            EvaluationData(pairs["validation"], size=args.train_size),
+            batch_size=args.batch_size,
+            workers=worker_count(args, device),
+            device=device,
+        )
+    return RunData(training, validation, pairs)
+
+
+def find_run_parts(args: argparse.Namespace) -> dict[str, list[Case] | list[Pair]]:
+    """Find the parts `training` and `validation`: cases where --train_data_path has clips, else pairs.
+
+    Raises:
+        InputError: a folder or file that cannot be used, or nothing to train on.
+    """
+    if model_entry(args.model).kind == "video" or has_clips(args.train_data_path):
+        training, validation = find_case_parts(args)
+    else:
+        training, validation = find_parts(
+            args.train_data_path,
+            split=args.split,
+            validation_folder=args.val_data_path,
+            validation_split=args.val_split,
+            seed=args.seed,
+        )
+    return {"training": training, "validation": validation}
+
+
+def find_case_parts(args: argparse.Namespace) -> tuple[list[Case], list[Case]]:
+    """Return the cases to train on and to validate on."""
+    if args.split or args.val_split:
+        raise InputError(
+            "--split and --val_split name stills; for clips give folders, --train_data_path and --val_data_path"
+        )
+    cases = find_cases(args.train_data_path)
+    if not args.val_data_path:
+        return hold_out_cases(cases, share=HELD_OUT, seed=args.seed)
+    return cases, find_cases(args.val_data_path)
+
+
+def pairs_of(part: Sequence[Case] | Sequence[Pair]) -> list[Pair]:
+    """The pairs of a part, of clips frame by frame."""
+    return [pair for entry in part for pair in (entry.frames if isinstance(entry, Case) else (entry,))]
