@@ -45,6 +45,7 @@ def _score(args: Namespace) -> None:
         border=args.BR == "on",
         br_rate=args.br_rate,
         partial=args.partial,
+        classes=args.classes,
     )
     out = args.out
     folders = [out] if len(args.model) == 1 else [out / name for name in args.model]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from .classes import parse_classes
 from .errors import InputError
 from .options import PROTOCOLS
 from .workers import available_cores
@@ -18,6 +19,7 @@ Score saved 8-bit maps against ground-truth masks, exactly as the released tools
 
 image protocol  <GT_root>/<dataset>/masks/<stem>.png   <pred_root>/<dataset>/<stem>.png
                 (or a single set: masks in <GT_root>, maps in <pred_root>)
+  with --classes  <pred_root>/<class>/<dataset>/<stem>.png for every class, and for all of them <pred_root>/merged/
 vps protocol    <GT_root>/<split>/GT/<case>/<frame>.png   <pred_root>/<split>/<case>/<frame>.png
 """
 
@@ -59,6 +61,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error(f"--workers is {args.workers}, at least 1 was expected")
     if args.model and len(args.model) != len(args.pred_root):
         parser.error(f"{len(args.model)} names in --model for {len(args.pred_root)} folders in --pred_root")
+    args.classes = parse_classes(args.classes) if args.classes is not None else None
+    if args.minmax is None:
+        args.minmax = args.classes is None
     args.model = args.model or _names(args.pred_root)
     if any(set(name) & set("/\\") or name in ("", ".", "..") for name in args.model):
         parser.error(f"a name in --model ({', '.join(args.model)}) cannot be that of a folder")
@@ -86,6 +91,12 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
         metavar="DIR",
         help="maps, a folder per method (default: result)",
     )
+    group.add_argument(
+        "--classes",
+        nargs="+",
+        metavar="NAME=VALUE",
+        help="classes of the masks and their colours R,G,B or indices; each is scored by itself, then all merged",
+    )
     group.add_argument("--model", nargs="+", metavar="NAME", help="names of the methods (default: the folders')")
     group.add_argument(
         "--partial",
@@ -98,8 +109,8 @@ def _add_definitions(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--minmax",
         action=argparse.BooleanOptionalAction,
-        default=True,
-        help="stretch each map to [0, 1] first; --no-minmax scores maps as saved (default: --minmax)",
+        help="stretch each map to [0, 1] first; --no-minmax scores maps as saved "
+        "(default: --minmax; with --classes --no-minmax, or every image would be made to show every class)",
     )
     group.add_argument("--BR", choices=("on", "off"), default="off", help="border-region scores too (default: off)")
     group.add_argument(

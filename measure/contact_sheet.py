@@ -13,6 +13,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from .classes import Classes, read_mask
 from .colours import FALSE_NEGATIVE, FALSE_POSITIVE, INK, MUTED, TRUE_POSITIVE
 from .errors import InputError
 from .figures import file_stem, free_path, label, save_figure
@@ -43,10 +44,19 @@ class Sources:
         gt_root, pred_root: what was scored; masks and maps are paired anew, as the protocol does.
         image_root: where the images are; None looks beside the masks (`images/` beside `masks/`, `Frame/` beside
             `GT/`).
+        classes: of the masks, where they tell several apart.
     """
 
-    def __init__(self, protocol: str, gt_root: Path, pred_root: Path, image_root: Path | None = None) -> None:
-        datasets = find_datasets(gt_root, pred_root, Options(protocol=protocol, partial=True))
+    def __init__(
+        self,
+        protocol: str,
+        gt_root: Path,
+        pred_root: Path,
+        image_root: Path | None = None,
+        classes: Classes | None = None,
+    ) -> None:
+        datasets = find_datasets(gt_root, pred_root, Options(protocol=protocol, partial=True, classes=classes))
+        self._classes = classes
         self._pairs = {(pair.dataset, pair.stem): pair for dataset in datasets for pair in dataset.pairs}
         self._video = protocol == "vps"
         self._image_root = image_root
@@ -55,6 +65,10 @@ class Sources:
     def pair(self, chosen: Chosen) -> Pair | None:
         """Paths of the mask and the map of an image; None where either is gone since scoring."""
         return self._pairs.get((chosen.dataset, chosen.stem))
+
+    def mask(self, pair: Pair) -> np.ndarray:
+        """The mask that was scored, (H, W) uint8."""
+        return read_mask(pair.mask, self._classes, pair.label)
 
     def image(self, pair: Pair) -> Path | None:
         """Path of the image of a pair, or None where none is found."""
@@ -67,7 +81,7 @@ class Sources:
         inner, masks = ("Frame", pair.mask.parents[1]) if self._video else ("images", pair.mask.parent)
         if self._image_root is None:
             return [masks.parent / inner] if masks.name in ("masks", "GT") else []
-        dataset = self._image_root / pair.dataset
+        dataset = self._image_root / pair.dataset.removeprefix(f"{pair.label}/")
         return [dataset / inner, dataset, self._image_root / inner, self._image_root]
 
     def _listing(self, folder: Path) -> dict[str, Path]:
@@ -152,7 +166,7 @@ def _panels(chosen: Chosen, sources: Sources) -> Shown | None:
     pair = sources.pair(chosen)
     if pair is None:
         return None
-    mask = _reduced(read_grey(pair.mask))
+    mask = _reduced(sources.mask(pair))
     prediction = _resized(read_grey(pair.prediction), mask.shape)
     image = _photograph(sources.image(pair), mask.shape)
     pictures = [("mask", mask), ("map", prediction), ("errors", error_overlay(mask, prediction, image))]

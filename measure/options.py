@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
+from .classes import Classes
 from .errors import InputError
 
 __all__ = ["PROTOCOLS", "Options"]
@@ -22,6 +23,7 @@ class Options:
         border: also score the border region.
         br_rate: side of the square that widens the contour to the border region, pixels.
         partial: score the pairs that are there and readable; otherwise a missing map is an error.
+        classes: of masks that tell several apart; every class is scored against its own plane, then all merged.
     """
 
     protocol: str = "image"
@@ -29,12 +31,15 @@ class Options:
     border: bool = False
     br_rate: int = 15
     partial: bool = False
+    classes: Classes | None = None
 
     def __post_init__(self) -> None:
         if self.protocol not in PROTOCOLS:
             raise InputError(f"unknown protocol {self.protocol!r}; known are {', '.join(PROTOCOLS)}")
         if self.br_rate < 1:
             raise InputError(f"br_rate is {self.br_rate}; at least 1 pixel was expected")
+        if self.classes and self.protocol == "vps":
+            raise InputError("--classes was given with --protocol vps; only still images are scored by class")
 
     @property
     def ddof(self) -> int:
@@ -42,5 +47,6 @@ class Options:
         return 1 if self.protocol == "vps" else 0
 
     def record(self) -> dict[str, Any]:
-        """The options as `scores.json` keeps them."""
-        return asdict(self)
+        """The options as `scores.json` keeps them; classes only where there are some."""
+        record = {name: value for name, value in vars(self).items() if name != "classes"}
+        return record | {"classes": str(self.classes)} if self.classes else record

@@ -29,6 +29,7 @@ __all__ = [
     "pair_stems",
     "read_grey",
     "read_rgb",
+    "read_whole",
     "subfolders",
 ]
 
@@ -163,19 +164,28 @@ def read_rgb(path: str | Path) -> np.ndarray:
     return cv2.cvtColor(_read(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION), cv2.COLOR_BGR2RGB)
 
 
+def read_whole(path: str | Path) -> bytes:
+    """Read the bytes of an image file.
+
+    Raises:
+        InputError: the file is missing, empty, damaged or cut off.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {path} ({error.strerror})") from error
+    if fault := damage(data):
+        raise InputError(f"cannot read {path}: {fault}")
+    return data
+
+
 def _read(path: str | Path, flags: int) -> np.ndarray:
     """Decode a file by OpenCV's `flags`.
 
     OpenCV fills the missing part of a cut-off file with grey and only warns, so the file's own structure is checked
     first.
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {path} ({error.strerror})") from error
-    fault = damage(data)
-    if fault:
-        raise InputError(f"cannot read {path}: {fault}")
+    data = read_whole(path)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:

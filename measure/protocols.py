@@ -2,6 +2,7 @@
 
 image   <gt_root>/<dataset>/masks/<stem>.*      <pred_root>/<dataset>/<stem>.*
         or one data set: masks in <gt_root>/masks/ or <gt_root>/ itself, maps in <pred_root>/
+        with classes, the maps of each class in <pred_root>/<class>/, and those of all of them in <pred_root>/merged/
 vps     <gt_root>/<split>/GT/<case>/<frame>.*   <pred_root>/<split>/<case>/<frame>.*
         or one split: <gt_root>/GT/<case>/, maps in <pred_root>/<case>/
 
@@ -12,9 +13,10 @@ pairing, in natural order of the names, as SUN-SEG's tool does.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from .classes import MERGED
 from .errors import InputError
 from .options import Options
 from .pairing import first_names, images_by_stem, natural_key, pair_stems, subfolders
@@ -26,12 +28,13 @@ SHORTEST_CASE = 3
 
 @dataclass(frozen=True)
 class Pair:
-    """A map and its mask; `stem` is the key in `per_image` (VPS: case/frame)."""
+    """A map and its mask; `stem` is the key in `per_image` (VPS: case/frame), `label` the class scored or ""."""
 
     dataset: str
     stem: str
     mask: Path
     prediction: Path
+    label: str = ""
 
 
 @dataclass
@@ -48,14 +51,38 @@ class Dataset:
 def find_datasets(gt_root: str | Path, pred_root: str | Path, options: Options) -> list[Dataset]:
     """Pair the maps of one method with the ground truth of every data set found under `gt_root`.
 
+    With classes, every data set is there once a class and once merged, called `<class>/<name>` and `merged/<name>`.
+
     Raises:
         InputError: a folder is missing, empty or not laid out as above; maps are missing or extra (unless
             `options.partial`); nothing pairs; a VPS case has fewer than three frames.
     """
-    pred_root = Path(pred_root)
+    gt_root, pred_root = Path(gt_root), Path(pred_root)
+    if options.classes is None:
+        return _find(gt_root, pred_root, options)
+    return [
+        _of_class(label, dataset)
+        for label in (*options.classes.names, MERGED)
+        for dataset in _find(gt_root, _class_root(gt_root, pred_root / label), options)
+    ]
+
+
+def _class_root(gt_root: Path, maps: Path) -> Path:
+    """The maps of a class; where the ground truth is a single set, they lie in a folder of its name."""
+    single = maps / _flat_name(gt_root)
+    return single if single.is_dir() else maps
+
+
+def _of_class(label: str, dataset: Dataset) -> Dataset:
+    """The data set as that of one class."""
+    name = f"{label}/{dataset.name}"
+    return replace(dataset, name=name, pairs=[replace(pair, dataset=name, label=label) for pair in dataset.pairs])
+
+
+def _find(gt_root: Path, pred_root: Path, options: Options) -> list[Dataset]:
     subfolders(pred_root)  # refuses a root that is not there before any data set is looked for in it
     walk = _vps_splits if options.protocol == "vps" else _image_datasets
-    datasets = list(walk(Path(gt_root), pred_root, options.partial))
+    datasets = list(walk(gt_root, pred_root, options.partial))
     if not any(dataset.pairs for dataset in datasets):
         wanted = sum(len(dataset.missing) for dataset in datasets)
         first = first_names([f"{d.name}/{stem}" for d in datasets for stem in d.missing[:5]][:5])

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .cautions import cautions
+from .classes import parse_classes
 from .definitions import families_of
 from .errors import InputError
 from .files import make_folder, replace_when_whole
@@ -105,7 +106,9 @@ def _draw(
             f"figures need {error.name}, which is not installed; run pip install {error.name} or leave the plots out"
         ) from error
     images = Path(image_root) if image_root else None
-    sources = [Sources(results[0]["protocol"], gt_root, Path(root), images) for root in pred_roots]
+    written = results[0].get("options", {}).get("classes")
+    classes = parse_classes(written.split()) if written else None
+    sources = [Sources(results[0]["protocol"], gt_root, Path(root), images, classes) for root in pred_roots]
     return [*draw_plots(results, out), *draw_contact_sheets(results, sources, out)]
 
 

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from .classes import read_mask
 from .errors import InputError
 from .options import Options
 from .pairing import read_grey
@@ -88,7 +89,7 @@ def score_folder(
 def score_files(pair: Pair, *, options: Options) -> Scored:
     """Read and score one pair; a map of another size is resized to its mask in memory."""
     try:
-        mask, prediction = read_grey(pair.mask), read_grey(pair.prediction)
+        mask, prediction = read_mask(pair.mask, options.classes, pair.label), read_grey(pair.prediction)
     except InputError as error:
         return Scored(None, fault=str(error))
     resized = prediction.shape != mask.shape
