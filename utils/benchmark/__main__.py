@@ -7,11 +7,11 @@ import sys
 from collections.abc import Sequence
 
 from ..cli import run
-from . import predict, train
+from . import predict, train, video
 
 __all__ = ["main"]
 
-VERBS = (predict, train)
+VERBS = (predict, train, video)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
