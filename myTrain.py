@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from lib import ModelError, create_model, load_backbone_weights, load_weights, model_entry, read_checkpoint
+from lib import ModelError, create_model, load_backbone_weights, load_weights, model_entry
 from utils import checkpoint
 from utils.cli import choose_device, run
+from utils.distributed import World, join, world
 from utils.losses import LOSSES, DeepSupervision
 from utils.options import model_options
 from utils.repro import versions
@@ -23,20 +24,26 @@ from utils.training_flags import check_flags, parse_args, parse_weight, train_op
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return run(lambda: train(parse_args(argv)))
+    processes = world()
+
+    def start() -> None:
+        with join(processes):
+            train(parse_args(argv), processes)
+
+    return run(start)
 
 
-def train(args: argparse.Namespace) -> None:
-    """Run a training as the flags say.
+def train(args: argparse.Namespace, processes: World) -> None:
+    """Run a training as the flags say, or one process's part of it.
 
     Raises:
         InputError, ModelError: a flag, a folder, a file or weights that cannot be used.
         Stopped, NonFiniteLoss: see `Trainer.fit`.
     """
-    check_flags(args)
-    device = choose_device(args.device, args.gpu_id)
-    data = load_run_data(args, device)
-    resume = resumable(args.load_checkpoint_path)
+    check_flags(args, processes)
+    device = choose_device(args.device, args.gpu_id + processes.local_rank)
+    data = load_run_data(args, device, processes)
+    resume = checkpoint.read_run(args.load_checkpoint_path) if args.load_checkpoint_path else None
     torch.manual_seed(args.seed)
     model = build_model(args, resume)
     trainer = Trainer(
@@ -53,6 +60,7 @@ def train(args: argparse.Namespace) -> None:
             "versions": versions(),
         },
         resume=resume,
+        world=processes,
     )
     print(
         f"{args.model} ({sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters) on {device}: "
@@ -61,12 +69,6 @@ def train(args: argparse.Namespace) -> None:
     )
     trainer.fit()
     print(f"done: {args.train_model_save_path}/best.pth has the best validation score, last.pth the last epoch")
-
-
-def resumable(path: str | None) -> dict[str, Any] | None:
-    """Return the checkpoint at `path` where it holds a run of ours to go on with."""
-    found = read_checkpoint(path) if path else {}
-    return found if checkpoint.is_resumable(found) else None
 
 
 def build_model(args: argparse.Namespace, resume: dict[str, Any] | None) -> nn.Module:

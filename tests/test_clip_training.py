@@ -48,7 +48,7 @@ def test_a_video_network_trains_logs_resumes_exactly_and_predicts(data, tmp_path
     torch.manual_seed(12345)
     assert myTrain.main(["--load_checkpoint_path", str(again / "last.pth")]) == 0
     first, second = state(straight), state(again)
-    for name in ("config", "generators"):
+    for name in ("config", "generators", "seconds"):
         first.pop(name), second.pop(name)
     assert_equal(first, second)
     (row,) = csv.DictReader((straight / "log.csv").open())

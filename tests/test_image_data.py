@@ -7,7 +7,7 @@ import torch
 
 from measure.errors import InputError
 from utils.augmentation import parse_part
-from utils.image_data import TrainingBatches, TrainingData, check_pairs, find_pairs, hold_out
+from utils.image_data import TrainingData, check_pairs, find_pairs, hold_out
 from utils.recipes import RECIPES
 
 AUGMENTATION = [parse_part(text) for text in RECIPES["sepnet"].augment]
@@ -97,21 +97,3 @@ def test_a_sample_depends_on_seed_epoch_and_index_alone(folder):
     assert not torch.equal(first["image"], other[(1, 4)]["image"])
     assert first["image"].shape == (3, 32, 32) and first["mask"].shape == (1, 32, 32)
     assert first["image"].dtype == first["mask"].dtype == torch.uint8
-
-
-def test_batches_cover_an_epoch_and_go_on_where_they_stopped():
-    batches = TrainingBatches(11, batch_size=3, seed=0)
-    batches.epoch = 2
-    whole = list(batches)
-    assert [len(batch) for batch in whole] == [3, 3, 3, 2]
-    assert sorted(index for batch in whole for _, index in batch) == list(range(11))
-    assert {epoch for batch in whole for epoch, _ in batch} == {2}
-    batches.start = 2
-    assert list(batches) == whole[2:]
-    batches.start, batches.epoch = 0, 3
-    assert list(batches) != whole
-
-
-def test_a_last_batch_of_one_is_left_out():
-    assert [len(batch) for batch in TrainingBatches(10, batch_size=3, seed=0)] == [3, 3, 3]
-    assert [len(batch) for batch in TrainingBatches(1, batch_size=3, seed=0)] == [1]

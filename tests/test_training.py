@@ -84,7 +84,7 @@ def test_an_interrupted_run_goes_on_with_the_same_bits(data, straight, steps, tm
     torch.manual_seed(12345)  # whatever this process drew meanwhile must not matter
     assert myTrain.main(["--load_checkpoint_path", str(tmp_path / "last.pth")]) == 0
     first, second = state(straight), state(tmp_path)
-    for name in ("config", "generators"):
+    for name in ("config", "generators", "seconds"):
         first.pop(name), second.pop(name)
     assert_equal(first, second)
     rows = [list(csv.DictReader((folder / "log.csv").open())) for folder in (straight, tmp_path)]
@@ -109,9 +109,9 @@ def test_more_epochs_can_be_asked_of_a_finished_run(data, straight, tmp_path):
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_parts(data, tmp_path, monkeypatch, capsys):
     original = Trainer.train_step
 
-    def poisoned(self, image, mask):
+    def poisoned(self, *args, **keywords):
         self.model.head2.bias.data.fill_(float("nan"))
-        original(self, image, mask)
+        original(self, *args, **keywords)
 
     monkeypatch.setattr(Trainer, "train_step", poisoned)
     assert train(data, tmp_path, "--epoch", "1") == 1
@@ -136,9 +136,10 @@ def test_multi_scale_resizes_the_batch_as_it_was_loaded(data, tmp_path, monkeypa
     monkeypatch.setattr(training_flags, "MULTI_SCALE", (32, 64, 96))
     seen = []
 
-    def look(self, inputs, mask):
+    def look(self, inputs, mask, images):
         seen.append((inputs["image"], mask))
-        self.losses.add(*zeros())
+        self.losses.add(*zeros(), share=1.0)
+        self.losses.end_step()
 
     monkeypatch.setattr(Trainer, "train_step", look)
     train(data, tmp_path, "--epoch", "1", "--multi_scale_training")

@@ -10,7 +10,8 @@ import torch
 from lib import ModelError
 from measure.errors import InputError
 
-from .stopping import NonFiniteLoss, Stopped
+from .distributed import world
+from .stopping import LostProcess, NonFiniteLoss, Stopped
 
 __all__ = ["choose_device", "run"]
 
@@ -25,6 +26,8 @@ def run(main: Callable[[], None]) -> int:
         return _end(f"error: {sentence}", 2)
     except NonFiniteLoss as error:
         return _end(f"stopped: {error}", 1)
+    except LostProcess as error:
+        return _end(f"error: {error}", 1)
     except Stopped as stop:
         return _end(str(stop), stop.status)
     except KeyboardInterrupt:
@@ -33,12 +36,13 @@ def run(main: Callable[[], None]) -> int:
 
 
 def _end(line: str, status: int) -> int:
-    print(line, file=sys.stderr)
+    processes = world()
+    print(line if processes.size == 1 else f"process {processes.rank}: {line}", file=sys.stderr)
     return status
 
 
 def choose_device(name: str, gpu_id: int) -> torch.device:
-    """Return the device for "auto" (CUDA where there is one), "cpu" or "cuda".
+    """Return the device for "auto" (CUDA where there is one), "cpu" or "cuda", and make it the current one.
 
     Raises:
         InputError: CUDA is asked for and there is none, or not the one with this number.
@@ -51,4 +55,5 @@ def choose_device(name: str, gpu_id: int) -> torch.device:
             f"--device {name} --gpu_id {gpu_id} was asked for but {count} CUDA devices are there; "
             "use --device cpu or another --gpu_id"
         )
+    torch.cuda.set_device(gpu_id)
     return torch.device("cuda", gpu_id)

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from measure.pairing import read_grey, read_rgb
 
 from .background import prefetch
+from .distributed import ALONE, World
 from .montage import montage
 from .predict_clips import AHEAD, network_input
 from .streaming import stream_clips
-from .validation import PICTURES, grey_map, probability_map, soft_scores, with_score
+from .validation import PICTURES, as_numbers, grey_map, means, probability_map, soft_scores, with_score
 from .video_data import Case
 
 __all__ = ["ClipValidation"]
@@ -23,11 +24,14 @@ APART = 5  # frames between two that are shown
 
 
 class ClipValidation:
-    """Scores and pictures of held-out cases, for a trainer; `slots` cases run side by side."""
+    """Scores and pictures of held-out cases, for a trainer; `slots` cases run side by side.
 
-    def __init__(self, cases: Sequence[Case], *, size: int, slots: int, device: torch.device):
+    The processes of a run share the cases, none twice; the cases' scores are gathered.
+    """
+
+    def __init__(self, cases: Sequence[Case], *, size: int, slots: int, device: torch.device, world: World = ALONE):
         self.cases = sorted(cases, key=lambda case: -len(case.frames))  # so that few slots idle at the end
-        self.size, self.slots, self.device = size, min(slots, len(cases)), device
+        self.size, self.slots, self.device, self.world = size, min(slots, len(cases)), device, world
 
     def __len__(self) -> int:
         return sum(len(case.frames) for case in self.cases)
@@ -36,14 +40,16 @@ class ClipValidation:
         """Means over the frames of a case, then over cases, of Dice, IoU and MAE, and `score`."""
         was_training = model.training
         model.eval()
-        sums: dict[str, Tensor] = {}
-        clips = (prefetch(self._read(case), AHEAD) for case in self.cases)
+        own = self.world.share(self.cases)
+        frames: dict[str, list[dict[str, Tensor]]] = {case.name: [] for case in own}
+        clips = (prefetch(self._read(case), AHEAD) for case in own)
         for (case, mask), logits in stream_clips(model, clips, slots=self.slots, amp=amp):
             probability = probability_map(logits, mask.shape, minmax=True)
-            for name, value in soft_scores(probability, torch.from_numpy(mask).to(self.device) > 128).items():
-                sums[name] = sums.get(name, 0.0) + value / len(case.frames)
+            scores = soft_scores(probability, torch.from_numpy(mask).to(self.device) > 128)
+            frames[case.name].append(scores)
         model.train(was_training)
-        return with_score(sums, len(self.cases))
+        mine = [means([as_numbers(row) for row in frames[case.name]]) for case in own]
+        return with_score(self.world.collect(mine))
 
     def _read(self, case: Case) -> Iterator[tuple[tuple[Case, np.ndarray], Tensor]]:
         for pair in case.frames:

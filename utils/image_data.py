@@ -6,7 +6,7 @@ number of workers or on what was drawn before, so a run resumes exactly and work
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from measure.container import damage
@@ -28,7 +28,6 @@ from .transforms import resize, to_chw
 __all__ = [
     "EvaluationData",
     "Pair",
-    "TrainingBatches",
     "TrainingData",
     "check_pairs",
     "find_pairs",
@@ -177,32 +176,6 @@ class TrainingData(Dataset):
         image, mask = read_rgb(self.pairs[index].image), read_grey(self.pairs[index].mask)
         image, mask = augment(image, mask, rng, self.augmentation)
         return {"image": resize(to_chw(image), self.size), "mask": resize(to_chw(mask), self.size)}
-
-
-class TrainingBatches(Sampler[list[tuple[int, int]]]):
-    """The batches of one epoch, as lists of (epoch, index), in an order drawn from (seed, epoch).
-
-    A last batch of one sample is left out: batch normalisation cannot learn from it.
-    Set `epoch` and `start` (batches to pass over, after a resume) before iterating.
-    """
-
-    def __init__(self, count: int, *, batch_size: int, seed: int):
-        self.count = count
-        self.batch_size = batch_size
-        self.seed = seed
-        self.epoch = 1
-        self.start = 0
-
-    def __len__(self) -> int:
-        """Batches in a whole epoch."""
-        full, rest = divmod(self.count, self.batch_size)
-        return full + (rest > 1 or (rest == 1 and full == 0))
-
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.count).tolist()
-        for batch in range(self.start, len(self)):
-            indices = order[batch * self.batch_size : (batch + 1) * self.batch_size]
-            yield [(self.epoch, index) for index in indices]
 
 
 class EvaluationData(Dataset):

@@ -27,7 +27,7 @@ from .montage import MAP_COLOUR, draw_outline
 from .precision import autocast
 from .predict import write_map
 from .predict_clips import network_input
-from .stopping import Stopped, StopRequest
+from .stopping import StopRequest, stopped_by
 from .streaming import WRITE_EVERY, stream_clips
 from .validation import grey_map
 from .video_io import Shot, Source, VideoFile
@@ -93,11 +93,11 @@ def predict_video(
             later(_finish, shot, grey, film, folder, options, rate.measure())
             count += 1
             bar.update()
-            if stop.signal:
+            if stop.number:
                 break
-    if stop.signal:
+    if stop.number:
         where = f"; {overlay} holds them and plays" if overlay and count else ""
-        raise Stopped(f"{stop.signal.name} after {count} frames{where}", stop.status)
+        raise stopped_by(stop.number, f"after {count} frames{where}")
     if count == 0:
         raise InputError(f"no frame of {source.name} could be decoded; check the file")
     return count

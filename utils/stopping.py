@@ -6,7 +6,7 @@ import os
 import signal
 from types import FrameType
 
-__all__ = ["NonFiniteLoss", "StopRequest", "Stopped", "own_process_group"]
+__all__ = ["LostProcess", "NonFiniteLoss", "StopRequest", "Stopped", "own_process_group", "stopped_by"]
 
 # what a batch scheduler reads as "run me again" (sysexits' EX_TEMPFAIL), and a shell as "ended by Ctrl-C"
 EXIT_STATUS = {signal.SIGTERM: 75, signal.SIGINT: 130}
@@ -20,18 +20,24 @@ class Stopped(Exception):
         self.status = status
 
 
+def stopped_by(number: int, what: str) -> Stopped:
+    """The exception for the signal `number`; `what` goes on after its name."""
+    return Stopped(f"{signal.Signals(number).name} {what}", EXIT_STATUS[signal.Signals(number)])
+
+
 class NonFiniteLoss(Exception):
     """The loss became infinite or NaN; training cannot go on from here."""
 
 
-class StopRequest:
-    """Context in which SIGINT and SIGTERM only set `signal`; a second one acts as usual.
+class LostProcess(Exception):
+    """Another process of a distributed run ended before its work was done."""
 
-    `signal` is None until then; `status` the exit status that belongs to it.
-    """
+
+class StopRequest:
+    """Context in which SIGINT and SIGTERM only set `number`, 0 until then; a second one acts as usual."""
 
     def __init__(self) -> None:
-        self.signal: signal.Signals | None = None
+        self.number = 0
         self._former: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> StopRequest:
@@ -42,12 +48,8 @@ class StopRequest:
     def __exit__(self, *exception: object) -> None:
         self._restore()
 
-    @property
-    def status(self) -> int:
-        return EXIT_STATUS[self.signal]
-
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.signal = signal.Signals(number)
+        self.number = number
         self._restore()
 
     def _restore(self) -> None:

@@ -1,67 +1,39 @@
-"""Training: one loop for CUDA and CPU, full and mixed precision, new and resumed runs."""
+"""Training: one loop for CUDA and CPU, one process and many, full and mixed precision, new and resumed runs."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
+from measure.errors import InputError
+
 from . import checkpoint
-from .image_data import TrainingBatches
+from .batches import TrainingBatches
+from .distributed import ALONE, World
 from .log import RunLog
+from .loss_sums import LossSums
 from .losses import DeepSupervision
 from .precision import autocast
-from .schedule import Progress, Schedule, epochs_since_best
-from .stopping import NonFiniteLoss, Stopped, StopRequest, own_process_group
+from .schedule import Progress, epochs_since_best
+from .stopping import NonFiniteLoss, StopRequest, own_process_group, stopped_by
+from .train_options import TrainOptions, average_of, clip_gradients, make_optimizer
 from .transforms import normalise, resize_batch
 from .validation import Validation
 
-__all__ = ["TrainOptions", "Trainer"]
+__all__ = ["Trainer"]
 
 # steps between looks at the loss: every look makes a GPU wait, and costs a CPU nothing
 LOOK_EVERY = {"cpu": 1, "cuda": 50}
-
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """How to train; the defaults are the released ones.
-
-    Attributes:
-        epochs: passes over the training part. batch_size: images a step.
-        early_stop: epochs without a better validation score that end the run; 0 for never.
-        schedule: the learning rate's course.
-        optimizer: "Adam", "AdamW" or "SGD" (momentum 0.9). weight_decay: theirs.
-        clip: bound on gradients, 0 for none; clip_mode: "value" (each element) or "norm" (all of them together).
-        scales: input sizes in pixels; every batch is trained on at each. Empty: the size it is loaded at.
-        amp: "off", "bf16" or "fp16" (with loss scaling); losses are float32 in all three.
-        ema: decay of an average of the weights, which is then validated and tested; 0 for none.
-        save_every: epochs between numbered checkpoints.
-        workers: processes that load images. seed: of everything drawn.
-    """
-
-    epochs: int = 100
-    batch_size: int = 3
-    early_stop: int = 0
-    schedule: Schedule = Schedule()
-    optimizer: str = "Adam"
-    weight_decay: float = 1e-4
-    clip: float = 0.5
-    clip_mode: str = "value"
-    scales: tuple[int, ...] = ()
-    amp: str = "off"
-    ema: float = 0.0
-    save_every: int = 50
-    workers: int = 1
-    seed: int = 0
 
 
 class Trainer:
@@ -72,9 +44,10 @@ class Trainer:
             network's forward by name, images (3, S, S), masks (1, S, S).
         config: plain data that is saved with every checkpoint, enough to build the model and the run again.
         resume: a checkpoint of ours to go on from.
+        world: the processes that train together; each has a Trainer of its own, the first one writes.
 
     Raises:
-        InputError: the folder cannot be written to.
+        InputError: the folder cannot be written to, or there are fewer images than processes.
     """
 
     def __init__(
@@ -89,8 +62,9 @@ class Trainer:
         device: torch.device,
         config: dict[str, Any],
         resume: dict[str, Any] | None = None,
+        world: World = ALONE,
     ):
-        self.options, self.device, self.config = options, device, config
+        self.options, self.device, self.config, self.world = options, device, config, world
         self.model = model.to(device, memory_format=torch.channels_last)
         self.loss = loss
         self.optimizer = make_optimizer(self.model, options)
@@ -98,7 +72,13 @@ class Trainer:
         self.scaler = torch.amp.GradScaler(device.type, enabled=options.amp == "fp16")
         self.average = average_of(self.model, options.ema) if options.ema else None
         self.validation = validation
-        self.batches = TrainingBatches(len(training), batch_size=options.batch_size, seed=options.seed)
+        self.batches = TrainingBatches(
+            len(training),
+            batch_size=options.batch_size,
+            seed=options.seed,
+            world=world,
+            least=max(2, world.size if options.sync_norms else 2 * world.size),
+        )
         self.training = DataLoader(
             training,
             batch_sampler=self.batches,
@@ -108,29 +88,53 @@ class Trainer:
             persistent_workers=options.workers > 0,
             worker_init_fn=own_process_group,
         )
+        if not len(self.batches):
+            raise InputError(
+                f"{len(training)} images cannot be shared by {world.size} processes; start fewer, or use more images"
+            )
         self.epoch, self.step = 1, 0  # the epoch under way, its steps done
+        self.steps, self.started = 0, time.monotonic()  # of the whole run: steps done, and when it would have begun
         self.scores: list[float] = []  # of the finished epochs
-        self.losses = LossSums()
+        self.losses = LossSums(world)
         if resume:
             self.load_state(resume)
-        self.log = RunLog(folder, last_epoch=self.epoch - 1)
-        self.log.config(config)
+        elif not world.is_first:
+            torch.manual_seed(options.seed + world.rank)  # processes with equal weights, but draws of their own
+        self.network = world.replicate(self.model, sync_norms=options.sync_norms)
+        self.folder = Path(folder)
+        self.saver = checkpoint.Saver()
+        self.log = RunLog(folder, last_epoch=self.epoch - 1) if world.is_first else None
+        if self.log:
+            self.log.config(config)
 
     def fit(self) -> None:
-        """Train to the last epoch, or until the validation score has not risen for `early_stop` epochs.
+        """Train to the last epoch, to the end of the budget, or until the validation score has ceased to rise.
 
         Raises:
             Stopped: a signal asked for the end; the state is saved and the message says how to go on.
             NonFiniteLoss: the loss became infinite or NaN.
+            InputError: a checkpoint cannot be written; the former ones are untouched.
         """
         try:
             with StopRequest() as stop:
-                while self.epoch <= self.options.epochs and not self.exhausted():
+                while self.epoch <= self.options.epochs and not self.is_spent() and not self.exhausted():
                     started = time.perf_counter()
                     self.train_epoch(stop)
                     self.finish_epoch(started)
+                self.saver.wait()
         finally:
+            self.close()
+
+    def close(self) -> None:
+        """Finish what is being written."""
+        self.saver.close()
+        if self.log:
             self.log.close()
+
+    def is_spent(self) -> bool:
+        """Whether the budget is used up; the processes agree."""
+        seconds = self.world.largest(time.monotonic() - self.started)
+        return self.options.budget.is_spent(epochs=self.epoch - 1, steps=self.steps, seconds=seconds)
 
     def exhausted(self) -> bool:
         """Whether the early stop is reached; derived from the scores, so that a resumed run agrees."""
@@ -141,8 +145,8 @@ class Trainer:
         return True
 
     def train_epoch(self, stop: StopRequest) -> None:
-        """Train through what is left of the epoch under way."""
-        self.model.train()
+        """Train through what is left of the epoch under way; a budget that ends in it ends the epoch."""
+        self.network.train()
         self.batches.epoch, self.batches.start = self.epoch, self.step
         bar = tqdm(
             self.training,
@@ -150,26 +154,34 @@ class Trainer:
             total=len(self.batches),
             initial=self.step,
             unit="step",
-            disable=None,
+            disable=None if self.world.is_first else True,
             leave=False,
         )
         for batch in bar:
             rate = self.set_rate()
             for inputs, mask in self.at_scales(batch):
-                self.train_step(inputs, mask)
-            self.step += 1
+                self.train_step(inputs, mask, images=self.batches.images(self.step))
+            self.step, self.steps = self.step + 1, self.steps + 1
             if self.step % LOOK_EVERY[self.device.type] == 0 or self.step == len(self.batches):
                 bar.set_postfix(loss=f"{self.check_losses():.3f}", lr=f"{rate:.1e}")
-            if stop.signal:
-                self.stop(stop)
+            if number := self.world.largest(stop.number):
+                self.stop(int(number))
+            if self.is_spent():
+                break
 
-    def train_step(self, inputs: dict[str, Tensor], mask: Tensor) -> None:
-        """One update from the forward's arguments by name, images normalised, and masks (N, 1, S, S) in [0, 1]."""
-        with self.amp:
-            outputs = self.model(**inputs)
-        total, parts = self.loss(outputs, mask)
+    def train_step(self, inputs: dict[str, Tensor], mask: Tensor, *, images: int) -> None:
+        """One update.
+
+        Args:
+            inputs: this process's part of the forward's arguments by name, images normalised.
+            mask: (N, 1, S, S) in [0, 1]. images: in the whole batch, of all processes.
+        """
         self.optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(total).backward()
+        pieces = min(self.options.accumulate, max(1, len(mask) // 2))
+        split = {name: tensor.tensor_split(pieces) for name, tensor in inputs.items()}
+        for index, target in enumerate(mask.tensor_split(pieces)):
+            with nullcontext() if index == pieces - 1 else self.without_reduction():
+                self.backward({name: parts[index] for name, parts in split.items()}, target, len(target) / images)
         if self.options.clip:
             self.scaler.unscale_(self.optimizer)
             clip_gradients(self.model, self.options.clip, self.options.clip_mode)
@@ -177,7 +189,19 @@ class Trainer:
         self.scaler.update()
         if self.average is not None:
             self.average.update_parameters(self.model)
-        self.losses.add(total.detach(), parts)
+        self.losses.end_step()
+
+    def backward(self, inputs: dict[str, Tensor], mask: Tensor, share: float) -> None:
+        """Add the gradients of `share` of a batch; reducing takes the mean over processes, hence the factor."""
+        with self.amp:
+            outputs = self.network(**inputs)
+        total, parts = self.loss(outputs, mask)
+        self.scaler.scale(total * (share * self.world.size)).backward()
+        self.losses.add(total.detach(), parts, share)
+
+    def without_reduction(self) -> AbstractContextManager:
+        """Gradients stay this process's own until the last piece of a batch."""
+        return self.network.no_sync() if isinstance(self.network, DistributedDataParallel) else nullcontext()
 
     def at_scales(self, batch: dict[str, Tensor]) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
         """Yield the batch on the device at every training size, always resized from the batch as it was loaded."""
@@ -217,7 +241,7 @@ class Trainer:
             bad = ", ".join(f"{name} {value}" for name, value in means.items() if not np.isfinite(value))
             raise NonFiniteLoss(
                 f"the loss is not finite in epoch {self.epoch} at step {self.step} ({bad}); lower --lr or use "
-                f"--amp off, and go on from {self.log.folder / 'last.pth'} if an epoch was finished"
+                f"--amp off, and go on from {self.folder / 'last.pth'} if an epoch was finished"
             )
         return means["loss"]
 
@@ -226,55 +250,56 @@ class Trainer:
         losses = self.losses.means()
         trained = time.perf_counter() - started
         judged = self.model if self.average is None else self.average.module
+        self.world.share_statistics(judged)
         scores = self.validation.scores(judged, self.amp)
         is_best = scores["score"] > max(self.scores, default=-float("inf"))
-        rate = self.optimizer.param_groups[0]["lr"]  # of the epoch's last update
-        row = {"epoch": self.epoch, "lr": rate, **losses, **scores, "seconds": round(trained, 2)}
-        self.log.epoch(row)
-        self.log.picture(self.validation.picture(judged, self.amp), epoch=self.epoch)
+        if self.log:
+            rate = self.optimizer.param_groups[0]["lr"]  # of the epoch's last update
+            self.log.epoch({"epoch": self.epoch, "lr": rate, **losses, **scores, "seconds": round(trained, 2)})
+            self.log.picture(self.validation.picture(judged, self.amp), epoch=self.epoch)
         tqdm.write(
             f"epoch {self.epoch}/{self.options.epochs}: loss {losses['loss']:.3f}, held out Dice {scores['Dice']:.4f} "
             f"IoU {scores['IoU']:.4f} MAE {scores['MAE']:.4f}{' (best)' if is_best else ''}, {trained:.0f} s"
         )
-        finished = self.epoch
+        names = ["last.pth"] + ["best.pth"] * is_best
+        if self.epoch % self.options.save_every == 0:
+            names.append(f"checkpoint_epoch_{self.epoch}.pth")
         self.scores.append(scores["score"])
-        self.epoch, self.step, self.losses = self.epoch + 1, 0, LossSums()
-        self.save("last.pth")
-        if is_best:
-            self.save("best.pth")
-        if finished % self.options.save_every == 0:
-            self.save(f"checkpoint_epoch_{finished}.pth")
+        self.epoch, self.step, self.losses = self.epoch + 1, 0, LossSums(self.world)
+        self.save(*names)
 
-    def stop(self, request: StopRequest) -> None:
+    def stop(self, number: int) -> None:
         """Save and end the run as a signal asked for."""
         self.save("last.pth")
-        raise Stopped(
-            f"{request.signal.name} in epoch {self.epoch} after step {self.step}: saved; go on with "
-            f"python myTrain.py --load_checkpoint_path {self.log.folder / 'last.pth'}",
-            request.status,
+        self.saver.wait()
+        raise stopped_by(
+            number,
+            f"in epoch {self.epoch} after step {self.step}: saved; go on with "
+            f"python myTrain.py --load_checkpoint_path {self.folder / 'last.pth'}",
         )
 
-    def save(self, name: str) -> None:
-        """Write a checkpoint of the run as it stands."""
+    def save(self, *names: str) -> None:
+        """Write a checkpoint of the run as it stands, in the background. All processes must call it."""
         average = {} if self.average is None else {"ema_state_dict": self.average.module.state_dict()}
-        checkpoint.save(
-            self.log.folder / name,
-            {
-                **average,
-                "model_state_dict": self.model.state_dict(),
-                "optimizer_state_dict": self.optimizer.state_dict(),
-                "scaler_state_dict": self.scaler.state_dict(),
-                "epoch": self.epoch - 1,
-                "step": self.step,
-                "losses": self.losses.state(),
-                "scores": self.scores,
-                "generators": checkpoint.generator_states(),
-                "config": self.config,
-            },
-        )
+        content = {
+            **average,
+            "model_state_dict": self.model.state_dict(),
+            "optimizer_state_dict": self.optimizer.state_dict(),
+            "scaler_state_dict": self.scaler.state_dict(),
+            "epoch": self.epoch - 1,
+            "step": self.step,
+            "steps": self.steps,
+            "seconds": time.monotonic() - self.started,
+            "losses": self.losses.state(),
+            "scores": self.scores,
+            "generators": self.world.gather(checkpoint.generator_states()),
+            "config": self.config,
+        }
+        if self.world.is_first:
+            self.saver.save([self.folder / name for name in names], content)
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Go on exactly where a checkpoint was written."""
+        """Go on exactly where a checkpoint was written; with more processes than then, the new ones draw anew."""
         self.model.load_state_dict(state["model_state_dict"])
         self.optimizer.load_state_dict(state["optimizer_state_dict"])
         self.scaler.load_state_dict(state["scaler_state_dict"])
@@ -282,52 +307,9 @@ class Trainer:
             self.average.module.load_state_dict(state["ema_state_dict"])
             self.average.n_averaged.fill_(1)  # only "some" or "none" matters to an exponential average
         self.epoch, self.step, self.scores = state["epoch"] + 1, state["step"], list(state["scores"])
-        self.losses = LossSums.from_state(state["losses"], self.device)
-        checkpoint.restore_generators(state["generators"])
-
-
-class LossSums:
-    """Sums of the losses by name over an epoch, kept on the device so that adding never waits for it."""
-
-    def __init__(self) -> None:
-        self.sums: dict[str, Tensor] = {}
-        self.count = 0
-
-    def add(self, total: Tensor, parts: dict[str, Tensor]) -> None:
-        for name, value in {"loss": total, **parts}.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value.double()
-        self.count += 1
-
-    def means(self) -> dict[str, float]:
-        """Means over the steps so far: `loss`, the weighted sum, and every output's own."""
-        return {name: float(value) / self.count for name, value in self.sums.items()}
-
-    def state(self) -> dict[str, Any]:
-        return {"sums": self.sums, "count": self.count}
-
-    @classmethod
-    def from_state(cls, state: dict[str, Any], device: torch.device) -> LossSums:
-        losses = cls()
-        losses.sums = {name: value.to(device) for name, value in state["sums"].items()}
-        losses.count = state["count"]
-        return losses
-
-
-def make_optimizer(model: nn.Module, options: TrainOptions) -> torch.optim.Optimizer:
-    """Build the optimiser by its name; the rate is set before every update."""
-    kinds = {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW, "SGD": torch.optim.SGD}
-    own = {"momentum": 0.9} if options.optimizer == "SGD" else {}
-    return kinds[options.optimizer](
-        model.parameters(), lr=options.schedule.base, weight_decay=options.weight_decay, fused=True, **own
-    )
-
-
-def average_of(model: nn.Module, decay: float) -> AveragedModel:
-    """An exponential moving average of weights and batch-norm statistics."""
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
-
-
-def clip_gradients(model: nn.Module, bound: float, mode: str) -> None:
-    """Bound the gradients in place: each element ("value", as released) or their common norm ("norm")."""
-    clip = nn.utils.clip_grad_value_ if mode == "value" else nn.utils.clip_grad_norm_
-    clip(model.parameters(), bound)
+        self.steps, self.started = state["steps"], time.monotonic() - state["seconds"]
+        self.losses = LossSums.from_state(state["losses"], self.world, self.device)
+        if self.world.rank < len(state["generators"]):
+            checkpoint.restore_generators(state["generators"][self.world.rank])
+        else:
+            torch.manual_seed(self.options.seed + self.world.rank + self.steps)

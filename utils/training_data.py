@@ -13,6 +13,7 @@ from lib import model_entry
 from measure.errors import InputError
 
 from .clip_validation import ClipValidation
+from .distributed import World
 from .image_data import HELD_OUT, EvaluationData, Pair, TrainingData, check_pairs, find_parts
 from .options import worker_count
 from .training_flags import make_augmentation
@@ -31,8 +32,8 @@ class RunData:
     pairs: dict[str, list[Pair]]
 
 
-def load_run_data(args: argparse.Namespace, device: torch.device) -> RunData:
-    """Find the data, look at every file once, and make the data sets of --model's kind.
+def load_run_data(args: argparse.Namespace, device: torch.device, world: World) -> RunData:
+    """Find the data, look at every file once, and make the data sets of --model's kind; `world` shares validation.
 
     Raises:
         InputError: a flag, a folder or a file that cannot be used.
@@ -52,7 +53,7 @@ def load_run_data(args: argparse.Namespace, device: torch.device) -> RunData:
             augmentation=augmentation,
         )
         validation: Validation = ClipValidation(
-            parts["validation"], size=args.train_size, slots=args.batch_size, device=device
+            parts["validation"], size=args.train_size, slots=args.batch_size, device=device, world=world
         )
     else:
         training = TrainingData(pairs["training"], size=args.train_size, seed=args.seed, augmentation=augmentation)
@@ -61,6 +62,7 @@ def load_run_data(args: argparse.Namespace, device: torch.device) -> RunData:
             batch_size=args.batch_size,
             workers=worker_count(args, device),
             device=device,
+            world=world,
         )
     return RunData(training, validation, pairs)
 

@@ -13,19 +13,23 @@ from measure.errors import InputError
 
 from . import checkpoint
 from .augmentation import PARTS, MaskNoise, Part, parse_part
+from .budget import parse_budget
+from .distributed import World
 from .losses import LOSSES
 from .options import add_device_flags, add_model_flags, switch, worker_count
 from .recipes import departures, recipe_for
 from .schedule import SCHEDULES, Schedule
-from .trainer import TrainOptions
+from .train_options import TrainOptions
 
 __all__ = ["check_flags", "make_augmentation", "parse_args", "parse_weight", "train_options"]
 
 DESCRIPTION = "Train a network on a folder of images and masks: python myTrain.py --train_data_path data/TrainDataset"
 MULTI_SCALE = (224, 256, 288, 320, 352)  # pixels, as released with SEPNet
+OF_ONE_START = {"load_checkpoint_path", "resume"}  # flags that a resumed run does not take over
 LOWEST = {
     "epoch": 1,
     "batch_size": 1,
+    "accumulate": 1,
     "train_model_save_epoch": 1,
     "lr_decay_epoch": 1,
     "lr_warmup_epoch": 0,
@@ -40,11 +44,17 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--model")
     first.add_argument("--load_checkpoint_path")
+    first.add_argument("--resume")
+    first.add_argument("--train_model_save_path", default=parser.get_default("train_model_save_path"))
     given = first.parse_known_args(argv)[0]
-    former = checkpoint.read_run_config(given.load_checkpoint_path) if given.load_checkpoint_path else None
-    settings = former["flags"] if former else {}
+    if given.resume == "auto" and not given.load_checkpoint_path:
+        found = checkpoint.newest_whole(given.train_model_save_path)
+        given.load_checkpoint_path = str(found) if found else None
+        parser.set_defaults(load_checkpoint_path=given.load_checkpoint_path)
+    former = checkpoint.read_run(given.load_checkpoint_path) if given.load_checkpoint_path else None
+    settings = former["config"]["flags"] if former else {}
     parser.set_defaults(**recipe_for(given.model or settings.get("model", parser.get_default("model"))).flags())
-    known = vars(parser.parse_args([])).keys() - {"load_checkpoint_path"}
+    known = vars(parser.parse_args([])).keys() - OF_ONE_START
     parser.set_defaults(**{name: value for name, value in settings.items() if name in known})
     return parser.parse_args(argv)
 
@@ -59,6 +69,11 @@ def build_parser() -> argparse.ArgumentParser:
         "--train_model_save_epoch", type=int, default=50, help="epochs between numbered checkpoints"
     )
     run_folder.add_argument("--load_checkpoint_path", help="a last.pth to go on from, or weights to start with")
+    run_folder.add_argument(
+        "--resume",
+        choices=("auto",),
+        help="auto: go on from the newest whole checkpoint in the run folder, or start where there is none",
+    )
 
     add_model_flags(parser)
     parser.add_argument(
@@ -95,7 +110,22 @@ def add_recipe_flags(parser: argparse.ArgumentParser) -> None:
     course.add_argument("--train_size", type=int, help="input height and width, pixels")
     course.add_argument("--epoch", type=int, help="epochs")
     course.add_argument("--early_stop", type=int, help="epochs without a better score that end the run, 0 for never")
-    course.add_argument("--batch_size", type=int, help="images a step")
+    course.add_argument("--batch_size", type=int, help="images a step, over all processes")
+    course.add_argument(
+        "--accumulate", type=int, default=1, help="parts in which a step is computed, to need less memory"
+    )
+    course.add_argument(
+        "--budget",
+        metavar="N{epochs,steps,minutes}",
+        help="end the run after so much, as 500steps or 30minutes, whatever --epoch says",
+    )
+    course.add_argument(
+        "--sync_batchnorm",
+        type=switch,
+        metavar="on|off",
+        default=True,
+        help="under torchrun, normalise over the images of all processes",
+    )
     course.add_argument("--loss", choices=LOSSES, help="loss of every output")
     course.add_argument("--loss_weights", nargs="*", metavar="OUTPUT=WEIGHT", help="weights of outputs that are not 1")
     course.add_argument("--optimizer", choices=("AdamW", "Adam", "SGD"), help="optimiser")
@@ -127,7 +157,7 @@ def add_recipe_flags(parser: argparse.ArgumentParser) -> None:
     course.add_argument("--ema", type=float, default=0.0, help="decay of an average of the weights, 0 for none")
 
 
-def check_flags(args: argparse.Namespace) -> None:
+def check_flags(args: argparse.Namespace, processes: World) -> None:
     """Refuse what cannot work before anything is read or written, and note where the run departs from its recipe."""
     entry = model_entry(args.model)
     for size in training_sizes(args):
@@ -138,6 +168,13 @@ def check_flags(args: argparse.Namespace) -> None:
             raise InputError(f"--{flag} {getattr(args, flag)} was given; it must be at least {lowest}")
     if entry.kind == "video" and (not args.memory_window or min(args.memory_window) < 1):
         raise InputError(f"--memory_window {args.memory_window} was given; give numbers of frames, from 1 on")
+    parse_budget(args.budget)
+    parts = processes.size * args.accumulate
+    if args.batch_size < parts:
+        raise InputError(
+            f"--batch_size {args.batch_size} was given for {processes.size} processes with --accumulate "
+            f"{args.accumulate}; it counts the images of all of them, so give at least {parts}"
+        )
     recipe = recipe_for(args.model)
     if others := departures(recipe, vars(args)):
         print(f"note: this run departs from {recipe.source}: {', '.join(others)}", file=sys.stderr)
@@ -172,6 +209,8 @@ def train_options(args: argparse.Namespace, device: torch.device) -> TrainOption
     return TrainOptions(
         epochs=args.epoch,
         batch_size=args.batch_size,
+        accumulate=args.accumulate,
+        budget=parse_budget(args.budget),
         early_stop=args.early_stop,
         schedule=Schedule(
             kind=args.schedule,
@@ -189,6 +228,7 @@ def train_options(args: argparse.Namespace, device: torch.device) -> TrainOption
         scales=MULTI_SCALE if args.multi_scale_training else (),
         amp=args.amp,
         ema=args.ema,
+        sync_norms=args.sync_batchnorm,
         save_every=args.train_model_save_epoch,
         workers=worker_count(args, device),
         seed=args.seed,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -10,12 +11,23 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from .distributed import ALONE, World
 from .image_data import EvaluationData
 from .montage import montage
 from .stopping import own_process_group
 from .transforms import normalise
 
-__all__ = ["PICTURES", "ImageValidation", "Validation", "grey_map", "probability_map", "soft_scores", "with_score"]
+__all__ = [
+    "PICTURES",
+    "ImageValidation",
+    "Validation",
+    "as_numbers",
+    "grey_map",
+    "means",
+    "probability_map",
+    "soft_scores",
+    "with_score",
+]
 
 PICTURES = 4  # held-out samples shown in TensorBoard
 
@@ -71,20 +83,35 @@ def grey_map(logits: Tensor, size: tuple[int, int], *, minmax: bool) -> np.ndarr
     return (255 * probability_map(logits, size, minmax=minmax)).round().to(torch.uint8).cpu().numpy()
 
 
-def with_score(sums: dict[str, Tensor], count: int) -> dict[str, float]:
-    """Means of summed soft scores, and `score` = Dice + IoU - MAE."""
-    means = {name: float(value) / count for name, value in sums.items()}
-    return means | {"score": means["Dice"] + means["IoU"] - means["MAE"]}
+def as_numbers(row: Mapping[str, Tensor]) -> dict[str, float]:
+    return {name: float(value) for name, value in row.items()}
+
+
+def means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
+
+
+def with_score(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Means of soft scores over `rows`, and `score` = Dice + IoU - MAE."""
+    found = means(rows)
+    return found | {"score": found["Dice"] + found["IoU"] - found["MAE"]}
 
 
 class ImageValidation:
-    """Held-out images, scored at their masks' own sizes, maps stretched per image as in `measure`'s default."""
+    """Held-out images, scored at their masks' own sizes, maps stretched per image as in `measure`'s default.
 
-    def __init__(self, data: EvaluationData, *, batch_size: int, workers: int, device: torch.device):
-        self.data, self.device = data, device
+    The processes of a run share the batches, none twice; their images' scores are gathered, so that the means are
+    those of a single process.
+    """
+
+    def __init__(
+        self, data: EvaluationData, *, batch_size: int, workers: int, device: torch.device, world: World = ALONE
+    ):
+        self.data, self.device, self.world = data, device, world
+        indices = range(len(data))
         self.batches = DataLoader(
             data,
-            batch_size=batch_size,
+            batch_sampler=world.share([indices[i : i + batch_size] for i in range(0, len(data), batch_size)]),
             collate_fn=EvaluationData.collate,
             generator=torch.Generator(),  # its own: a start of a loader draws from one, and no run may depend on that
             num_workers=workers,
@@ -101,16 +128,17 @@ class ImageValidation:
         """Means over images of Dice, IoU and MAE, and `score`."""
         was_training = model.training
         model.eval()
-        sums: dict[str, Tensor] = {}
-        for batch in self.batches:
-            with amp:
-                logits = model(normalise(batch["image"].to(self.device, non_blocking=True)))["out"]
-            for logit, mask in zip(logits, batch["mask"], strict=True):
-                probability = probability_map(logit, tuple(mask.shape[-2:]), minmax=True)
-                for name, value in soft_scores(probability, mask[0].to(self.device) > 128).items():
-                    sums[name] = sums.get(name, 0.0) + value
+        batches = [list(self._rows(model, batch, amp)) for batch in self.batches]  # on the device until all are done
         model.train(was_training)
-        return with_score(sums, len(self.data))
+        mine = [[as_numbers(row) for row in rows] for rows in batches]
+        return with_score([row for rows in self.world.collect(mine) for row in rows])
+
+    def _rows(self, model: nn.Module, batch: dict[str, Any], amp: torch.autocast) -> Iterator[dict[str, Tensor]]:
+        with amp:
+            logits = model(normalise(batch["image"].to(self.device, non_blocking=True)))["out"]
+        for logit, mask in zip(logits, batch["mask"], strict=True):
+            probability = probability_map(logit, tuple(mask.shape[-2:]), minmax=True)
+            yield soft_scores(probability, mask[0].to(self.device) > 128)
 
     @torch.inference_mode()
     def picture(self, model: nn.Module, amp: torch.autocast) -> np.ndarray:

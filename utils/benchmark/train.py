@@ -22,7 +22,8 @@ from measure.errors import InputError
 from ..cli import choose_device
 from ..losses import DeepSupervision, structure_loss
 from ..options import add_device_flags
-from ..trainer import Trainer, TrainOptions
+from ..train_options import TrainOptions
+from ..trainer import Trainer
 from .timing import Course, Timing, device_name, own_options, shown, timed, timing
 
 __all__ = ["StepTimes", "add_flags", "measure_step", "plain_step", "run"]
@@ -102,12 +103,12 @@ def measure_step(
         optimizer = torch.optim.Adam(plain.parameters(), 1e-4, weight_decay=1e-4, foreach=False, fused=False)
         seconds = np.empty((2, course.repeats))
         for pair in range(-course.warmup, course.repeats):
-            steps = (lambda: plain_step(plain, optimizer, image, mask), lambda: trainer.train_step(inputs, mask))
+            steps = (lambda: plain_step(plain, optimizer, image, mask), lambda: trainer.train_step(inputs, mask, images=batch))
             for row, step in enumerate(steps):
                 taken = timed(step, device=device, warmup=0, repeats=1)[0]
                 if pair >= 0:
                     seconds[row, pair] = taken
-        trainer.log.close()
+        trainer.close()
     ratio = float(np.median(seconds[0] / seconds[1]))
     return StepTimes(name, options, size, timing(seconds[0], batch), timing(seconds[1], batch), ratio)
 
@@ -117,7 +118,7 @@ def trainer_of(model: nn.Module, weights: dict[str, float], *, folder: str, amp:
     trainer = Trainer(
         model,
         DeepSupervision(structure_loss, weights),
-        training=[],
+        training=range(2),
         validation=None,
         options=TrainOptions(amp=amp, workers=0),
         folder=folder,

@@ -1,0 +1,45 @@
+"""Which samples make up the batches of an epoch, for every process of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from torch.utils.data import Sampler
+
+from .distributed import ALONE, World
+
+__all__ = ["TrainingBatches"]
+
+
+class TrainingBatches(Sampler[list[tuple[int, int]]]):
+    """One process's part of every batch of an epoch, as lists of (epoch, index), in an order drawn from (seed, epoch).
+
+    The batches are the same whatever the number of processes. A last batch of less than `least` samples is left out,
+    unless it is the only one: batch normalisation cannot learn from a single sample.
+    Set `epoch` and `start` (batches to pass over, after a resume) before iterating.
+    """
+
+    def __init__(self, count: int, *, batch_size: int, seed: int, world: World = ALONE, least: int = 2):
+        self.count = count
+        self.batch_size = batch_size
+        self.seed = seed
+        self.world = world
+        self.least = least
+        self.epoch = 1
+        self.start = 0
+
+    def __len__(self) -> int:
+        """Batches in a whole epoch."""
+        full, rest = divmod(self.count, self.batch_size)
+        return full + (rest >= self.least or (full == 0 and rest >= self.world.size))
+
+    def images(self, step: int) -> int:
+        """Samples in batch `step` of an epoch, of all processes."""
+        return min(self.batch_size, self.count - step * self.batch_size)
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.count).tolist()
+        for batch in range(self.start, len(self)):
+            indices = order[batch * self.batch_size : (batch + 1) * self.batch_size]
+            yield [(self.epoch, index) for index in self.world.share(indices)]
