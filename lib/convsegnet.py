@@ -3,7 +3,8 @@ Convolutional Kernel Sizes (Ige, Tomar, Aranuwa et al.; IEEE Access 2023).
 
 https://www.researchgate.net/publication/368520240. Loads the weights of the released network.
 
-(N, 3, H, W) normalised RGB, H and W multiples of 16 -> ordered dict with `out`, (N, 1, H, W) logits.
+(N, 3, H, W) normalised RGB, H and W multiples of 16 -> ordered dict with `out`, (N, K, H, W) logits of
+K classes, one unless asked for.
 
 Differs from the released code in:
 - the released head ends in batch normalisation and ReLU, so that no probability is under 0.5: here it is a plain
@@ -38,26 +39,28 @@ class ConvSegNetConfig:
     Attributes:
         backbone: a short name of `lib.backbones.BACKBONES` or a timm model with strides 2, 4, 8, 16.
         head: "plain", a 1 x 1 convolution; "released", the same without bias, then batch normalisation and ReLU.
+        classes: K, logits a pixel; each is a sigmoid of its own.
         channels: width of everything after the backbone.
         kernels: sizes of the parallel convolutions of a context feature refinement.
     """
 
     backbone: str = "resnet50"
     head: str = "plain"
+    classes: int = 1
     channels: int = 64
     kernels: tuple[int, ...] = (1, 3, 7, 11)
 
 
-def make_head(kind: str, channels: int) -> nn.Module:
-    """Return the last layer, (N, C, H, W) -> (N, 1, H, W).
+def make_head(kind: str, channels: int, classes: int) -> nn.Module:
+    """Return the last layer, (N, C, H, W) -> (N, K, H, W).
 
     Raises:
         ModelError: an unknown kind.
     """
     if kind == "plain":
-        return nn.Conv2d(channels, 1, 1)
+        return nn.Conv2d(channels, classes, 1)
     if kind == "released":
-        return ConvBNReLU(channels, 1, 1)
+        return ConvBNReLU(channels, classes, 1)
     raise ModelError(f"convsegnet has no head {kind!r}; choose plain or released")
 
 
@@ -116,7 +119,7 @@ class ConvSegNet(nn.Module):
         super().__init__()
         self.config = config
         width = config.channels
-        self.head = make_head(config.head, width)
+        self.head = make_head(config.head, width, config.classes)
         self.encoder = Backbone(config.backbone, pretrained=pretrained, strides=STRIDES)
         self.reduce = nn.ModuleList(ConvBNReLU(channels, width, 3) for channels in self.encoder.channels)
         self.reduce_image = ConvBNReLU(3, width, 3)

@@ -2,7 +2,8 @@
 
 https://arxiv.org/abs/2210.13595. Loads the weights published for github.com/nikhilroxtomar/DilatedSegNet.
 
-(N, 3, H, W) normalised RGB, H and W multiples of 16 -> ordered dict with `out`, (N, 1, H, W) logits.
+(N, 3, H, W) normalised RGB, H and W multiples of 16 -> ordered dict with `out`, (N, K, H, W) logits of
+K classes, one unless asked for.
 
 Differs from the released code in:
 - the encoder is any timm backbone with maps at strides 2, 4, 8, 16; names of entries are ours, and the published ones
@@ -37,12 +38,14 @@ class DilatedSegNetConfig:
 
     Attributes:
         backbone: a short name of `lib.backbones.BACKBONES` or a timm model with strides 2, 4, 8, 16.
+        classes: K, logits a pixel; each is a sigmoid of its own.
         channels: width of each dilated convolution pooling.
         dilations: dilations of the parallel convolutions of a pooling.
         decoder_channels: widths of the four decoder blocks, from stride 8 to stride 1.
     """
 
     backbone: str = "resnet50"
+    classes: int = 1
     channels: int = 64
     dilations: tuple[int, ...] = (1, 3, 6, 9)
     decoder_channels: tuple[int, int, int, int] = (256, 128, 64, 32)
@@ -156,7 +159,7 @@ class DilatedSegNet(nn.Module):
             DecoderBlock(*widths)
             for widths in zip(inputs, (layer2, layer1, stem, 3), config.decoder_channels, strict=True)
         )
-        self.head = nn.Conv2d(config.decoder_channels[-1], 1, 1)
+        self.head = nn.Conv2d(config.decoder_channels[-1], config.classes, 1)
 
     def ignored_prefixes(self) -> tuple[str, ...]:
         """Beginnings of entries that a weight file may have beyond this network."""

@@ -3,7 +3,8 @@ Colonoscopy Videos (Wu, Zhong, Wang, Wen, Qin; AAAI 2021).
 
 https://github.com/jiafuz/SCR-Net. Written from the paper; trained from scratch, so it loads only weights of its own.
 
-(N, 3, H, W) normalised RGB, H and W multiples of 16 -> ordered dict with `out`, (N, 1, H, W) logits.
+(N, 3, H, W) normalised RGB, H and W multiples of 16 -> ordered dict with `out`, (N, K, H, W) logits of
+K classes, one unless asked for.
 
 Differs from the released code in:
 - it runs: the released forward hands a tuple to a convolution, so the paper decides;
@@ -39,12 +40,14 @@ class SCRNetConfig:
     Attributes:
         scm: calibrate the coarser level by a learned flow before adding it; False: bilinear upsampling alone.
         srm: weight each level by the global context of the coarser one before its head; False: the head reads it as is.
+        classes: K, logits a pixel; each is a sigmoid of its own.
         encoder_channels: widths of X1 to X5, finest first.
         decoder_channels: widths of I1 to I4, finest first.
     """
 
     scm: bool = True
     srm: bool = True
+    classes: int = 1
     encoder_channels: tuple[int, ...] = (16, 32, 64, 128, 128)
     decoder_channels: tuple[int, ...] = (8, 16, 32, 64)
 
@@ -134,15 +137,15 @@ class SRM(nn.Module):
 class Level(nn.Module):
     """One level of the decoder: take in the coarser level, and read a logit from the result.
 
-    (N, X, H, W) skip and (N, C', h, w) coarser -> (N, C, H, W) for the next level and (N, 1, H, W) logit.
+    (N, X, H, W) skip and (N, C', h, w) coarser -> (N, C, H, W) for the next level and (N, K, H, W) logits.
     """
 
-    def __init__(self, skip_channels: int, coarser_channels: int, channels: int, *, scm: bool, srm: bool):
+    def __init__(self, skip_channels: int, coarser_channels: int, channels: int, *, classes: int, scm: bool, srm: bool):
         super().__init__()
         self.upsample = (SCM if scm else Upsample)(skip_channels, coarser_channels)
         self.conv = double_conv(skip_channels, channels)
         self.refine = SRM(channels, coarser_channels) if srm else None
-        self.head = nn.Conv2d(channels, 1, 1)
+        self.head = nn.Conv2d(channels, classes, 1)
 
     def forward(self, skip: Tensor, coarser: Tensor) -> tuple[Tensor, Tensor]:
         x = self.conv(skip + self.upsample(skip, coarser))
@@ -184,7 +187,7 @@ class SCRNet(nn.Module):
         self.context = PyramidPooling(encoder[-1])
         # finest first, like the widths; the coarsest level reads the context
         self.levels = nn.ModuleList(
-            Level(*widths, scm=config.scm, srm=config.srm)
+            Level(*widths, classes=config.classes, scm=config.scm, srm=config.srm)
             for widths in zip(encoder[:-1], (*decoder[1:], encoder[-1]), decoder, strict=True)
         )
         self.apply(init_kaiming)

@@ -2,15 +2,16 @@
 
 https://ieeexplore.ieee.org/document/10608167. Loads the weights published for github.com/wangtong627/SEPNet.
 
-(N, 3, H, W) normalised RGB, H and W multiples of 32 -> ordered dict of (N, 1, h, w) logits, finest first:
-`out` at stride 4 (the released logit1); with `aux` also `logit2`, `logit3`, `logit4` at strides 8, 16, 32 and `deep2`,
-`deep3` at strides 8, 16.
+(N, 3, H, W) normalised RGB, H and W multiples of 32 -> ordered dict of (N, K, h, w) logits of K classes
+(one unless asked for), finest first: `out` at stride 4 (the released logit1); with `aux` also `logit2`, `logit3`,
+`logit4` at strides 8, 16, 32 and `deep2`, `deep3` at strides 8, 16.
 
 Differs from the released code in:
 - one class in place of a training and an evaluation network: `aux=False` leaves out the PSE branch and the coarser
   heads, and `out` is bit-identical;
 - backbones come from timm; names of entries are ours, and the published ones are mapped (`remap_published`);
 - the guide probability is resized once per PSE block, not once per semantic convolution;
+- of several classes, the largest logit guides PSE; the released network has one;
 - the guide map, and the softmax and sums of its backward, stay float32 under mixed precision.
 """
 
@@ -39,6 +40,7 @@ class SEPNetConfig:
     Attributes:
         backbone: a short name of `lib.backbones.BACKBONES` or a timm model with strides 4, 8, 16, 32.
         aux: build the training network; False: only what `out` needs.
+        classes: K, logits a pixel; each is a sigmoid of its own.
         channels: M, the width of everything after the backbone.
         map_reduction: M divided by this is the width of one receptive field in MAP.
         map_se_reduction: hidden width of MAP's channel weights, as a divisor.
@@ -51,6 +53,7 @@ class SEPNetConfig:
 
     backbone: str = "pvt-v2-b2"
     aux: bool = True
+    classes: int = 1
     channels: int = 64
     map_reduction: int = 4
     map_se_reduction: int = 16
@@ -59,6 +62,11 @@ class SEPNetConfig:
     pse_kernels: tuple[int, int, int] = (3, 3, 3)
     pse_hidden: int = 32
     guide_kernels: tuple[int, int, int] = (15, 15, 15)
+
+
+def foreground(logits: Tensor) -> Tensor:
+    """The logit of any polyp, the largest of the classes. (N, K, h, w) -> (N, 1, h, w); of one class its own."""
+    return logits if logits.shape[1] == 1 else logits.amax(dim=1, keepdim=True)
 
 
 # published name -> ours, applied in this order to every entry
@@ -138,21 +146,21 @@ class SEPNet(nn.Module):
         self.crc1 = CRC(width, fuse_reductions=config.fuse_reductions)
         self.crc2 = CRC(width, fuse_reductions=config.fuse_reductions)
         self.crc3 = CRC(width, fuse_reductions=config.fuse_reductions)
-        self.head1 = nn.Sequential(ConvBNReLU(width, width, 3), nn.Conv2d(width, 1, 1))
+        self.head1 = nn.Sequential(ConvBNReLU(width, width, 3), nn.Conv2d(width, config.classes, 1))
         if config.aux:
             self._build_training_branch(c2, c3)
 
     def _build_training_branch(self, c2: int, c3: int) -> None:
         config, width = self.config, self.config.channels
-        self.head2 = nn.Conv2d(width, 1, 1)
-        self.head3 = nn.Conv2d(width, 1, 1)
-        self.head4 = nn.Conv2d(width, 1, 1)
+        self.head2 = nn.Conv2d(width, config.classes, 1)
+        self.head3 = nn.Conv2d(width, config.classes, 1)
+        self.head4 = nn.Conv2d(width, config.classes, 1)
         self.pse2 = self._pse(c2, level=2)
         self.pse3 = self._pse(c3, level=3)
         self.deep_crc2 = CRC(width, fuse_reductions=config.fuse_reductions)
         self.deep_crc3 = CRC(width, fuse_reductions=config.fuse_reductions)
-        self.deep_head2 = nn.Conv2d(width, 1, 1)
-        self.deep_head3 = nn.Conv2d(width, 1, 1)
+        self.deep_head2 = nn.Conv2d(width, config.classes, 1)
+        self.deep_head3 = nn.Conv2d(width, config.classes, 1)
 
     def _pse(self, in_channels: int, *, level: int) -> PSE:
         config = self.config
@@ -181,6 +189,6 @@ class SEPNet(nn.Module):
             logits["logit2"] = self.head2(c2)
             logits["logit3"] = self.head3(c3)
             logits["logit4"] = self.head4(m4)
-            logits["deep2"] = self.deep_head2(self.deep_crc2(c2, self.pse2(e2, logits["logit3"])))
-            logits["deep3"] = self.deep_head3(self.deep_crc3(c3, self.pse3(e3, logits["logit4"])))
+            logits["deep2"] = self.deep_head2(self.deep_crc2(c2, self.pse2(e2, foreground(logits["logit3"]))))
+            logits["deep3"] = self.deep_head3(self.deep_crc3(c3, self.pse3(e3, foreground(logits["logit4"]))))
         return logits

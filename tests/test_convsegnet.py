@@ -71,6 +71,18 @@ def test_folded_head_equals_convolution_and_normalisation(released, plain):
     assert torch.equal(loaded(released.state_dict()).head.weight, plain.head.weight)
 
 
+@torch.no_grad()
+def test_released_head_of_several_classes_folds_too(image):
+    options = {"backbone": "resnet18", "classes": 3}
+    released = create_model("convsegnet", head="released", **options).eval()
+    released.head.bn.running_mean.normal_()
+    plain = create_model("convsegnet", **options).eval()
+    load_weights(plain, released.state_dict())
+    small = image[..., :32, :48]
+    assert plain(small)["out"].shape == (2, 3, 32, 48)
+    torch.testing.assert_close(plain(small)["out"].relu(), released(small)["out"], rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("head", ["plain", "released"])
 def test_gradient_reaches_every_parameter(published, image, head):
     model = loaded(published, head=head)

@@ -59,6 +59,16 @@ def test_loss_is_a_mean_over_the_batch():
     assert structure_loss(logits, mask).item() == pytest.approx(sum(each) / 3, rel=1e-6)
 
 
+@pytest.mark.parametrize("name", LOSSES)
+def test_loss_is_a_mean_over_the_classes(name):
+    generator = torch.Generator().manual_seed(0)
+    logits, mask = (torch.randn(2, 3, 40, 40, generator=generator) for _ in range(2))
+    mask = (mask > torch.tensor([0.0, 1.0, 9.0])[:, None, None]).float()  # the last class is nowhere
+    each = [LOSSES[name](logits[:, k : k + 1], mask[:, k : k + 1]).item() for k in range(3)]
+    assert LOSSES[name](logits, mask).item() == pytest.approx(sum(each) / 3, rel=1e-6)
+    assert max(each) - min(each) > 0.1
+
+
 def test_a_right_map_loses_less_than_a_wrong_one():
     mask = torch.zeros(1, 1, 32, 32)
     mask[:, :, 8:20, 8:20] = 1

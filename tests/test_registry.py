@@ -10,9 +10,9 @@ SMALL = {"sepnet": {"backbone": "pvt-v2-b0"}}
 IMAGE_MODELS = list_models("image")
 
 
-def build(name):
+def build(name, **options):
     torch.manual_seed(0)
-    return create_model(name, **SMALL.get(name, {}))
+    return create_model(name, **SMALL.get(name, {}), **options)
 
 
 def test_unknown_names_and_options_are_listed():
@@ -46,8 +46,27 @@ def test_evaluation_is_deterministic_and_survives_a_round_trip(name):
 
 
 @pytest.mark.parametrize("name", IMAGE_MODELS)
-def test_a_gradient_reaches_every_parameter(name):
-    model = build(name).train()
+def test_every_class_has_logits_of_its_own(name):
+    """Three classes at every output; with the heads' first filter repeated, three times the single class's logit."""
+    single, model = build(name).eval(), build(name, classes=3).eval()
+    own = single.state_dict()
+    model.load_state_dict(
+        {key: own[key].expand_as(value) if value.ndim else own[key] for key, value in model.state_dict().items()}
+    )
+    divisor = model_entry(name).divisor
+    image = torch.randn(2, 3, 2 * divisor, 3 * divisor)
+    with torch.no_grad():
+        expected, outputs = single(image), model(image)
+    assert list(outputs) == list(expected)
+    for output, logits in outputs.items():
+        assert logits.shape[1] == 3
+        torch.testing.assert_close(logits, expected[output].expand_as(logits), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+@pytest.mark.parametrize("name", IMAGE_MODELS)
+def test_a_gradient_reaches_every_parameter(name, classes):
+    model = build(name, classes=classes).train()
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)  # a scale that starts at 0 would hide what lies before it

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from lib import create_model, load_weights
 from lib.modules.pse import SelectRegion, SemanticConv, gaussian_kernel, region_guide
+from lib.sepnet import foreground
 from tests.golden import golden_input, load, published_state, relative_error
 
 RELEASED_NAMES = {
@@ -148,6 +149,18 @@ def _assert_pixel(regions: Tensor, guide: Tensor, grad: Tensor, n: int, y: int, 
         chosen = (first >= second) == (r == 0)
         expected = grad[n, :, y, x] if chosen else torch.zeros(3)
         assert torch.equal(regions.grad[n, r, :, y, x], expected)
+
+
+def test_the_guide_of_several_classes_is_their_largest_logit():
+    one, several = torch.randn(2, 1, 4, 5), torch.randn(2, 3, 4, 5)
+    assert foreground(one) is one, "a single class costs nothing"
+    assert torch.equal(foreground(several), several.max(dim=1, keepdim=True).values)
+    torch.manual_seed(0)
+    model = create_model("sepnet", backbone="pvt-v2-b0", classes=2).eval()
+    guides = []
+    model.pse3.register_forward_hook(lambda module, inputs, output: guides.append(inputs[1]))
+    outputs = model(torch.randn(1, 3, 64, 64))
+    assert torch.equal(guides[0], outputs["logit4"].amax(dim=1, keepdim=True))
 
 
 def test_semantic_convolution_uses_each_images_own_kernels():

@@ -1,6 +1,6 @@
 """Losses of logits by name, and deep supervision by output name. All arithmetic is float32, also under mixed precision.
 
-Logits and masks are (N, 1, H, W), masks in [0, 1].
+Logits and masks are (N, K, H, W), one plane a class, masks in [0, 1]; every loss is the mean of its classes' own.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ WINDOW = 31  # pixels, the side of the neighbourhood that tells how near the bor
 
 
 def border_weight(mask: Tensor) -> Tensor:
-    """1 far from the border of the mask, up to 6 at it. (N, 1, H, W) -> (N, 1, H, W)."""
+    """1 far from the border of the mask, up to 6 at it. (N, K, H, W) -> (N, K, H, W)."""
     across = F.avg_pool2d(mask, (1, WINDOW), stride=1, padding=(0, WINDOW // 2))  # a box is two lines
     mean = F.avg_pool2d(across, (WINDOW, 1), stride=1, padding=(WINDOW // 2, 0))
     return 1 + 5 * (mean - mask).abs()
@@ -33,7 +33,7 @@ def structure_loss(logits: Tensor, mask: Tensor, *, weighted_entropy: bool = Tru
             before weighting, which cancels the weight.
 
     Returns:
-        The mean over the batch of each image's loss.
+        The mean over the batch and the classes of each plane's loss.
     """
     logits = logits.float()
     weight = border_weight(mask)
@@ -48,9 +48,13 @@ def structure_loss(logits: Tensor, mask: Tensor, *, weighted_entropy: bool = Tru
 
 
 def dice_loss(logits: Tensor, mask: Tensor) -> Tensor:
-    """1 - (2 sum p g + 1) / (sum p + sum g + 1) over all pixels of the batch as one region (V-Net, 3DV 2016)."""
+    """1 - (2 sum p g + 1) / (sum p + sum g + 1) over all pixels of the batch as one region (V-Net, 3DV 2016).
+
+    The mean over the classes, of which each is a region of its own.
+    """
     probability = logits.float().sigmoid()
-    return 1 - (2 * (probability * mask).sum() + 1) / (probability.sum() + mask.sum() + 1)
+    both, all_p, all_g = (x.sum(dim=(0, 2, 3)) for x in (probability * mask, probability, mask))  # (K,) each
+    return (1 - (2 * both + 1) / (all_p + all_g + 1)).mean()
 
 
 def cross_entropy_dice(logits: Tensor, mask: Tensor, *, cross_entropy: float = 1.0, dice: float = 1.0) -> Tensor:
