@@ -1,7 +1,8 @@
 """What training does to a sample: small parts that any network's recipe puts together, written `name:setting=value`.
 
 A part takes an image (H, W, 3) uint8 RGB, its mask (H, W) uint8 and a random generator, and returns both anew: the same
-geometry for the two, colours for the image alone. Sizes may change; every random choice comes from the generator.
+geometry for the two, colours for the image alone. Sizes may change; every random choice comes from the generator. A mask
+of several classes is (H, W, K); OpenCV warps up to four planes together.
 
 `flip`, `centre_crop`, `rotate` and `jitter` with their own settings are SEPNet's released ones. That code works on PIL
 images; here the same operations run in OpenCV, several times faster. Masks are resampled like images, not by nearest
@@ -74,7 +75,7 @@ class CentreCrop:
     pixels: int = setting(30, 1)
 
     def __call__(self, image: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> Sample:
-        height, width = mask.shape
+        height, width = mask.shape[:2]
         new_width = int(rng.integers(max(1, width - self.pixels), max(2, width)))
         new_height = int(rng.integers(max(1, height - self.pixels), max(2, height)))
         left, top = (width - new_width) >> 1, (height - new_height) >> 1
@@ -92,7 +93,7 @@ class RandomCrop:
     def __call__(self, image: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> Sample:
         if rng.random() >= self.p:
             return image, mask
-        height, width = (max(1, round(side * rng.uniform(*self.side))) for side in mask.shape)
+        height, width = (max(1, round(side * rng.uniform(*self.side))) for side in mask.shape[:2])
         top = int(rng.integers(mask.shape[0] - height, endpoint=True))
         left = int(rng.integers(mask.shape[1] - width, endpoint=True))
         window = np.s_[top : top + height, left : left + width]
@@ -127,7 +128,7 @@ class Zoom:
         if rng.random() >= self.p:
             return image, mask
         factor = math.exp(rng.uniform(*np.log(self.factor)))
-        size = np.array(mask.shape[::-1])
+        size = np.array(mask.shape[1::-1])
         # pixel x has its centre at x + 1/2, which moves to factor (x + 1/2) + shift
         shift = rng.random(2) * (1 - factor) * size + (factor - 1) / 2
         matrix = np.array([[factor, 0, shift[0]], [0, factor, shift[1]]])
@@ -149,7 +150,7 @@ class Dropout:
         if rng.random() >= self.p:
             return image, mask
         image = image.copy()
-        height, width = (max(1, round(self.side * side)) for side in mask.shape)
+        height, width = (max(1, round(self.side * side)) for side in mask.shape[:2])
         tops = rng.integers(mask.shape[0] - height, size=self.holes, endpoint=True)
         lefts = rng.integers(mask.shape[1] - width, size=self.holes, endpoint=True)
         for top, left in zip(tops, lefts, strict=True):
@@ -204,9 +205,10 @@ class MaskNoise:
 
     def __call__(self, image: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> Sample:
         mask = mask.copy()
-        count = int(self.share * mask.size)
-        rows, columns = rng.integers(mask.shape[0], size=count), rng.integers(mask.shape[1], size=count)
-        mask[rows, columns] = 255 * rng.integers(2, size=count).astype(np.uint8)
+        height, width, *planes = mask.shape
+        count = int(self.share * (height * width))
+        rows, columns = rng.integers(height, size=count), rng.integers(width, size=count)
+        mask[rows, columns] = 255 * rng.integers(2, size=(count, *planes)).astype(np.uint8)
         return image, mask
 
 

@@ -14,7 +14,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 def to_chw(image: np.ndarray) -> Tensor:
-    """(H, W, 3) or (H, W) uint8 array -> (3, H, W) or (1, H, W) uint8 tensor."""
+    """(H, W, C) or (H, W) uint8 array -> (C, H, W) or (1, H, W) uint8 tensor."""
     return torch.from_numpy(np.ascontiguousarray(np.atleast_3d(image))).permute(2, 0, 1)
 
 
