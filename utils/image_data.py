@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
+from measure.classes import Classes
 from measure.container import damage
 from measure.errors import InputError
 from measure.pairing import first_names, pair_by_stem, read_grey, read_rgb
@@ -111,11 +112,12 @@ def pick(pairs: Sequence[Pair], split: str | Path, *, place: str | Path) -> list
     return [pair for pair in pairs if pair.stem in chosen]
 
 
-def check_pairs(pairs: Sequence[Pair]) -> None:
-    """Look at every file once, without decoding it, so that a long run does not end at a bad one.
+def check_pairs(pairs: Sequence[Pair], classes: Classes | None = None) -> None:
+    """Look at every file once, so that a long run does not end at a bad one; only masks of classes are decoded.
 
     Raises:
-        InputError: a file is unreadable or cut off, or an image and its mask differ in size (the first is named).
+        InputError: a file is unreadable or cut off, an image and its mask differ in size, or a mask has values that
+            are none of `classes` (the first is named).
     """
     for pair in tqdm(pairs, desc="checking pairs", unit="pair", disable=None, leave=False):
         image_size, mask_size = _stated_size(pair.image), _stated_size(pair.mask)
@@ -124,6 +126,8 @@ def check_pairs(pairs: Sequence[Pair]) -> None:
                 f"{pair.mask} is {mask_size[0]} x {mask_size[1]} but its image {pair.image.name} is "
                 f"{image_size[0]} x {image_size[1]} (width x height); export the pair anew at one size"
             )
+        if classes:
+            classes.read_planes(pair.mask)
 
 
 def _stated_size(path: Path) -> tuple[int, int]:
@@ -154,18 +158,32 @@ def hold_out(pairs: Sequence[Pair], *, share: float, seed: int) -> tuple[list[Pa
     )
 
 
+def read_target(path: Path, classes: Classes | None) -> np.ndarray:
+    """Read what a network is to learn, uint8: the grey mask (H, W), or of several classes (H, W, K), a plane each."""
+    return classes.read_planes(path) if classes else read_grey(path)
+
+
 class TrainingData(Dataset):
-    """Augmented samples, addressed by (epoch, index): {"image": (3, S, S), "mask": (1, S, S)}, uint8.
+    """Augmented samples, addressed by (epoch, index): {"image": (3, S, S), "mask": (K, S, S)}, uint8, K planes.
 
     Masks keep the grey levels that resizing gives their borders, as in the released loader. `augmentation` works at
     the images' own size, before the resize.
     """
 
-    def __init__(self, pairs: Sequence[Pair], *, size: int, seed: int, augmentation: Sequence[Part]):
+    def __init__(
+        self,
+        pairs: Sequence[Pair],
+        *,
+        size: int,
+        seed: int,
+        augmentation: Sequence[Part],
+        classes: Classes | None = None,
+    ):
         self.pairs = list(pairs)
         self.size = (size, size)
         self.seed = seed
         self.augmentation = tuple(augmentation)
+        self.classes = classes
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -173,24 +191,26 @@ class TrainingData(Dataset):
     def __getitem__(self, draw: tuple[int, int]) -> dict[str, Tensor]:
         epoch, index = draw
         rng = np.random.default_rng((self.seed, epoch, index))
-        image, mask = read_rgb(self.pairs[index].image), read_grey(self.pairs[index].mask)
+        image, mask = read_rgb(self.pairs[index].image), read_target(self.pairs[index].mask, self.classes)
         image, mask = augment(image, mask, rng, self.augmentation)
         return {"image": resize(to_chw(image), self.size), "mask": resize(to_chw(mask), self.size)}
 
 
 class EvaluationData(Dataset):
-    """Images at the network's size and their masks at their own: {"image": (3, S, S), "mask": (1, H, W)}, uint8."""
+    """Images at the network's size and their masks at their own: {"image": (3, S, S), "mask": (K, H, W)}, uint8."""
 
-    def __init__(self, pairs: Sequence[Pair], *, size: int):
+    def __init__(self, pairs: Sequence[Pair], *, size: int, classes: Classes | None = None):
         self.pairs = list(pairs)
         self.size = (size, size)
+        self.classes = classes
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         pair = self.pairs[index]
-        return {"image": resize(to_chw(read_rgb(pair.image)), self.size), "mask": to_chw(read_grey(pair.mask))}
+        image, mask = read_rgb(pair.image), read_target(pair.mask, self.classes)
+        return {"image": resize(to_chw(image), self.size), "mask": to_chw(mask)}
 
     @staticmethod
     def collate(samples: list[dict[str, Tensor]]) -> dict[str, Tensor | list[Tensor]]:
