@@ -9,13 +9,16 @@ import torch
 import myTest
 import myTrain
 from lib import create_model
+from measure.errors import InputError
 from measure.pairing import read_grey, read_rgb
 from tests.runs import assert_equal, interrupt_after, state
+from utils import split
 from utils.clip_validation import ClipValidation
 from utils.options import model_options
 from utils.phantom import write_clips, write_stills
 from utils.predict_clips import network_input
 from utils.streaming import stream
+from utils.training_data import find_run_parts
 from utils.training_flags import parse_args
 from utils.validation import probability_map, soft_scores
 from utils.video_data import Case, find_cases
@@ -65,6 +68,26 @@ def test_an_image_network_trains_on_the_frames_of_clips(data, tmp_path, capsys):
     assert "6 images to train on, 6 to validate on" in capsys.readouterr().out
 
 
+def test_split_files_name_cases(tmp_path):
+    write_clips(tmp_path, split="TrainDataset", cases=4, frames=6, size=(64, 64))
+    data, first, second = tmp_path / "TrainDataset", tmp_path / "train.txt", tmp_path / "val.txt"
+    assert split.main(["--data", str(data), "--out", str(tmp_path), "train=2", "val=1", "rest=rest"]) == 0
+    named = {path: path.read_text().split() for path in (first, second, tmp_path / "rest.txt")}
+    assert sorted(sum(named.values(), [])) == ["case1", "case2", "case3", "case4"]
+
+    def parts(*flags):
+        given = ["--model", "sali", "--train_data_path", str(data), *map(str, flags)]
+        return [[case.name for case in part] for part in find_run_parts(parse_args(given)).values()]
+
+    assert parts("--split", first, "--val_split", second) == [named[first], named[second]]
+    training, held_out = parts("--val_split", second)
+    assert held_out == named[second] and sorted(training + held_out) == ["case1", "case2", "case3", "case4"]
+    training, held_out = parts("--split", first)
+    assert sorted(training + held_out) == named[first] and len(held_out) == 1
+    with pytest.raises(InputError, match="share 2 clips, first: case.*; each belongs to one part"):
+        parts("--split", first, "--val_split", first)
+
+
 def test_the_recipe_is_the_released_one():
     for model in ("sali", "lsinet"):
         args = parse_args(["--model", model])
@@ -106,7 +129,8 @@ def test_clips_are_scored_frame_by_frame_then_case_by_case(data):
     [
         (["--train_data_path", "{stills}"], "has no Frame/ and GT/; expected"),
         (["--train_size", "64"], "the input is 64 x 64 pixels; no side may be under 256"),
-        (["--val_split", "names.txt"], "--split and --val_split name stills; for clips give folders"),
+        (["--val_split", "nowhere.txt"], "cannot read nowhere.txt"),
+        (["--split", "{names}"], "1 names are no clips of"),
         (["--memory_window", "0"], "--memory_window [0] was given; give numbers of frames, from 1 on"),
         (["--train_size", "300"], "--train_size 300 was given; sali needs a multiple of 32"),
         (["--val_data_path", "{stills}"], "has no Frame/ and GT/; expected"),
@@ -116,7 +140,8 @@ def test_clips_are_scored_frame_by_frame_then_case_by_case(data):
 def test_mistakes_end_in_one_line_before_anything_is_written(data, tmp_path, capsys, flags, message):
     stills = tmp_path / "stills"
     write_stills(stills, count=2, seed=0, size=(64, 80))
-    flags = [flag.format(stills=stills) for flag in flags]
+    (tmp_path / "names.txt").write_text("case7\n")
+    flags = [flag.format(stills=stills, names=tmp_path / "names.txt") for flag in flags]
     assert train("sali", data, tmp_path / "run", *flags) == 2
     lines = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("note:")]
     assert len(lines) == 1 and message in lines[0]

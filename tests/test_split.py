@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-import myTrain
 from measure.errors import InputError
 from utils import split
 from utils.phantom import write_stills
 from utils.split import group_reader, part_sizes, pattern_reader, read_split, split_names
+from utils.training_data import find_run_parts
+from utils.training_flags import parse_args
 
 NAMES = [str(n) for n in range(1, 101)]
 
@@ -54,8 +55,8 @@ def test_no_group_stands_on_both_sides(tmp_path):
         where = {}
         for part, names in parts.items():
             for name in names:
-                assert where.setdefault(group_of(name), part) == part
-    assert len({group_of(name) for name in NAMES}) == 4 + 48
+                assert where.setdefault(group_of(name) or name, part) == part
+    assert len({group_of(name) or name for name in NAMES}) == 4 + 48
 
 
 def test_parts_that_do_not_use_every_name_are_drawn_from_groups_and_single_names_alike(tmp_path):
@@ -80,7 +81,7 @@ def test_groups_alone_use_every_name_and_come_near_the_sizes():
 def test_groups_are_read_from_a_table(tmp_path):
     (tmp_path / "patients.csv").write_text("a.jpg,p1\nb,p1\nc,p2\n")
     group_of = group_reader(tmp_path / "patients.csv")
-    assert [group_of(name) for name in "abcd"] == ["p1", "p1", "p2", "d alone"]
+    assert [group_of(name) for name in "abcd"] == ["p1", "p1", "p2", None]
 
 
 def test_names_are_read_with_and_without_suffix(tmp_path):
@@ -139,7 +140,8 @@ def test_mistakes_in_making_splits(data, tmp_path, capsys, flags, message):
 
 
 def found(data, *flags):
-    return myTrain.find_data(myTrain.parse_args(["--train_data_path", str(data), *map(str, flags)]))
+    parts = find_run_parts(parse_args(["--train_data_path", str(data), *map(str, flags)]))
+    return parts["training"], parts["validation"]
 
 
 def names_file(path, *numbers):
@@ -166,7 +168,7 @@ def test_training_keeps_to_its_splits(data, tmp_path):
 @pytest.mark.parametrize(
     ("train", "val", "message"),
     [
-        ([1, 2, 3], [3, 4], "share 1 images, first: phantom_0003; an image belongs to one part"),
+        ([1, 2, 3], [3, 4], "share 1 images, first: phantom_0003; each belongs to one part"),
         ([*range(5, 20)], [1], "9 names are no images of .*, first: phantom_0011, .*phantom_0015 and 4 more"),
         ([1, 2], [30], "1 names are no images"),
     ],

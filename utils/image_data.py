@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +21,10 @@ from tqdm import tqdm
 from measure.classes import Classes
 from measure.container import damage
 from measure.errors import InputError
-from measure.pairing import first_names, pair_by_stem, read_grey, read_rgb
+from measure.pairing import pair_by_stem, read_grey, read_rgb
 
 from .augmentation import Part, augment
-from .split import check_known, read_split
+from .parts import choose_parts
 from .transforms import resize, to_chw
 
 __all__ = [
@@ -36,7 +37,7 @@ __all__ = [
     "hold_out",
 ]
 
-HELD_OUT = 0.1  # share of the training part that chooses the best checkpoint
+HELD_OUT = 0.1  # share of the training part that chooses the best checkpoint where no other part is given
 
 
 @dataclass(frozen=True)
@@ -67,49 +68,17 @@ def find_parts(
     validation_split: str | Path | None = None,
     seed: int = 0,
 ) -> tuple[list[Pair], list[Pair]]:
-    """Find the pairs to train on and to validate on.
-
-    Args:
-        folder: where the pairs to train on lie. split: file that names those to use (see `split`); None: all.
-        validation_folder, validation_split: the same for validation; the folder is `folder` where only a split is
-            given. With neither, a tenth of the training part, drawn by `seed`, is held out.
-
-    Raises:
-        InputError: a folder or file that cannot be used, names that are not there, an image in both splits, or
-            nothing to train on.
-    """
-    pairs = find_pairs(folder)
-    training = pick(pairs, split, place=folder) if split else pairs
-    if not (validation_folder or validation_split):
-        return hold_out(training, share=HELD_OUT, seed=seed)
-    held_out = find_pairs(validation_folder) if validation_folder else pairs
-    if validation_split:
-        held_out = pick(held_out, validation_split, place=validation_folder or folder)
-    if validation_folder:
-        return training, held_out
-    held = {pair.stem for pair in held_out}
-    shared = [pair.stem for pair in training if pair.stem in held]
-    if split and shared:
-        raise InputError(
-            f"{split} and {validation_split} share {len(shared)} images, first: {first_names(shared)}; "
-            "an image belongs to one part"
-        )
-    rest = [pair for pair in training if pair.stem not in held]
-    if not rest:
-        raise InputError(f"{validation_split} names every image of {folder}; nothing is left to train on")
-    return rest, held_out
-
-
-def pick(pairs: Sequence[Pair], split: str | Path, *, place: str | Path) -> list[Pair]:
-    """Keep the pairs that a split file names; `place` is where they lie, for the message.
-
-    Raises:
-        InputError: the file cannot be read, or names pairs that are not there (the first five).
-    """
-    names = read_split(split)
-    chosen = set(names)
-    check_known(names, [pair.stem for pair in pairs], split=split, place=place)
-    return [pair for pair in pairs if pair.stem in chosen]
+    """Find the pairs to train on and to validate on: see `choose_parts`; `seed` draws what is held out."""
+    return choose_parts(
+        folder,
+        find=find_pairs,
+        name_of=lambda pair: pair.stem,
+        hold_out=partial(hold_out, share=HELD_OUT, seed=seed),
+        kind="images",
+        split=split,
+        validation_folder=validation_folder,
+        validation_split=validation_split,
+    )
 
 
 def check_pairs(pairs: Sequence[Pair], classes: Classes | None = None) -> None:

@@ -1,8 +1,10 @@
 """Split files: names of images, one a line, for training, validation and test. Made here, read by both commands.
 
     python -m utils.split --data data/TrainDataset --out splits train=700 val=100 test=rest --seed 0
+    python -m utils.split --data data/SUN-SEG/TrainDataset --out splits train=90% val=10% --group_pattern '^case[0-9]+'
 
-Frames of one polyp look alike, so parts that share a polyp flatter the score: `--groups` keeps groups whole.
+Where --data has Frame/, clips are split: the names are those of its cases. Frames of one polyp look alike, so parts
+that share a polyp flatter the score: `--groups` and `--group_pattern` keep groups whole.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import numpy as np
 
 from measure.errors import InputError
 from measure.files import make_folder, replace_when_whole
-from measure.pairing import IMAGE_SUFFIXES, first_names, images_by_stem
+from measure.pairing import IMAGE_SUFFIXES, first_names, images_by_stem, subfolders
 
 from .cli import run
 
@@ -33,7 +35,7 @@ def read_split(path: str | Path) -> list[str]:
     """
     names = [_stem(line) for line in _lines(path)]
     if not names:
-        raise InputError(f"{path} names no image; expected one name a line")
+        raise InputError(f"{path} names nothing; expected one name a line")
     return list(dict.fromkeys(names))
 
 
@@ -50,8 +52,10 @@ def _stem(name: str) -> str:
     return Path(name).stem if name.lower().endswith(IMAGE_SUFFIXES) else name
 
 
-def check_known(names: Iterable[str], known: Iterable[str], *, split: str | Path, place: str | Path) -> None:
-    """Refuse names of a split file that are no images of a folder.
+def check_known(
+    names: Iterable[str], known: Iterable[str], *, split: str | Path, place: str | Path, kind: str = "images"
+) -> None:
+    """Refuse names of a split file that are no images (or clips, the `kind`) of a folder.
 
     Raises:
         InputError: there are such names; the first five are listed.
@@ -60,7 +64,7 @@ def check_known(names: Iterable[str], known: Iterable[str], *, split: str | Path
     unknown = [name for name in names if name not in known]
     if unknown:
         raise InputError(
-            f"{split}: {len(unknown)} names are no images of {place}, first: {first_names(unknown)}; "
+            f"{split}: {len(unknown)} names are no {kind} of {place}, first: {first_names(unknown)}; "
             "check the folder or write the split anew"
         )
 
@@ -94,8 +98,11 @@ def part_sizes(texts: Sequence[str], total: int) -> dict[str, int]:
     return sizes
 
 
+GroupOf = Callable[[str], str | None]  # the group of a name; None: it is in no group
+
+
 def split_names(
-    names: Sequence[str], sizes: Mapping[str, int], *, seed: int, group_of: Callable[[str], str] | None = None
+    names: Sequence[str], sizes: Mapping[str, int], *, seed: int, group_of: GroupOf = lambda name: None
 ) -> dict[str, list[str]]:
     """Draw the parts: every group goes, in random order, to the part that lacks the largest share of its size.
 
@@ -104,14 +111,15 @@ def split_names(
     lacking if the parts are to use every name.
 
     Args:
-        names: all names. sizes: of the parts wanted. group_of: the group of a name; None: each is its own.
+        names: all names. sizes: of the parts wanted. group_of: the group of a name; one in no group stays alone.
 
     Returns:
         The names of each part, in the order they were given.
     """
-    groups: dict[str, list[str]] = {}
+    groups: dict[tuple[bool, str], list[str]] = {}
     for name in names:
-        groups.setdefault(group_of(name) if group_of else name, []).append(name)
+        group = group_of(name)
+        groups.setdefault((True, name) if group is None else (False, group), []).append(name)
     order = np.random.default_rng(seed).permutation(len(groups))
     shuffled = [list(groups.values())[i] for i in order]
     before = np.cumsum([0, *map(len, shuffled)])  # names drawn before each group
@@ -127,10 +135,10 @@ def split_names(
     return {part: [name for name in names if name in members] for part, members in chosen.items()}
 
 
-def group_reader(path: str | Path) -> Callable[[str], str]:
+def group_reader(path: str | Path) -> GroupOf:
     """Read groups from a file: lines `name,group`, or `first last` for a range of numbers that are names.
 
-    A name that the file does not speak of is a group of its own.
+    A name that the file does not speak of is in no group; a range is called `first-last`.
 
     Raises:
         InputError: the file cannot be read or holds another kind of line.
@@ -145,17 +153,17 @@ def group_reader(path: str | Path) -> Callable[[str], str]:
         else:
             raise InputError(f"{path}: {line!r} is neither `name,group` nor `first last`, two numbers")
 
-    def group_of(name: str) -> str:
+    def group_of(name: str) -> str | None:
         if name.isdecimal():
             for first, last in ranges:
                 if first <= int(name) <= last:
-                    return f"{first} to {last}"
-        return named.get(name, f"{name} alone")
+                    return f"{first}-{last}"
+        return named.get(name)
 
     return group_of
 
 
-def pattern_reader(pattern: str) -> Callable[[str], str]:
+def pattern_reader(pattern: str) -> GroupOf:
     """Take what the pattern's first bracket (or the whole pattern) finds in a name as its group.
 
     Raises:
@@ -166,11 +174,25 @@ def pattern_reader(pattern: str) -> Callable[[str], str]:
     except re.error as error:
         raise InputError(f"--group_pattern {pattern!r} is no regular expression ({error})") from error
 
-    def group_of(name: str) -> str:
+    def group_of(name: str) -> str | None:
         found = compiled.search(name)
-        return found[min(1, compiled.groups)] or "" if found else f"{name} alone"
+        return found[min(1, compiled.groups)] or "" if found else None
 
     return group_of
+
+
+def names_in(folder: Path) -> list[str]:
+    """Names of the cases where there is a Frame/, else of the images in images/ or in the folder itself."""
+    if (folder / "Frame").is_dir():
+        return subfolders(folder / "Frame")
+    return list(images_by_stem(folder / "images" if (folder / "images").is_dir() else folder))
+
+
+def group_reading(args: argparse.Namespace) -> GroupOf:
+    """How the flags tell the group of a name."""
+    if args.groups:
+        return group_reader(args.groups)
+    return pattern_reader(args.group_pattern) if args.group_pattern else lambda name: None
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -178,9 +200,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         prog="python -m utils.split", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "parts", nargs="+", metavar="NAME=SIZE", help="parts: a number of images, a share as 80%%, or rest"
+        "parts", nargs="+", metavar="NAME=SIZE", help="parts: a number of images or clips, a share as 80%%, or rest"
     )
-    parser.add_argument("--data", required=True, type=Path, help="folder with images/, or of images")
+    parser.add_argument("--data", required=True, type=Path, help="folder with images/, of images, or with Frame/")
     parser.add_argument("--out", required=True, type=Path, help="folder for the split files, <part>.txt")
     parser.add_argument("--seed", type=int, default=0, help="of the draw (default: 0)")
     groups = parser.add_mutually_exclusive_group()
@@ -195,13 +217,9 @@ def write_splits(args: argparse.Namespace) -> None:
     Raises:
         InputError: a folder, a file or a flag that cannot be used.
     """
-    folder = args.data / "images"
-    names = list(images_by_stem(folder if folder.is_dir() else args.data))
+    names = names_in(args.data)
     sizes = part_sizes(args.parts, len(names))
-    group_of = group_reader(args.groups) if args.groups else None
-    if args.group_pattern:
-        group_of = pattern_reader(args.group_pattern)
-    parts = split_names(names, sizes, seed=args.seed, group_of=group_of)
+    parts = split_names(names, sizes, seed=args.seed, group_of=group_reading(args))
     empty = [part for part, members in parts.items() if not members]
     if empty:
         raise InputError(f"no group is left for {', '.join(empty)}; give it more names or smaller groups")

@@ -10,15 +10,14 @@ import torch
 from torch.utils.data import Dataset
 
 from lib import model_entry
-from measure.errors import InputError
 
 from .clip_validation import ClipValidation
 from .distributed import World
-from .image_data import HELD_OUT, EvaluationData, Pair, TrainingData, check_pairs, find_parts
+from .image_data import EvaluationData, Pair, TrainingData, check_pairs, find_parts
 from .options import worker_count
 from .training_flags import make_augmentation
 from .validation import ImageValidation, Validation
-from .video_data import Case, ClipTrainingData, find_cases, has_clips, hold_out_cases
+from .video_data import Case, ClipTrainingData, find_case_parts, has_clips
 
 __all__ = ["RunData", "find_run_parts", "load_run_data", "pairs_of"]
 
@@ -73,29 +72,15 @@ def find_run_parts(args: argparse.Namespace) -> dict[str, list[Case] | list[Pair
     Raises:
         InputError: a folder or file that cannot be used, or nothing to train on.
     """
-    if model_entry(args.model).kind == "video" or has_clips(args.train_data_path):
-        training, validation = find_case_parts(args)
-    else:
-        training, validation = find_parts(
-            args.train_data_path,
-            split=args.split,
-            validation_folder=args.val_data_path,
-            validation_split=args.val_split,
-            seed=args.seed,
-        )
+    clips = model_entry(args.model).kind == "video" or has_clips(args.train_data_path)
+    training, validation = (find_case_parts if clips else find_parts)(
+        args.train_data_path,
+        split=args.split,
+        validation_folder=args.val_data_path,
+        validation_split=args.val_split,
+        seed=args.seed,
+    )
     return {"training": training, "validation": validation}
-
-
-def find_case_parts(args: argparse.Namespace) -> tuple[list[Case], list[Case]]:
-    """Return the cases to train on and to validate on."""
-    if args.split or args.val_split:
-        raise InputError(
-            "--split and --val_split name stills; for clips give folders, --train_data_path and --val_data_path"
-        )
-    cases = find_cases(args.train_data_path)
-    if not args.val_data_path:
-        return hold_out_cases(cases, share=HELD_OUT, seed=args.seed)
-    return cases, find_cases(args.val_data_path)
 
 
 def pairs_of(part: Sequence[Case] | Sequence[Pair]) -> list[Pair]:

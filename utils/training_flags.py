@@ -91,8 +91,8 @@ def add_data_flags(parser: argparse.ArgumentParser) -> None:
         "--train_data_path", default="data/TrainDataset", help="folder with images/ and masks/, or Frame/ and GT/"
     )
     data.add_argument("--val_data_path", help="validate on this folder instead of a held-out tenth of the training set")
-    data.add_argument("--split", help="train on the images that this file names, one a line (see utils.split)")
-    data.add_argument("--val_split", help="validate on the images that this file names")
+    data.add_argument("--split", help="train on the images or clips that this file names, one a line (see utils.split)")
+    data.add_argument("--val_split", help="validate on the images or clips that this file names")
     data.add_argument(
         "--multi_scale_training",
         type=switch,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +21,15 @@ from measure.errors import InputError
 from measure.pairing import first_names, images_by_stem, natural_key, pair_stems, read_grey, read_rgb, subfolders
 
 from .augmentation import Contrast, Jitter, Part
-from .image_data import Pair
+from .image_data import HELD_OUT, Pair
+from .parts import choose_parts
 from .transforms import resize, to_chw
 
 __all__ = [
     "Case",
     "ClipTrainingData",
     "draw_memory_frame",
+    "find_case_parts",
     "find_cases",
     "has_clips",
     "hold_out_cases",
@@ -97,6 +100,30 @@ def _refuse_unpaired(folder: Path, unmasked: Sequence[str], unseen: Sequence[str
         faults.append(f"{len(unseen)} masks have no frame, first {first_names(unseen)}")
     if faults:
         raise InputError(f"{folder}: {'; '.join(faults)}; names in Frame/ and GT/ must agree up to the suffix")
+
+
+def find_case_parts(
+    folder: str | Path,
+    *,
+    split: str | Path | None = None,
+    validation_folder: str | Path | None = None,
+    validation_split: str | Path | None = None,
+    seed: int = 0,
+) -> tuple[list[Case], list[Case]]:
+    """Find the cases to train on and to validate on: see `choose_parts`; `seed` draws what is held out.
+
+    Split files name cases; they decide alone whether clips of one polyp stand on both sides.
+    """
+    return choose_parts(
+        folder,
+        find=find_cases,
+        name_of=lambda case: case.name,
+        hold_out=partial(hold_out_cases, share=HELD_OUT, seed=seed),
+        kind="clips",
+        split=split,
+        validation_folder=validation_folder,
+        validation_split=validation_split,
+    )
 
 
 def hold_out_cases(cases: Sequence[Case], *, share: float, seed: int) -> tuple[list[Case], list[Case]]:
