@@ -85,7 +85,6 @@ class World:
         return DistributedDataParallel(
             model,
             device_ids=[device] if device.type == "cuda" else None,
-            broadcast_buffers=not sync_norms,
             gradient_as_bucket_view=True,
         )
 

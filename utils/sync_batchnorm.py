@@ -6,11 +6,28 @@ import torch
 import torch.distributed as dist
 from timm.layers import convert_sync_batchnorm
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 
 from measure.errors import InputError
 
 __all__ = ["SyncBatchNorm", "synchronised"]
+
+
+class SumOverProcesses(torch.autograd.Function):
+    """Sum a tensor over all processes; every process's loss depends on every part, so the gradients are summed too."""
+
+    @staticmethod
+    def forward(ctx, part: Tensor) -> Tensor:
+        return reduced(part)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> Tensor:
+        return reduced(grad)
+
+
+def reduced(part: Tensor) -> Tensor:
+    whole = part.clone()
+    dist.all_reduce(whole)
+    return whole
 
 
 class SyncBatchNorm(nn.BatchNorm2d):
@@ -23,10 +40,10 @@ class SyncBatchNorm(nn.BatchNorm2d):
         if not self.training or not dist.is_initialized():
             return super().forward(x)
         axes, levels = (0, 2, 3), x.float()
-        count = all_reduce(levels.new_tensor(x.numel() // x.shape[1]))
-        mean = all_reduce(levels.sum(axes)) / count
+        count = reduced(levels.new_tensor(x.numel() // x.shape[1]))
+        mean = SumOverProcesses.apply(levels.sum(axes)) / count
         centred = levels - mean[:, None, None]
-        variance = all_reduce(centred.square().sum(axes)) / count
+        variance = SumOverProcesses.apply(centred.square().sum(axes)) / count
         self._remember(mean.detach(), (variance * count / (count - 1)).detach())
         scale = self.weight * torch.rsqrt(variance + self.eps)
         return torch.addcmul(self.bias[:, None, None], centred, scale[:, None, None]).to(x.dtype)
