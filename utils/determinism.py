@@ -1,0 +1,69 @@
+"""Equal bits from run to run on one machine, where PyTorch would choose by speed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+__all__ = ["deterministic", "pool_by_product"]
+
+
+@contextmanager
+def deterministic(enabled: bool = True) -> Iterator[None]:
+    """Choose deterministic algorithms for the block; enter it before anything is computed on a CUDA device.
+
+    A CPU gives equal bits without it. On CUDA two backward passes have no deterministic version, and networks that use
+    them may still differ in their last bits: `grid_sample` (SCR-Net; PyTorch warns) and `deform_conv2d` (SALI, LSI-Net;
+    nothing warns).
+    """
+    if not enabled:
+        yield
+        return
+    # cuBLAS reads it when it starts: two workspaces of 4 MiB a stream instead of any number of them
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:2")
+    chosen, only_warns = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
+    timed = torch.backends.cudnn.benchmark
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.benchmark = False
+    try:
+        with PoolByProduct():
+            yield
+    finally:
+        torch.use_deterministic_algorithms(chosen, warn_only=only_warns)
+        torch.backends.cudnn.benchmark = timed
+
+
+class PoolByProduct(TorchFunctionMode):
+    """Adaptive average pooling on CUDA by matrix products: its own backward adds overlapping windows in any order."""
+
+    def __torch_function__(
+        self, func: Callable, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if func is F.adaptive_avg_pool2d and args[0].is_cuda:
+            func = pool_by_product
+        return func(*args, **(kwargs or {}))
+
+
+def pool_by_product(input: Tensor, output_size: int | Sequence[int]) -> Tensor:
+    """Average (N, C, H, W) over adaptive windows, as `F.adaptive_avg_pool2d` does. -> (N, C, *output_size)."""
+    height, width = (output_size, output_size) if isinstance(output_size, int) else output_size
+    with torch.autocast(input.device.type, enabled=False):
+        return window_means(input.shape[-2], height, input) @ input @ window_means(input.shape[-1], width, input).T
+
+
+def window_means(size: int, count: int, like: Tensor) -> Tensor:
+    """The (count, size) matrix of means over windows i: floor(i size / count) up to ceil((i + 1) size / count)."""
+    at = torch.arange(size, device=like.device)
+    window = torch.arange(count, device=like.device)[:, None]
+    inside = (at >= window * size // count) & (at < -(-(window + 1) * size // count))
+    return (inside / inside.sum(dim=1, keepdim=True)).to(like.dtype)
