@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from lib import create_model, load_weights, model_entry, read_checkpoint
+from measure.classes import Classes, parse_classes
 from measure.errors import InputError
 from measure.files import make_folder, replace_when_whole
 from utils.checkpoint import is_resumable
@@ -28,8 +29,8 @@ from utils.options import add_device_flags, add_model_flags, model_options, work
 from utils.predict import PredictOptions, find_sets, pick_images, predict_maps
 from utils.predict_clips import find_clips, predict_clips
 from utils.predict_video import VideoOptions, predict_video
+from utils.provenance import versions
 from utils.recipes import recipe_for
-from utils.repro import versions
 from utils.video_io import open_source
 
 
@@ -43,7 +44,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="a folder of sets with images/ each, one set, a folder of images, or SUN-SEG's splits with Frame/ each",
     )
     files.add_argument("--split", help="only the images that this file names, one a line (see utils.split)")
-    files.add_argument("--pred_save_path", default="result", help="maps go to <pred_save_path>/<set>/<stem>.png")
+    files.add_argument(
+        "--pred_save_path",
+        default="result",
+        help="maps go to <pred_save_path>/<set>/<stem>.png; of several classes to <class>/, merged/ and labels/ in it",
+    )
     video = parser.add_argument_group("video")
     video.add_argument(
         "--input", help="a video file, a folder of frames or the number of a camera, in place of a test set"
@@ -66,7 +71,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--minmax",
         action=argparse.BooleanOptionalAction,
         help="stretch every map to full range, as published maps are; --no-minmax keeps calibrated probabilities "
-        "(default: maps of test sets are stretched, videos are not)",
+        "(default: maps of test sets are stretched, videos and maps of several classes are not)",
     )
     maps.add_argument(
         "--heatmap",
@@ -178,13 +183,21 @@ def predict_options(
         raise InputError(f"--test_size {size} was given; {model.registered_name} needs a multiple of {divisor}")
     if args.batch_size < 1:
         raise InputError(f"--batch_size {args.batch_size} was given; it must be at least 1")
+    classes = trained_classes(checkpoint)
     return PredictOptions(
         size=size,
         batch_size=args.batch_size,
-        minmax=not args.input if args.minmax is None else args.minmax,
+        minmax=not (args.input or classes) if args.minmax is None else args.minmax,
         amp=args.amp,
         workers=worker_count(args, device),
+        classes=classes,
     )
+
+
+def trained_classes(checkpoint: dict[str, Any]) -> Classes | None:
+    """The classes a run of ours was trained on; None where it learned polyp alone."""
+    texts = checkpoint["config"]["flags"].get("classes") if is_resumable(checkpoint) else None
+    return parse_classes(texts) if texts else None
 
 
 def describe(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,27 +15,40 @@ from torch import nn
 from lib import ModelError, create_model, load_backbone_weights, load_weights, model_entry
 from utils import checkpoint
 from utils.cli import choose_device, run
+from utils.determinism import deterministic
 from utils.distributed import World, join, world
+from utils.fingerprint import DATA_FILE, refuse_other_data
 from utils.losses import LOSSES, DeepSupervision
 from utils.options import model_options
-from utils.repro import versions
+from utils.run_record import read_record, run_record
+from utils.seeds import train_seeds
 from utils.trainer import Trainer
 from utils.training_data import load_run_data
 from utils.training_flags import check_flags, parse_args, parse_weight, train_options
 
+GO_ON = "put the files back, or add --allow_changed_data to go on with what is there now"
+
 
 def main(argv: Sequence[str] | None = None) -> int:
-    processes = world()
+    processes, words = world(), sys.argv[1:] if argv is None else argv
 
     def start() -> None:
         with join(processes):
-            train(parse_args(argv), processes)
+            args = parse_args(words)
+            with deterministic(args.deterministic):
+                if args.seeds:
+                    train_seeds(args, partial(train, argv=words, processes=processes), world=processes)
+                else:
+                    train(args, argv=words, processes=processes)
 
     return run(start)
 
 
-def train(args: argparse.Namespace, processes: World) -> None:
+def train(args: argparse.Namespace, *, argv: Sequence[str], processes: World, like: Path | None = None) -> None:
     """Run a training as the flags say, or one process's part of it.
+
+    Args:
+        argv: the flags as they were typed. like: the folder of a run whose data this one must share.
 
     Raises:
         InputError, ModelError: a flag, a folder, a file or weights that cannot be used.
@@ -44,6 +58,10 @@ def train(args: argparse.Namespace, processes: World) -> None:
     device = choose_device(args.device, args.gpu_id + processes.local_rank)
     data = load_run_data(args, device, processes)
     resume = checkpoint.read_run(args.load_checkpoint_path) if args.load_checkpoint_path else None
+    if resume and not args.allow_changed_data:
+        refuse_other_data(data.files, resume["config"], folder=Path(args.load_checkpoint_path).parent, advice=GO_ON)
+    if like:
+        refuse_other_data(data.files, read_record(like), folder=like, advice="seeds are compared on the same data")
     torch.manual_seed(args.seed)
     model = build_model(args, resume)
     trainer = Trainer(
@@ -54,14 +72,14 @@ def train(args: argparse.Namespace, processes: World) -> None:
         options=train_options(args, device),
         folder=args.train_model_save_path,
         device=device,
-        config={
-            "model": {"name": args.model, "options": dataclasses.asdict(model.config)},
-            "flags": vars(args),
-            "versions": versions(),
-        },
+        config=run_record(
+            args, model, argv=argv, device=device, data=data.files, former=resume["config"] if resume else None
+        ),
         resume=resume,
         world=processes,
     )
+    if processes.is_first:
+        data.files.write(trainer.folder / DATA_FILE)
     print(
         f"{args.model} ({sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters) on {device}: "
         f"{len(data.training)} images to train on, {len(data.validation)} to validate on; "

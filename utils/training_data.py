@@ -13,22 +13,23 @@ from lib import model_entry
 
 from .clip_validation import ClipValidation
 from .distributed import World
+from .fingerprint import Fingerprint, fingerprint
 from .image_data import EvaluationData, Pair, TrainingData, check_pairs, find_parts
 from .options import worker_count
 from .training_flags import make_augmentation
 from .validation import ImageValidation, Validation
 from .video_data import Case, ClipTrainingData, find_case_parts, has_clips
 
-__all__ = ["RunData", "find_run_parts", "load_run_data", "pairs_of"]
+__all__ = ["RunData", "find_run_parts", "held_out_seed", "load_run_data", "pairs_of"]
 
 
 @dataclass(frozen=True)
 class RunData:
-    """Samples to train on, what judges the network, and the files behind both: pairs of `training`, `validation`."""
+    """Samples to train on, what judges the network, and the files behind both."""
 
     training: Dataset
     validation: Validation
-    pairs: dict[str, list[Pair]]
+    files: Fingerprint
 
 
 def load_run_data(args: argparse.Namespace, device: torch.device, world: World) -> RunData:
@@ -63,7 +64,7 @@ def load_run_data(args: argparse.Namespace, device: torch.device, world: World) 
             device=device,
             world=world,
         )
-    return RunData(training, validation, pairs)
+    return RunData(training, validation, fingerprint(pairs))
 
 
 def find_run_parts(args: argparse.Namespace) -> dict[str, list[Case] | list[Pair]]:
@@ -78,9 +79,14 @@ def find_run_parts(args: argparse.Namespace) -> dict[str, list[Case] | list[Pair
         split=args.split,
         validation_folder=args.val_data_path,
         validation_split=args.val_split,
-        seed=args.seed,
+        seed=held_out_seed(args),
     )
     return {"training": training, "validation": validation}
+
+
+def held_out_seed(args: argparse.Namespace) -> int:
+    """The seed of the held-out part's draw: one for all where --seeds trains several times."""
+    return args.seed if args.held_out_seed is None else args.held_out_seed
 
 
 def pairs_of(part: Sequence[Case] | Sequence[Pair]) -> list[Pair]:

@@ -17,15 +17,24 @@ from .budget import parse_budget
 from .distributed import World
 from .losses import LOSSES
 from .options import add_device_flags, add_model_flags, switch, worker_count
-from .recipes import departures, recipe_for
+from .recipes import Recipe, departures, recipe_for
 from .schedule import SCHEDULES, Schedule
 from .train_options import TrainOptions
 
-__all__ = ["check_flags", "make_augmentation", "parse_args", "parse_weight", "train_options"]
+__all__ = [
+    "OF_ONE_START",
+    "build_parser",
+    "check_flags",
+    "make_augmentation",
+    "parse_args",
+    "parse_weight",
+    "train_options",
+]
 
 DESCRIPTION = "Train a network on a folder of images and masks: python myTrain.py --train_data_path data/TrainDataset"
 MULTI_SCALE = (224, 256, 288, 320, 352)  # pixels, as released with SEPNet
-OF_ONE_START = {"load_checkpoint_path", "resume"}  # flags that a resumed run does not take over
+# flags that a resumed run does not take over
+OF_ONE_START = {"load_checkpoint_path", "resume", "seeds", "allow_changed_data"}
 LOWEST = {
     "epoch": 1,
     "batch_size": 1,
@@ -35,6 +44,8 @@ LOWEST = {
     "lr_warmup_epoch": 0,
     "early_stop": 0,
     "gradient_clip": 0,
+    "seed": 0,
+    "held_out_seed": 0,
 }
 
 
@@ -53,10 +64,18 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         parser.set_defaults(load_checkpoint_path=given.load_checkpoint_path)
     former = checkpoint.read_run(given.load_checkpoint_path) if given.load_checkpoint_path else None
     settings = former["config"]["flags"] if former else {}
-    parser.set_defaults(**recipe_for(given.model or settings.get("model", parser.get_default("model"))).flags())
+    recipe = recipe_for(given.model or settings.get("model", parser.get_default("model")))
+    parser.set_defaults(**recipe.flags())
+    parser.epilog = about(recipe)
     known = vars(parser.parse_args([])).keys() - OF_ONE_START
     parser.set_defaults(**{name: value for name, value in settings.items() if name in known})
     return parser.parse_args(argv)
+
+
+def about(recipe: Recipe) -> str:
+    """Say where the defaults of --model come from, as the end of --help."""
+    left_open = f" It leaves open, and this project chose: {recipe.chosen}." if recipe.chosen else ""
+    return f"The training defaults above are those of {recipe.source}.{left_open}"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -82,7 +101,22 @@ def build_parser() -> argparse.ArgumentParser:
         help="ImageNet weights of the backbone: a file, timm (download) or none (from scratch)",
     )
     add_device_flags(parser)
+    add_repetition_flags(parser)
     return parser
+
+
+def add_repetition_flags(parser: argparse.ArgumentParser) -> None:
+    again = parser.add_argument_group("repetition")
+    again.add_argument(
+        "--seeds", type=int, nargs="+", metavar="N", help="one run for each seed, in <train_model_save_path>/seed_N"
+    )
+    again.add_argument(
+        "--held_out_seed", type=int, help="of the draw of the held-out tenth alone (default: --seed, also for --seeds)"
+    )
+    again.add_argument("--deterministic", action="store_true", help="equal bits from run to run on CUDA too, slower")
+    again.add_argument(
+        "--allow_changed_data", action="store_true", help="go on with a run although its data are not the same any more"
+    )
 
 
 def add_data_flags(parser: argparse.ArgumentParser) -> None:
@@ -164,8 +198,9 @@ def check_flags(args: argparse.Namespace, processes: World) -> None:
         if size < entry.divisor or size % entry.divisor:
             raise InputError(f"--train_size {size} was given; {args.model} needs a multiple of {entry.divisor}")
     for flag, lowest in LOWEST.items():
-        if getattr(args, flag) < lowest:
-            raise InputError(f"--{flag} {getattr(args, flag)} was given; it must be at least {lowest}")
+        value = getattr(args, flag)
+        if value is not None and value < lowest:
+            raise InputError(f"--{flag} {value} was given; it must be at least {lowest}")
     if entry.kind == "video" and (not args.memory_window or min(args.memory_window) < 1):
         raise InputError(f"--memory_window {args.memory_window} was given; give numbers of frames, from 1 on")
     parse_budget(args.budget)

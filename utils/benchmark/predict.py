@@ -25,7 +25,7 @@ from measure.pairing import images_by_stem
 from ..cli import choose_device
 from ..options import add_device_flags, worker_count
 from ..phantom import write_stills
-from ..repro import versions
+from ..provenance import versions
 from .networks import ModelTimes, measure_model
 from .timing import Course, device_name, own_options, shown
 

@@ -30,7 +30,7 @@ from ..options import add_device_flags
 from ..phantom import phantom_clip
 from ..precision import autocast
 from ..predict_clips import network_input
-from ..repro import versions
+from ..provenance import versions
 from ..streaming import WRITE_EVERY, Arrival, VideoSlots
 from ..video_io import open_source
 from .networks import parameters

@@ -1,0 +1,56 @@
+"""--deterministic: what it switches, what it puts in place of PyTorch's own, and two runs of equal bits."""
+
+import os
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+import myTrain
+from tests.runs import assert_equal, state
+from utils.determinism import deterministic, pool_by_product
+from utils.phantom import write_stills
+
+
+@pytest.mark.parametrize(("size", "windows"), [((11, 11), 3), ((44, 22), (3, 5)), ((7, 9), 1), ((4, 6), (8, 6))])
+def test_pooling_by_product_is_adaptive_pooling(size, windows):
+    ours = torch.randn(2, 3, *size, dtype=torch.float64, requires_grad=True)
+    theirs = ours.detach().clone().requires_grad_()
+    expected = F.adaptive_avg_pool2d(theirs, windows)
+    pooled = pool_by_product(ours, windows)
+    assert torch.allclose(pooled, expected, atol=1e-12)
+    weight = torch.randn_like(expected)
+    (pooled * weight).sum().backward()
+    (expected * weight).sum().backward()
+    assert torch.allclose(ours.grad, theirs.grad, atol=1e-12)
+
+
+def test_the_choice_ends_with_the_block(monkeypatch):
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    with deterministic(False):
+        assert not torch.are_deterministic_algorithms_enabled()
+    with pytest.raises(KeyError), deterministic():
+        assert torch.are_deterministic_algorithms_enabled() and torch.is_deterministic_algorithms_warn_only_enabled()
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:2"
+        raise KeyError
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def runs_twice(tmp_path, device):
+    write_stills(tmp_path / "data", count=6, seed=0, size=(64, 80))
+    flags = "--epoch 1 --train_size 64 --net_backbone pvt-v2-b0 --net_pretrained_backbone_path none --workers 0".split()
+    for name in ("first", "second"):
+        where = ["--train_data_path", str(tmp_path / "data"), "--train_model_save_path", str(tmp_path / name)]
+        assert myTrain.main([*where, *flags, "--device", device, "--deterministic"]) == 0
+    first, second = state(tmp_path / "first"), state(tmp_path / "second")
+    for entry in ("model_state_dict", "optimizer_state_dict", "losses", "scores"):
+        assert_equal(first[entry], second[entry], entry)
+
+
+def test_two_runs_have_the_same_bits(tmp_path):
+    runs_twice(tmp_path, "cpu")
+
+
+@pytest.mark.gpu
+def test_two_runs_on_cuda_have_the_same_bits(tmp_path):
+    runs_twice(tmp_path, "cuda")
