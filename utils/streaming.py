@@ -18,7 +18,7 @@ from lib import model_entry
 from lib.memory import Memory
 from lib.sali import Encoding
 
-__all__ = ["WRITE_EVERY", "stream", "stream_clips"]
+__all__ = ["WRITE_EVERY", "Arrival", "VideoSlots", "stream", "stream_clips"]
 
 WRITE_EVERY = 5  # frames: 0, 5, 10, ... of a clip are remembered, as released with SALI
 
