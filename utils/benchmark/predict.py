@@ -18,16 +18,14 @@ from tqdm import tqdm
 
 from lib import list_models
 from measure.errors import InputError
-from measure.files import make_folder, replace_when_whole
-from measure.json_file import write_json
 from measure.pairing import images_by_stem
 
 from ..cli import choose_device
 from ..options import add_device_flags, worker_count
 from ..phantom import write_stills
-from ..provenance import versions
 from .networks import ModelTimes, measure_model
-from .timing import Course, device_name, own_options, shown
+from .report import conditions, markdown_table, write_report
+from .timing import Course, own_options, shown
 
 __all__ = ["add_flags", "run", "table"]
 
@@ -95,41 +93,36 @@ def table(times: Sequence[ModelTimes]) -> str:
     titles = (
         "network", "input", "parameters", "MACs", "forward", "best batch", "with files", "with files, best batch"
     )  # fmt: skip
-    lines = [titles, ["---"] + ["---:"] * (len(titles) - 1)]
-    for row in times:
-        lines.append(
-            (
-                " ".join((row.model, *map(str, row.options.values()))),
-                f"{row.size}",
-                f"{row.parameters / 1e6:.2f} M",
-                f"{row.macs / 1e9:.2f} G",
-                shown(row.forward),
-                f"{shown(row.best_forward)} ({row.best_forward.batch})",
-                shown(row.files),
-                f"{row.best_files:.1f}",
-            )
+    rows = (
+        (
+            " ".join((row.model, *map(str, row.options.values()))),
+            f"{row.size}",
+            f"{row.parameters / 1e6:.2f} M",
+            f"{row.macs / 1e9:.2f} G",
+            shown(row.forward),
+            f"{shown(row.best_forward)} ({row.best_forward.batch})",
+            shown(row.files),
+            f"{row.best_files:.1f}",
         )
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+        for row in times
+    )
+    return markdown_table(titles, rows)
 
 
 def write(times: Sequence[ModelTimes], out: Path, *, device: torch.device, course: Course, images: int) -> None:
     """Write times.json and times.md, and print the table."""
-    where = device_name(device)
     text = (
-        f"{where}, precision {'float32' if course.amp == 'off' else course.amp}. Milliseconds an image, median / 95th "
-        f"percentile of {course.repeats}; best batch in brackets; with files: {images} images read and maps written, "
-        "the last column a mean. MACs are multiply-adds of one image.\n\n" + table(times)
+        f"{conditions(device, course.amp)}. Milliseconds an image, median / 95th percentile of {course.repeats}; best "
+        f"batch in brackets; with files: {images} images read and maps written, the last column a mean. MACs are "
+        "multiply-adds of one image.\n\n" + table(times)
     )
-    make_folder(out)
-    content = {
-        "device": where,
-        "course": dataclasses.asdict(course),
-        "images": images,
-        "unit": "milliseconds an image; MACs are multiply-adds of one image",
-        "versions": versions(),
-        "networks": [dataclasses.asdict(row) for row in times],
-    }
-    write_json(content, out / "times.json")
-    with replace_when_whole(out / "times.md") as partial:
-        partial.write_text(text)
-    print(text + f"\n{out / 'times.json'} has every number")
+    write_report(
+        out,
+        "times",
+        text=text,
+        device=device,
+        course=dataclasses.asdict(course),
+        images=images,
+        unit="milliseconds an image; MACs are multiply-adds of one image",
+        networks=[dataclasses.asdict(row) for row in times],
+    )

@@ -22,19 +22,17 @@ from tqdm import tqdm
 
 from lib import create_model, list_models, model_entry
 from measure.errors import InputError
-from measure.files import make_folder, replace_when_whole
-from measure.json_file import write_json
 
 from ..cli import choose_device
 from ..options import add_device_flags
 from ..phantom import phantom_clip
 from ..precision import autocast
 from ..predict_clips import network_input
-from ..provenance import versions
 from ..streaming import WRITE_EVERY, Arrival, VideoSlots
 from ..video_io import open_source
 from .networks import parameters
-from .timing import Timing, device_name, shown, timed, timing
+from .report import conditions, markdown_table, write_report
+from .timing import Timing, shown, timed, timing
 
 __all__ = ["VideoTimes", "add_flags", "measure_video", "run", "table"]
 
@@ -227,39 +225,34 @@ def table(times: Sequence[VideoTimes]) -> str:
         "network", "parameters", "memory filling", "memory full", "first of these", "last of these",
         "memory of a frame", "largest", "after trims",
     )  # fmt: skip
-    lines = [titles, ["---"] + ["---:"] * (len(titles) - 1)]
-    for row in times:
-        lines.append(
-            (
-                " ".join((row.model, *map(str, row.options.values()))),
-                f"{row.parameters / 1e6:.2f} M",
-                *(shown(found) for found in (row.filling, row.full, row.first, row.last)),
-                f"{row.frame_bytes / 1e3:.0f} kB",
-                f"{row.peak_bytes / 1e6:.2f} MB",
-                f"{min(row.trimmed_bytes) / 1e6:.2f} to {max(row.trimmed_bytes) / 1e6:.2f} MB",
-            )
+    rows = (
+        (
+            " ".join((row.model, *map(str, row.options.values()))),
+            f"{row.parameters / 1e6:.2f} M",
+            *(shown(found) for found in (row.filling, row.full, row.first, row.last)),
+            f"{row.frame_bytes / 1e3:.0f} kB",
+            f"{row.peak_bytes / 1e6:.2f} MB",
+            f"{min(row.trimmed_bytes) / 1e6:.2f} to {max(row.trimmed_bytes) / 1e6:.2f} MB",
         )
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+        for row in times
+    )
+    return markdown_table(titles, rows)
 
 
 def write(times: Sequence[VideoTimes], out: Path, *, device: torch.device, course: VideoCourse, source: str) -> None:
     """Write video.json and video.md, and print the table."""
-    where = device_name(device)
     text = (
-        f"{where}, precision {'float32' if course.amp == 'off' else course.amp}, a clip of {course.frames} frames at "
-        f"{course.size} x {course.size} ({source}), every {course.write_every}th remembered. Milliseconds a frame, "
-        f"median / 95th percentile; first and last: {SPAN} frames, or half where there are fewer.\n\n" + table(times)
+        f"{conditions(device, course.amp)}, a clip of {course.frames} frames at {course.size} x {course.size} "
+        f"({source}), one in {course.write_every} remembered. Milliseconds a frame, median / 95th percentile; first and "
+        f"last: {SPAN} frames, or half where there are fewer.\n\n" + table(times)
     )
-    content = {
-        "device": where,
-        "course": dataclasses.asdict(course),
-        "source": source,
-        "unit": "milliseconds a frame; memory in bytes",
-        "versions": versions(),
-        "networks": [dataclasses.asdict(row) for row in times],
-    }
-    make_folder(out)
-    write_json(content, out / "video.json")
-    with replace_when_whole(out / "video.md") as partial:
-        partial.write_text(text)
-    print(text + f"\n{out / 'video.json'} has every frame")
+    write_report(
+        out,
+        "video",
+        text=text,
+        device=device,
+        course=dataclasses.asdict(course),
+        source=source,
+        unit="milliseconds a frame; memory in bytes",
+        networks=[dataclasses.asdict(row) for row in times],
+    )

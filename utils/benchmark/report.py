@@ -1,0 +1,41 @@
+"""What a benchmark leaves: every number as JSON, a table as Markdown, and the same on the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from measure.files import make_folder, replace_when_whole
+from measure.json_file import write_json
+
+from ..provenance import versions
+from .timing import device_name
+
+__all__ = ["conditions", "markdown_table", "write_report"]
+
+
+def markdown_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table whose first column holds names and the others numbers."""
+    lines = [titles, ["---"] + ["---:"] * (len(titles) - 1), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def conditions(device: torch.device, amp: str) -> str:
+    """What stands above a table: the device, and the precision that --amp chose."""
+    return f"{device_name(device)}, precision {'float32' if amp == 'off' else amp}"
+
+
+def write_report(out: Path, name: str, *, text: str, device: torch.device, **content: Any) -> None:
+    """Write `<out>/<name>.json` and `<name>.md`, and print the text.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    make_folder(out)
+    write_json({"device": device_name(device), **content, "versions": versions()}, out / f"{name}.json")
+    with replace_when_whole(out / f"{name}.md") as partial:
+        partial.write_text(text)
+    print(f"{text}\n{out / name}.json has every number")
