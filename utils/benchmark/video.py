@@ -243,8 +243,8 @@ def write(times: Sequence[VideoTimes], out: Path, *, device: torch.device, cours
     """Write video.json and video.md, and print the table."""
     text = (
         f"{conditions(device, course.amp)}, a clip of {course.frames} frames at {course.size} x {course.size} "
-        f"({source}), one in {course.write_every} remembered. Milliseconds a frame, median / 95th percentile; first and "
-        f"last: {SPAN} frames, or half where there are fewer.\n\n" + table(times)
+        f"({source}), one in {course.write_every} remembered. Milliseconds a frame, median / 95th percentile; first "
+        f"and last: {SPAN} frames, or half where there are fewer.\n\n" + table(times)
     )
     write_report(
         out,
