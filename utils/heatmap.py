@@ -6,6 +6,7 @@
 The features of DilatedSegNet are shown as its paper does. Those of the other networks are shown by Eigen-CAM (Muhammad
 and Yeasin, IJCNN 2020): their first principal component over the image. Grad-CAM would tell nothing more than the
 probability here, since the gradient of a logit with respect to what a 1 x 1 head reads is the head's own weights.
+Of several classes, the probability is the largest.
 """
 
 from __future__ import annotations
@@ -66,8 +67,7 @@ def write_overlays(stem: Path, image: Path, heats: Mapping[str, np.ndarray]) -> 
     """Write `<stem>_<kind>.png` for every kind of heat."""
     picture = read_rgb(image)
     for kind, heat in heats.items():
-        overlay = jet_overlay(picture, heat)
-        write_map(stem.with_name(f"{stem.name}_{kind}.png"), cv2.cvtColor(overlay, cv2.COLOR_RGB2BGR))
+        write_map(stem.with_name(f"{stem.name}_{kind}.png"), jet_overlay(picture, heat))
 
 
 def jet_overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
@@ -99,7 +99,7 @@ def heat_maps(
     for batch in loader:
         image = normalise(batch["image"].to(device)).contiguous(memory_format=torch.channels_last)
         with recorded(head) as record:
-            probability = model(image)["out"].sigmoid()
+            probability = model(image)["out"].amax(dim=1, keepdim=True).sigmoid()
         own = getattr(model, "heat_map", None)
         features = own(image) if own else eigen_cam(*record)
         for index, *heats in zip(batch["index"].tolist(), features, probability, strict=True):
@@ -107,7 +107,7 @@ def heat_maps(
 
 
 def find_head(model: nn.Module, *, size: int) -> nn.Module:
-    """Return the convolution that gives the finest logits: of those to one channel, the last at the finest size.
+    """Return the convolution that gives the finest logits: of those to a channel a class, the last at the finest size.
 
     Raises:
         InputError: there is none.
@@ -117,7 +117,8 @@ def find_head(model: nn.Module, *, size: int) -> nn.Module:
     def note(module: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
         ran.append((output[0].numel(), len(ran), module))
 
-    convolutions = [m for m in model.modules() if isinstance(m, nn.Conv2d) and m.out_channels == 1]
+    classes = model.config.classes
+    convolutions = [m for m in model.modules() if isinstance(m, nn.Conv2d) and m.out_channels == classes]
     hooks = [m.register_forward_hook(note) for m in convolutions]
     try:
         model(torch.zeros(1, 3, size, size, device=next(model.parameters()).device))
@@ -125,7 +126,9 @@ def find_head(model: nn.Module, *, size: int) -> nn.Module:
         for hook in hooks:
             hook.remove()
     if not ran:
-        raise InputError(f"{type(model).__name__} has no convolution to one channel; heat maps need one as its head")
+        raise InputError(
+            f"{type(model).__name__} has no convolution to {classes} channels; heat maps need one as its head"
+        )
     return max(ran)[-1]
 
 
@@ -146,7 +149,7 @@ def eigen_cam(features: Tensor, logits: Tensor) -> Tensor:
     A component has no sign of its own: it is turned to rise with the logits, and what falls below the mean is 0.
 
     Args:
-        features: (N, C, h, w). logits: (N, 1, h, w), made from them.
+        features: (N, C, h, w). logits: (N, K, h, w), made from them; the largest of the classes counts.
 
     Returns:
         (N, 1, h, w), each image's maximum 1 (0 where features are constant).
@@ -155,7 +158,7 @@ def eigen_cam(features: Tensor, logits: Tensor) -> Tensor:
     pixels = pixels - pixels.mean(dim=2, keepdim=True)
     _, components = torch.linalg.eigh(pixels @ pixels.transpose(1, 2))  # ascending eigenvalues
     projection = (components[:, :, -1:] * pixels).sum(dim=1)  # (N, h w)
-    rises = (projection * logits.float().flatten(1)).sum(dim=1, keepdim=True).sign()
+    rises = (projection * logits.float().amax(dim=1).flatten(1)).sum(dim=1, keepdim=True).sign()
     heat = F.relu(rises * projection)
     heat = heat / heat.amax(dim=1, keepdim=True).clamp_min(torch.finfo(heat.dtype).tiny)
     return heat.unflatten(1, features.shape[-2:])[:, None]

@@ -12,7 +12,7 @@ import numpy as np
 
 from measure.errors import InputError
 from measure.files import make_folder, replace_when_whole
-from measure.pairing import images_by_stem, read_grey, read_rgb
+from measure.pairing import images_by_stem, read_rgb
 
 from .cli import run
 
@@ -29,11 +29,12 @@ def overlay(image: np.ndarray, mask: np.ndarray, prediction: np.ndarray) -> np.n
     """Draw the outlines of mask and map into an image.
 
     Args:
-        image: (H, W, 3) uint8 RGB. mask, prediction: (H, W) uint8, cut at 128.
+        image: (H, W, 3) uint8 RGB.
+        mask, prediction: (H, W) uint8, or (H, W, 3) where colours tell classes apart; their brightest is cut at 128.
     """
     drawn = image.copy()
     for plane, colour in ((mask, MASK_COLOUR), (prediction, MAP_COLOUR)):
-        draw_outline(drawn, plane, colour)
+        draw_outline(drawn, np.atleast_3d(plane).max(axis=2), colour)
     return drawn
 
 
@@ -48,7 +49,8 @@ def montage(samples: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], *, hei
     """Lay out (image, mask, map) samples one a row, with an overlay as the fourth column.
 
     Args:
-        samples: images (H, W, 3) RGB, masks and maps (H, W), all uint8; sizes may differ between samples.
+        samples: images (H, W, 3) RGB, masks and maps (H, W) or in colours (H, W, 3), all uint8; sizes may differ
+            between samples.
         height: pixels of a row; every panel is scaled to it and to the widest sample's proportions.
 
     Returns:
@@ -62,7 +64,7 @@ def montage(samples: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], *, hei
 
 
 def _row(image: np.ndarray, mask: np.ndarray, prediction: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    planes = [cv2.cvtColor(plane, cv2.COLOR_GRAY2RGB) for plane in (mask, prediction)]
+    planes = [np.broadcast_to(np.atleast_3d(plane), (*plane.shape[:2], 3)) for plane in (mask, prediction)]
     panels = [image, *planes, overlay(image, mask, prediction)]
     panels = [cv2.resize(panel, size, interpolation=cv2.INTER_AREA) for panel in panels]
     gap = np.full((size[1], GAP, 3), 255, np.uint8)
@@ -97,7 +99,7 @@ def write_montage(*, data: Path, maps: Path, out: Path, count: int) -> None:
     if not shared:
         raise InputError(f"no image of {data} has a map in {maps}; names must agree up to the suffix")
     chosen = [shared[i] for i in np.linspace(0, len(shared) - 1, min(count, len(shared))).astype(int)]
-    picture = montage([(read_rgb(images[s]), read_grey(masks[s]), read_grey(predictions[s])) for s in chosen])
+    picture = montage([(read_rgb(images[s]), read_rgb(masks[s]), read_rgb(predictions[s])) for s in chosen])
     make_folder(out.parent)
     with replace_when_whole(out) as partial:
         cv2.imwrite(str(partial), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))

@@ -1,4 +1,8 @@
-"""Prediction maps of folders of images: `<out>/<set>/<stem>.png`, 8-bit grey, at each image's own size."""
+"""Prediction maps of folders of images: `<out>/<set>/<stem>.png`, 8-bit grey, at each image's own size.
+
+A network of several classes writes `<out>/<class>/<set>/<stem>.png` for each, `<out>/merged/...` for polyp of whatever
+class, and `<out>/labels/...`, the most probable class as the masks show it.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +17,20 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
+from measure.classes import LABELS, MERGED, Classes
 from measure.errors import InputError
 from measure.files import make_folder, replace_when_whole
 from measure.pairing import images_by_stem, read_rgb, subfolders
 
 from .background import in_background
+from .class_maps import class_maps
 from .precision import autocast
 from .split import check_known, read_split
 from .stopping import own_process_group
 from .transforms import normalise, resize, to_chw
 from .validation import grey_map
 
-__all__ = ["PredictOptions", "find_sets", "pick_images", "predict_maps", "write_map"]
+__all__ = ["PredictOptions", "find_sets", "image_maps", "pick_images", "predict_maps", "write_map"]
 
 WRITERS = 2  # threads that encode and write; OpenCV leaves Python free meanwhile
 
@@ -39,6 +45,7 @@ class PredictOptions:
         minmax: stretch every map to the full range of grey, as published maps are; off: 255 x probability.
         amp: "off", "bf16" or "fp16".
         workers: processes that load images.
+        classes: what the network's logits stand for; None: polyp alone.
     """
 
     size: int = 352
@@ -46,6 +53,12 @@ class PredictOptions:
     minmax: bool = True
     amp: str = "off"
     workers: int = 1
+    classes: Classes | None = None
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Where maps go under the chosen folder, before the set's name."""
+        return (*self.classes.names, MERGED, LABELS) if self.classes else ("",)
 
 
 class Images(Dataset):
@@ -109,7 +122,7 @@ def predict_maps(
     options: PredictOptions,
     device: torch.device,
 ) -> int:
-    """Write the map of every image; a map that exists is replaced by a whole new one. Returns their number.
+    """Write the maps of every image; a map that exists is replaced by a whole new one. Returns the images' number.
 
     Raises:
         InputError: an image cannot be read or a map cannot be written; the maps written so far stay.
@@ -118,20 +131,21 @@ def predict_maps(
     total = sum(len(images) for images in sets.values())
     with tqdm(total=total, desc="maps", unit="image", disable=None) as bar:
         for name, images in sets.items():
-            folder = make_folder(Path(out) / name)
+            folders = {kind: make_folder(Path(out) / kind / name) for kind in options.folders}
             stems = list(images)
             with in_background(threads=WRITERS) as later:
-                for index, grey in grey_maps(model, list(images.values()), options=options, device=device):
-                    later(write_map, folder / f"{stems[index]}.png", grey)
+                for index, maps in image_maps(model, list(images.values()), options=options, device=device):
+                    for kind, picture in maps.items():
+                        later(write_map, folders[kind] / f"{stems[index]}.png", picture)
                     bar.update()
     return total
 
 
 @torch.inference_mode()
-def grey_maps(
+def image_maps(
     model: nn.Module, paths: Sequence[Path], *, options: PredictOptions, device: torch.device
-) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield (index, (H, W) uint8 map) of every image."""
+) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+    """Yield (index, maps by folder) of every image: one (H, W) uint8 under "", or those of `class_maps`."""
     loader = DataLoader(
         Images(paths, size=options.size),
         batch_size=options.batch_size,
@@ -145,15 +159,18 @@ def grey_maps(
         with autocast(device, options.amp):
             logits = model(image)["out"]
         for index, logit, own_size in zip(batch["index"].tolist(), logits, batch["size"].tolist(), strict=True):
-            yield index, grey_map(logit, tuple(own_size), minmax=options.minmax)
+            if options.classes:
+                yield index, class_maps(logit, tuple(own_size), classes=options.classes, minmax=options.minmax)
+            else:
+                yield index, {"": grey_map(logit, tuple(own_size), minmax=options.minmax)}
 
 
-def write_map(path: Path, grey: np.ndarray) -> None:
-    """Write an (H, W) uint8 map, or an (H, W, 3) BGR picture, as PNG, whole or not at all.
+def write_map(path: Path, picture: np.ndarray) -> None:
+    """Write an (H, W) uint8 map, or an (H, W, 3) RGB picture, as PNG, whole or not at all.
 
     Raises:
         InputError: it cannot be written.
     """
-    _, encoded = cv2.imencode(".png", grey)
+    _, encoded = cv2.imencode(".png", picture[..., ::-1] if picture.ndim == 3 else picture)
     with replace_when_whole(path) as partial:
         partial.write_bytes(encoded.tobytes())

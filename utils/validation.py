@@ -15,17 +15,22 @@ from .distributed import ALONE, World
 from .image_data import EvaluationData
 from .montage import montage
 from .stopping import own_process_group
-from .transforms import normalise
+from .transforms import normalise, resize
 
 __all__ = [
     "PICTURES",
     "ImageValidation",
     "Validation",
+    "as_grey",
     "as_numbers",
     "grey_map",
     "means",
+    "overlap",
+    "overlap_scores",
+    "probabilities",
     "probability_map",
     "soft_scores",
+    "stretched",
     "with_score",
 ]
 
@@ -45,22 +50,29 @@ class Validation(Protocol):
         """(H, W, 3) uint8 RGB: a look at a few samples."""
 
 
+def probabilities(logits: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bring one image's logits (K, h, w) to the image's size (H, W), as (K, H, W) float32 probabilities."""
+    return F.interpolate(logits[None].float(), size=size, mode="bilinear", align_corners=False)[0].sigmoid()
+
+
+def stretched(probability: Tensor) -> Tensor:
+    """Stretch a map to [0, 1] over the image, as published maps are; a constant map stays as it is."""
+    low, high = probability.min(), probability.max()
+    return torch.where(high > low, (probability - low) / (high - low).clamp_min(1e-12), probability)
+
+
 def probability_map(logits: Tensor, size: tuple[int, int], *, minmax: bool) -> Tensor:
-    """Bring one image's logits to the size of the image, as probabilities.
+    """Tell the probability of polyp at every pixel of an image; of several classes it is the largest.
 
     Args:
-        logits: (1, h, w). size: height and width of the image.
-        minmax: stretch to [0, 1] over the image, as published maps are; a constant map stays as it is.
+        logits: (K, h, w). size: height and width of the image.
+        minmax: see `stretched`.
 
     Returns:
         (H, W) float32 in [0, 1].
     """
-    resized = F.interpolate(logits[None].float(), size=size, mode="bilinear", align_corners=False)
-    probability = resized[0, 0].sigmoid()
-    if minmax:
-        low, high = probability.min(), probability.max()
-        probability = torch.where(high > low, (probability - low) / (high - low).clamp_min(1e-12), probability)
-    return probability
+    probability = probabilities(logits, size).amax(dim=0)
+    return stretched(probability) if minmax else probability
 
 
 def soft_scores(probability: Tensor, mask: Tensor) -> dict[str, Tensor]:
@@ -69,18 +81,33 @@ def soft_scores(probability: Tensor, mask: Tensor) -> dict[str, Tensor]:
     Args:
         probability: (H, W) in [0, 1]. mask: (H, W), 0 or 1.
     """
+    return overlap_scores(**overlap(probability, mask))
+
+
+def overlap(probability: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    """The sums over the pixels of a map that soft scores are made of; those of several images add up."""
     probability, mask = probability.double(), mask.double()
-    both, total = (probability * mask).sum(), probability.sum() + mask.sum()
     return {
-        "Dice": (2 * both + 1) / (total + 1),
-        "IoU": (both + 1) / (total - both + 1),
-        "MAE": (probability - mask).abs().mean(),
+        "both": (probability * mask).sum(),
+        "total": probability.sum() + mask.sum(),
+        "error": (probability - mask).abs().sum(),
+        "pixels": torch.tensor(mask.numel()),
     }
 
 
+def overlap_scores(*, both: Any, total: Any, error: Any, pixels: Any) -> dict[str, Any]:
+    """Soft Dice, soft IoU and MAE of sums as `overlap` gives them, tensors or numbers."""
+    return {"Dice": (2 * both + 1) / (total + 1), "IoU": (both + 1) / (total - both + 1), "MAE": error / pixels}
+
+
 def grey_map(logits: Tensor, size: tuple[int, int], *, minmax: bool) -> np.ndarray:
-    """(1, h, w) logits -> (H, W) uint8 map of `size`, 255 x `probability_map`."""
-    return (255 * probability_map(logits, size, minmax=minmax)).round().to(torch.uint8).cpu().numpy()
+    """(K, h, w) logits -> (H, W) uint8 map of `size`, 255 x `probability_map`."""
+    return as_grey(probability_map(logits, size, minmax=minmax))
+
+
+def as_grey(probability: Tensor) -> np.ndarray:
+    """Probabilities -> uint8 of the same shape, 255 times and rounded."""
+    return (255 * probability).round().to(torch.uint8).cpu().numpy()
 
 
 def as_numbers(row: Mapping[str, Tensor]) -> dict[str, float]:
@@ -131,14 +158,25 @@ class ImageValidation:
         batches = [list(self._rows(model, batch, amp)) for batch in self.batches]  # on the device until all are done
         model.train(was_training)
         mine = [[as_numbers(row) for row in rows] for rows in batches]
-        return with_score([row for rows in self.world.collect(mine) for row in rows])
+        return self.summary([row for rows in self.world.collect(mine) for row in rows])
 
     def _rows(self, model: nn.Module, batch: dict[str, Any], amp: torch.autocast) -> Iterator[dict[str, Tensor]]:
         with amp:
             logits = model(normalise(batch["image"].to(self.device, non_blocking=True)))["out"]
         for logit, mask in zip(logits, batch["mask"], strict=True):
-            probability = probability_map(logit, tuple(mask.shape[-2:]), minmax=True)
-            yield soft_scores(probability, mask[0].to(self.device) > 128)
+            yield self.row(logit, mask.to(self.device) > 128)
+
+    def row(self, logits: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """What is kept of one image: of logits (1, h, w) and mask (1, H, W), its scores."""
+        return soft_scores(probability_map(logits, tuple(mask.shape[-2:]), minmax=True), mask[0])
+
+    def summary(self, rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+        """The scores of all images' rows."""
+        return with_score(rows)
+
+    def shown(self, logits: Tensor, mask: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """Mask and map to look at, of logits (1, h, w) and mask (1, H, W)."""
+        return mask[0].numpy(), grey_map(logits, tuple(mask.shape[-2:]), minmax=True)
 
     @torch.inference_mode()
     def picture(self, model: nn.Module, amp: torch.autocast) -> np.ndarray:
@@ -147,13 +185,6 @@ class ImageValidation:
         samples = [self.data[index] for index in range(min(PICTURES, len(self.data)))]
         with amp:
             logits = model(normalise(torch.stack([s["image"] for s in samples]).to(self.device)))["out"]
-        return montage(
-            [
-                (
-                    sample["image"].permute(1, 2, 0).numpy(),
-                    sample["mask"][0].numpy(),
-                    grey_map(logit, tuple(sample["mask"].shape[-2:]), minmax=True),
-                )
-                for sample, logit in zip(samples, logits, strict=True)
-            ]
-        )
+        images = [resize(s["image"], s["mask"].shape[-2:]).permute(1, 2, 0).numpy() for s in samples]
+        planes = [self.shown(logit, s["mask"]) for s, logit in zip(samples, logits, strict=True)]
+        return montage([(image, *both) for image, both in zip(images, planes, strict=True)])

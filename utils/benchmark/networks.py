@@ -21,7 +21,7 @@ from lib import create_model, list_models, model_entry
 from measure.errors import InputError
 
 from ..precision import autocast
-from ..predict import PredictOptions, grey_maps, predict_maps, write_map
+from ..predict import PredictOptions, image_maps, predict_maps, write_map
 from ..recipes import recipe_for
 from .timing import Course, Timing, timed, timing
 
@@ -126,11 +126,11 @@ def time_files(
     """Time image file to map file: one after the other, and a whole folder at the best batch (mean milliseconds)."""
     with tempfile.TemporaryDirectory() as folder:
         single = PredictOptions(size=size, batch_size=1, amp=course.amp, workers=0)
-        maps = grey_maps(
+        maps = image_maps(
             model, [paths[i % len(paths)] for i in range(course.warmup + course.repeats)], options=single, device=device
         )
         each = timed(
-            lambda: write_map(Path(folder) / "map.png", next(maps)[1]),
+            lambda: write_map(Path(folder) / "map.png", next(maps)[1][""]),
             device=device,
             warmup=course.warmup,
             repeats=course.repeats,
