@@ -71,6 +71,15 @@ def test_recipes_name_parts_that_exist(model):
     assert departures(recipe, args) == []
 
 
+@pytest.mark.parametrize("model", RECIPES)
+def test_help_says_where_the_defaults_come_from_and_what_was_chosen(model, capsys):
+    with pytest.raises(SystemExit):
+        myTrain.parse_args(["--model", model, "--help"])
+    printed = " ".join(capsys.readouterr().out.split())
+    assert RECIPES[model].source in printed and RECIPES[model].chosen in printed
+    assert ("It leaves open" in printed) == bool(RECIPES[model].chosen)
+
+
 def test_flags_replace_entries_of_a_recipe():
     args = myTrain.parse_args("--model scrnet --lr 2e-3 --augment flip rotate:degrees=35 --schedule constant".split())
     assert (args.lr, args.augment, args.schedule) == (2e-3, ["flip", "rotate:degrees=35"], "constant")
