@@ -91,11 +91,13 @@ def train(args: argparse.Namespace, *, argv: Sequence[str], processes: World, li
 
 def build_model(args: argparse.Namespace, resume: dict[str, Any] | None) -> nn.Module:
     """Build the network and give it its first weights: a run's, a weight file's, or the backbone's from ImageNet."""
-    options = model_options(args)
+    options = model_options(args) | ({"classes": len(args.classes)} if args.classes else {})
     if resume:
         former = resume["config"]["model"]
         if former["name"] != args.model:
             raise ModelError(f"{args.load_checkpoint_path} holds {former['name']}, not {args.model}; drop --model")
+        if resume["config"]["flags"].get("classes") != args.classes:
+            raise ModelError(f"{args.load_checkpoint_path} was trained on other classes; drop --classes")
         return create_model(args.model, **{**former["options"], **options})
     source = args.net_pretrained_backbone_path if "backbone" in model_entry(args.model).options else "none"
     start = args.load_checkpoint_path

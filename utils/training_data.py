@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch.utils.data import Dataset
 
 from lib import model_entry
+from measure.classes import parse_classes
 
+from .class_validation import ClassValidation
 from .clip_validation import ClipValidation
 from .distributed import World
 from .fingerprint import Fingerprint, fingerprint
@@ -43,7 +46,8 @@ def load_run_data(args: argparse.Namespace, device: torch.device, world: World) 
     if chosen := args.val_split or args.val_data_path:
         print(f"note: best.pth is chosen on {chosen}; report no results on the same images")
     pairs = {name: pairs_of(part) for name, part in parts.items()}
-    check_pairs([pair for part in pairs.values() for pair in part])
+    classes = parse_classes(args.classes) if args.classes else None
+    check_pairs([pair for part in pairs.values() for pair in part], classes)
     if model_entry(args.model).kind == "video":
         training: Dataset = ClipTrainingData(
             parts["training"],
@@ -56,9 +60,11 @@ def load_run_data(args: argparse.Namespace, device: torch.device, world: World) 
             parts["validation"], size=args.train_size, slots=args.batch_size, device=device, world=world
         )
     else:
-        training = TrainingData(pairs["training"], size=args.train_size, seed=args.seed, augmentation=augmentation)
-        validation = ImageValidation(
-            EvaluationData(pairs["validation"], size=args.train_size),
+        training = TrainingData(
+            pairs["training"], size=args.train_size, seed=args.seed, augmentation=augmentation, classes=classes
+        )
+        validation = (partial(ClassValidation, classes=classes) if classes else ImageValidation)(
+            EvaluationData(pairs["validation"], size=args.train_size, classes=classes),
             batch_size=args.batch_size,
             workers=worker_count(args, device),
             device=device,

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import torch
 
 from lib import model_entry
+from measure.classes import parse_classes
 from measure.errors import InputError
 
 from . import checkpoint
@@ -135,6 +136,12 @@ def add_data_flags(parser: argparse.ArgumentParser) -> None:
         default=False,
         help=f"train every batch at {' '.join(map(str, MULTI_SCALE))} pixels",
     )
+    data.add_argument(
+        "--classes",
+        nargs="+",
+        metavar="NAME=VALUE",
+        help="what the masks tell apart: NAME=R,G,B for colours, NAME=INDEX for indices (default: polyp alone)",
+    )
     data.add_argument("--mask_noise", type=float, default=0.0, help="share of mask pixels salted (released: 0.0015)")
 
 
@@ -203,6 +210,8 @@ def check_flags(args: argparse.Namespace, processes: World) -> None:
             raise InputError(f"--{flag} {value} was given; it must be at least {lowest}")
     if entry.kind == "video" and (not args.memory_window or min(args.memory_window) < 1):
         raise InputError(f"--memory_window {args.memory_window} was given; give numbers of frames, from 1 on")
+    if args.classes is not None:
+        check_classes(args)
     parse_budget(args.budget)
     parts = processes.size * args.accumulate
     if args.batch_size < parts:
@@ -215,6 +224,15 @@ def check_flags(args: argparse.Namespace, processes: World) -> None:
         print(f"note: this run departs from {recipe.source}: {', '.join(others)}", file=sys.stderr)
     if args.batch_size == 1:
         print("note: batch size 1 gives batch normalisation little to go by; 2 or more trains better", file=sys.stderr)
+
+
+def check_classes(args: argparse.Namespace) -> None:
+    """Refuse texts that are no classes, and networks that cannot tell any apart."""
+    parse_classes(args.classes)
+    if "classes" not in model_entry(args.model).options:
+        raise InputError(
+            f"--classes was given with {args.model}, a video network; only networks of still images have classes"
+        )
 
 
 def training_sizes(args: argparse.Namespace) -> tuple[int, ...]:
