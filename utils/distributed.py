@@ -114,7 +114,7 @@ def join(world: World) -> Iterator[None]:
     if world.size == 1:
         yield
         return
-    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+    connect(world)
     try:
         with nullcontext() if world.is_first else silence():
             yield
@@ -127,6 +127,20 @@ def join(world: World) -> Iterator[None]:
         ) from error
     finally:
         dist.destroy_process_group()
+
+
+def connect(world: World) -> None:
+    """Start the process group.
+
+    torchrun keeps its store when it restarts the processes, so they would find the addresses of those that died; names
+    in the store therefore begin with the number of the restart. Machines count their restarts on their own: with
+    several of them, set TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1, which gives every restart a new store.
+    """
+    store, rank, size = next(dist.rendezvous("env://"))
+    if os.environ.get("LOCAL_WORLD_SIZE") == str(world.size):
+        store = dist.PrefixStore(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"), store)
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    dist.init_process_group(backend, store=store, rank=rank, world_size=size)
 
 
 @contextmanager
