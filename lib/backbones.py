@@ -167,7 +167,7 @@ class Backbone(nn.Module):
         drop_unused_blocks(self.net)
         self.channels: list[int] = self.net.feature_info.channels()
         self.divisor = max(strides)
-        self.channels_last = str(getattr(self.net, "output_fmt", "")).endswith("NHWC")
+        self.nhwc = str(getattr(self.net, "output_fmt", "")).endswith("NHWC")
 
     @cached_property
     def ignored_prefixes(self) -> tuple[str, ...]:
@@ -178,9 +178,12 @@ class Backbone(nn.Module):
         return (*family_of(self.timm_name).head, *beyond)
 
     def forward(self, image: Tensor) -> list[Tensor]:
+        """Return the maps in the image's memory format: timm's may lie otherwise, and every reader would copy them."""
         check_size(image, self.divisor)
-        maps = self.net(image)
-        return [m.permute(0, 3, 1, 2).contiguous() for m in maps] if self.channels_last else maps
+        channels_last = image.is_contiguous(memory_format=torch.channels_last)
+        layout = torch.channels_last if channels_last else torch.contiguous_format
+        maps = (m.permute(0, 3, 1, 2) if self.nhwc else m for m in self.net(image))
+        return [m.contiguous(memory_format=layout) for m in maps]
 
 
 def map_indices(timm_name: str, strides: tuple[int, ...]) -> tuple[int, ...]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -39,7 +40,7 @@ class Fuse(nn.Module):
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         both = first + second
         share = (self.local_context(both) + self.global_context(both)).sigmoid()
-        return first * share + second * (1 - share)
+        return torch.lerp(second, first, share)
 
 
 class CRC(nn.Module):

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ..blocks import ConvBNReLU, resize_to
 
-__all__ = ["PSE", "SelectRegion", "SemanticConv", "gaussian_kernel", "region_guide"]
+__all__ = ["PSE", "SelectRegion", "SemanticConv", "gaussian_kernel", "region_guides"]
 
 REGIONS = 2  # polyp, background
 
@@ -33,24 +33,25 @@ def gaussian_kernel(size: int) -> Tensor:
     return (kernel / kernel.sum()).float()[None, None]
 
 
-def region_guide(probability: Tensor, kernel: Tensor) -> Tensor:
-    """Turn a polyp probability into guide values per region. (N, 1, H, W) -> (N, 2, H, W), each in [0, 1].
+def region_guides(probability: Tensor, kernels: Tensor) -> Tensor:
+    """Turn a polyp probability into guide values per region, one guide for each of L smoothing kernels.
 
     The smoothed probability, stretched to [0, 1] per image, widens the polyp; background is the rest. Gradients run
-    through all of it into the guiding logit.
+    through all of it into the guiding logit. (N, 1, H, W) and (L, 1, k, k) -> (N, L, 2, H, W), each in [0, 1].
     """
-    smooth = F.conv2d(probability, kernel, padding=kernel.shape[-1] // 2)
-    low, high = smooth.amin(dim=(1, 2, 3), keepdim=True), smooth.amax(dim=(1, 2, 3), keepdim=True)
+    smooth = F.conv2d(probability, kernels, padding=kernels.shape[-1] // 2)  # (N, L, H, W)
+    low, high = smooth.amin(dim=(2, 3), keepdim=True), smooth.amax(dim=(2, 3), keepdim=True)
     polyp = torch.maximum((smooth - low) / (high - low + 1e-8), probability)
-    return torch.cat((polyp, 1 - polyp), dim=1)
+    return torch.stack((polyp, 1 - polyp), dim=2)
 
 
 class SelectRegion(torch.autograd.Function):
     """Each pixel takes the region with the larger guide value; the polyp where they are equal.
 
     Backward, with g the incoming gradient and s = softmax of the guide over the regions: a region receives g where it
-    was chosen; the guide receives s_r (G_r - sum_k s_k G_k), G_r = sum over channels of g x region r. Softmax and
-    channel sums are float32 whatever the type of the regions.
+    was chosen; the guide receives s_r (G_r - sum_k s_k G_k), G_r = sum over channels of g x region r, which for two
+    regions is s_0 s_1 (G_0 - G_1) and its negative. Softmax and channel sums are float32 whatever the type of the
+    regions.
     """
 
     @staticmethod
@@ -63,12 +64,11 @@ class SelectRegion(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor]:
         regions, guide, is_polyp = ctx.saved_tensors
-        to_polyp = grad * is_polyp
-        grad_regions = torch.stack((to_polyp, grad - to_polyp), dim=1)
-        gain = torch.einsum("nchw,nrchw->nrhw", grad.float(), regions.float())
-        share = guide.float().softmax(dim=1)
-        grad_guide = share * (gain - (share * gain).sum(dim=1, keepdim=True))
-        return grad_regions, grad_guide.to(guide.dtype)
+        chosen = torch.stack((is_polyp, ~is_polyp), dim=1)  # (N, 2, 1, H, W)
+        polyp, background = regions.float().unbind(1)
+        gain = (grad.float() * (polyp - background)).sum(dim=1, keepdim=True)
+        to_polyp = guide.float().softmax(dim=1).prod(dim=1, keepdim=True) * gain
+        return grad[:, None] * chosen, torch.cat((to_polyp, -to_polyp), dim=1).to(guide.dtype)
 
 
 class SemanticConv(nn.Module):
@@ -78,7 +78,7 @@ class SemanticConv(nn.Module):
         in_channels, out_channels: channels of the input and the result.
         kernel: height and width of the predicted kernels.
         hidden: hidden channels per region of the predictor.
-        guide_kernel: height and width of the learned kernel that smooths the guide map.
+        guide_kernel: height and width of the learned kernel that smooths this convolution's guide map.
     """
 
     def __init__(self, in_channels: int, out_channels: int, *, kernel: int, hidden: int, guide_kernel: int):
@@ -92,9 +92,8 @@ class SemanticConv(nn.Module):
         )
         self.guide_kernel = nn.Parameter(gaussian_kernel(guide_kernel))
 
-    def forward(self, x: Tensor, probability: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):
-            guide = region_guide(probability, self.guide_kernel)
+    def forward(self, x: Tensor, guide: Tensor) -> Tensor:
+        """(N, in, H, W) and guide values per region (N, 2, H, W) -> (N, out, H, W)."""
         return SelectRegion.apply(self.convolve(x), guide)
 
     def convolve(self, x: Tensor) -> Tensor:
@@ -116,8 +115,8 @@ class SemanticLayer(nn.Module):
         self.conv = SemanticConv(in_channels, out_channels, kernel=kernel, hidden=hidden, guide_kernel=guide_kernel)
         self.norm = nn.BatchNorm2d(out_channels)
 
-    def forward(self, x: Tensor, probability: Tensor) -> Tensor:
-        return F.relu(self.norm(self.conv(x, probability)), inplace=True)
+    def forward(self, x: Tensor, guide: Tensor) -> Tensor:
+        return F.relu(self.norm(self.conv(x, guide)), inplace=True)
 
 
 class PSE(nn.Module):
@@ -151,7 +150,9 @@ class PSE(nn.Module):
     def forward(self, x: Tensor, guide: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):  # near-ties decide regions: keep them in float32
             probability = resize_to(guide.float(), x, align_corners=False).sigmoid()
+            kernels = torch.cat([layer.conv.guide_kernel for layer in self.layers])
+            guides = region_guides(probability, kernels)  # of all layers at once: they look at the same probability
         features = self.reduce(x)
-        for layer in self.layers:
-            features = layer(features, probability)
+        for layer, regions in zip(self.layers, guides.unbind(1), strict=True):
+            features = layer(features, regions)
         return F.relu(features + self.shortcut(x))
