@@ -127,7 +127,7 @@ def test_one_geometry_for_all_pictures_and_colours_for_each_frame():
     mask[5:15, 8:30] = 255
     turned, seen_flip, recoloured = 0, 0, 0
     for seed in range(60):
-        frames, masks = augment_clip([frame] * 3, [mask] * 2, np.random.default_rng(seed), PARTS)
+        frames, masks = augment_clip([frame] * 3, [mask] * 2, np.random.default_rng(seed), PARTS, size=(40, 40))
         assert np.array_equal(masks[0], masks[1])
         assert frames[0].shape == frame.shape, "no crop"
         turned += not (np.array_equal(masks[0], mask) or np.array_equal(masks[0], mask[:, ::-1]))
@@ -142,7 +142,7 @@ def test_frames_turn_with_their_masks():
     frame = np.repeat(mask[:, :, None], 3, axis=2)
     parts = (Flip(), Rotate(p=1.0))
     for seed in range(10):
-        frames, masks = augment_clip([frame, frame, frame], [mask, mask], np.random.default_rng(seed), parts)
+        frames, masks = augment_clip([frame] * 3, [mask] * 2, np.random.default_rng(seed), parts, size=(40, 40))
         assert all(np.abs(f[:, :, 0].astype(int) - masks[0]).max() <= 1 for f in frames)
 
 

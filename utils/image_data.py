@@ -135,8 +135,8 @@ def read_target(path: Path, classes: Classes | None) -> np.ndarray:
 class TrainingData(Dataset):
     """Augmented samples, addressed by (epoch, index): {"image": (3, S, S), "mask": (K, S, S)}, uint8, K planes.
 
-    Masks keep the grey levels that resizing gives their borders, as in the released loader. `augmentation` works at
-    the images' own size, before the resize.
+    Masks keep the grey levels that resizing gives their borders, as in the released loader. `augmentation` is drawn at
+    the images' own size, as if the resize came last.
     """
 
     def __init__(
@@ -161,8 +161,8 @@ class TrainingData(Dataset):
         epoch, index = draw
         rng = np.random.default_rng((self.seed, epoch, index))
         image, mask = read_rgb(self.pairs[index].image), read_target(self.pairs[index].mask, self.classes)
-        image, mask = augment(image, mask, rng, self.augmentation)
-        return {"image": resize(to_chw(image), self.size), "mask": resize(to_chw(mask), self.size)}
+        image, mask = augment(image, mask, [rng] * len(self.augmentation), self.augmentation, size=self.size)
+        return {"image": to_chw(image), "mask": to_chw(mask)}
 
 
 class EvaluationData(Dataset):

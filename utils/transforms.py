@@ -20,7 +20,9 @@ def to_chw(image: np.ndarray) -> Tensor:
 
 def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize a (C, H, W) uint8 tensor to (C, *size) like PIL's antialiased bilinear filter, at most one level off."""
-    return F.interpolate(image[None], size=size, mode="bilinear", antialias=True, align_corners=False)[0]
+    # [None] on a permuted view hides from PyTorch that it is channels-last, which it resizes much faster
+    batch = image.permute(1, 2, 0)[None].permute(0, 3, 1, 2)
+    return F.interpolate(batch, size=size, mode="bilinear", antialias=True, align_corners=False)[0]
 
 
 def resize_batch(batch: Tensor, size: int) -> Tensor:

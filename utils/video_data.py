@@ -20,10 +20,11 @@ from torch.utils.data import Dataset
 from measure.errors import InputError
 from measure.pairing import first_names, images_by_stem, natural_key, pair_stems, read_grey, read_rgb, subfolders
 
-from .augmentation import Contrast, Jitter, Part
+from .augmentation import Contrast, Jitter, Part, augment
+from .geometry import Size
 from .image_data import HELD_OUT, Pair
 from .parts import choose_parts
-from .transforms import resize, to_chw
+from .transforms import to_chw
 
 __all__ = [
     "Case",
@@ -173,8 +174,7 @@ class ClipTrainingData(Dataset):
     """Augmented triplets, addressed by (epoch, index); index counts the frames of all cases.
 
     {"memory_frame", "current", "neighbour": (3, S, S), "memory_mask", "mask": (1, S, S)}, uint8: the arguments of
-    `forward_clip`, and the mask of the current frame. Pictures are augmented at the network's size: SUN-SEG's
-    are three times as large, and a sample has five of them.
+    `forward_clip`, and the mask of the current frame.
     """
 
     def __init__(
@@ -198,28 +198,32 @@ class ClipTrainingData(Dataset):
         window = memory_window(epoch, self.windows)
         remembered = case.frames[draw_memory_frame(time, count, window, rng)]
         current, neighbour = case.frames[time], case.frames[neighbour_of(time, count)]
-        frames = [self._array(read_rgb(pair.image)) for pair in (remembered, current, neighbour)]
-        masks = [self._array(read_grey(pair.mask)) for pair in (remembered, current)]
-        frames, masks = augment_clip(frames, masks, rng, self.augmentation)
+        frames = [read_rgb(pair.image) for pair in (remembered, current, neighbour)]
+        masks = [read_grey(pair.mask) for pair in (remembered, current)]
+        frames, masks = augment_clip(frames, masks, rng, self.augmentation, size=self.size)
         names = ("memory_frame", "current", "neighbour", "memory_mask", "mask")
-        return {name: resize(to_chw(array), self.size) for name, array in zip(names, [*frames, *masks], strict=True)}
-
-    def _array(self, picture: np.ndarray) -> np.ndarray:
-        return resize(to_chw(picture), self.size).permute(1, 2, 0).squeeze(2).numpy()
+        return {name: to_chw(array) for name, array in zip(names, [*frames, *masks], strict=True)}
 
 
 def augment_clip(
-    frames: Sequence[np.ndarray], masks: Sequence[np.ndarray], rng: np.random.Generator, parts: Sequence[Part]
+    frames: Sequence[np.ndarray],
+    masks: Sequence[np.ndarray],
+    rng: np.random.Generator,
+    parts: Sequence[Part],
+    *,
+    size: Size,
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Draw every part once for all frames (H, W, 3) and masks (H, W) of a sample, colours once for every frame.
 
-    There may be fewer masks than frames; all are of one size, which may change.
+    There may be fewer masks than frames; all are of one size, and of `size` afterwards.
     """
     count = len(frames)
     blanks = [np.zeros_like(masks[0])] * (count - len(masks))
-    pairs = list(zip(frames, [*masks, *blanks], strict=True))
-    for part in parts:
-        draws = rng.integers(2**63, size=count if isinstance(part, COLOURS) else 1)
-        draws = np.broadcast_to(draws, count).tolist()
-        pairs = [part(*pair, np.random.default_rng(draw)) for pair, draw in zip(pairs, draws, strict=True)]
+    draws = [
+        np.broadcast_to(rng.integers(2**63, size=count if isinstance(part, COLOURS) else 1), count) for part in parts
+    ]
+    pairs = [
+        augment(frame, mask, [np.random.default_rng(draw[n]) for draw in draws], parts, size=size)
+        for n, (frame, mask) in enumerate(zip(frames, [*masks, *blanks], strict=True))
+    ]
     return [frame for frame, _ in pairs], [mask for _, mask in pairs[: len(masks)]]
