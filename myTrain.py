@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     def start() -> None:
         with join(processes):
             args = parse_args(words)
-            with deterministic(args.deterministic):
+            with deterministic(args.deterministic, model=args.model):
                 if args.seeds:
                     train_seeds(args, partial(train, argv=words, processes=processes), world=processes)
                 else:

@@ -25,15 +25,18 @@ def test_pooling_by_product_is_adaptive_pooling(size, windows):
     assert torch.allclose(ours.grad, theirs.grad, atol=1e-12)
 
 
-def test_the_choice_ends_with_the_block(monkeypatch):
+@pytest.mark.parametrize(("model", "only_warns"), [("sepnet", False), ("scrnet", True), ("sali", True)])
+def test_the_choice_ends_with_the_block(monkeypatch, capsys, model, only_warns):
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
-    with deterministic(False):
+    with deterministic(False, model=model):
         assert not torch.are_deterministic_algorithms_enabled()
-    with pytest.raises(KeyError), deterministic():
-        assert torch.are_deterministic_algorithms_enabled() and torch.is_deterministic_algorithms_warn_only_enabled()
-        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:2"
+    with pytest.raises(KeyError), deterministic(model=model):
+        assert torch.are_deterministic_algorithms_enabled()
+        assert torch.is_deterministic_algorithms_warn_only_enabled() == only_warns
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
         raise KeyError
     assert not torch.are_deterministic_algorithms_enabled()
+    assert ("is not deterministic" in capsys.readouterr().err) == only_warns
 
 
 def runs_twice(tmp_path, device):

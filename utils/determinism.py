@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -15,31 +16,35 @@ from torch.overrides import TorchFunctionMode
 __all__ = ["deterministic", "pool_by_product"]
 
 
+# backward passes that have no deterministic version on CUDA, by the networks that use them
+WITHOUT = {"scrnet": "grid_sample", "sali": "deform_conv2d", "lsinet": "deform_conv2d"}
+
+
 @contextmanager
-def deterministic(enabled: bool = True) -> Iterator[None]:
+def deterministic(enabled: bool = True, *, model: str) -> Iterator[None]:
     """Choose deterministic algorithms for the block; enter it before anything is computed on a CUDA device.
 
-    A CPU gives equal bits without it. On CUDA two backward passes have no deterministic version, and networks that use
-    them may still differ in their last bits: `grid_sample` (SCR-Net; PyTorch warns) and `deform_conv2d` (SALI, LSI-Net;
-    nothing warns).
+    A CPU gives equal bits without it. On CUDA an operation without a deterministic version raises a RuntimeError. Only
+    the networks of `WITHOUT` cannot do without one: they train, and may differ in their last bits from run to run.
     """
     if not enabled:
         yield
         return
-    # cuBLAS reads it when it starts: two workspaces of 4 MiB a stream instead of any number of them
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:2")
-    chosen, only_warns = (
-        torch.are_deterministic_algorithms_enabled(),
-        torch.is_deterministic_algorithms_warn_only_enabled(),
-    )
+    if model in WITHOUT:
+        print(f"note: on CUDA the backward of {WITHOUT[model]}, in {model}, is not deterministic", file=sys.stderr)
+    # cuBLAS reads it when it starts: eight workspaces of 4 MiB a stream instead of any number of them
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    chosen = torch.are_deterministic_algorithms_enabled()
+    only_warned = torch.is_deterministic_algorithms_warn_only_enabled()
     timed = torch.backends.cudnn.benchmark
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # not warn_only for all: with it PyTorch's attention keeps its faster backward, which is not deterministic
+    torch.use_deterministic_algorithms(True, warn_only=model in WITHOUT)
     torch.backends.cudnn.benchmark = False
     try:
         with PoolByProduct():
             yield
     finally:
-        torch.use_deterministic_algorithms(chosen, warn_only=only_warns)
+        torch.use_deterministic_algorithms(chosen, warn_only=only_warned)
         torch.backends.cudnn.benchmark = timed
 
 

@@ -95,13 +95,13 @@ def differences(record: Mapping[str, Any]) -> Iterator[str]:
     then, now = record.get("revision"), revision()
     if then is None or then["dirty"] or then != now:
         yield f"the code was {described(then)}; it is {described(now)}"
-    device = "cuda" if record["machine"]["device"] == "cuda" and torch.cuda.is_available() else "cpu"
+    device = "cuda" if record.get("machine", {}).get("device") == "cuda" and torch.cuda.is_available() else "cpu"
     here = {"versions": versions(), "machine": machine(torch.device(device))}
     for kind, values in here.items():
-        for name, was in record[kind].items():
+        for name, was in record.get(kind, {}).items():
             if name != "processes" and values.get(name) != was:
                 yield f"{name} was {was}; it is {values.get(name)}"
-    for change in record["earlier"]:
+    for change in record.get("earlier", []):
         flags = [f"--{name} {value}" for name, value in change.get("flags", {}).items()]
         others = ", ".join([*flags, *(name for name in change if name != "flags")])
         yield f"the run began with other settings ({others}); the command has those it was last taken up with"

@@ -78,7 +78,10 @@ def read_record(place: Path) -> dict[str, Any]:
     try:
         return json.loads((place / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {place / 'config.json'} ({error}); give the folder of a training run") from error
+        fault = getattr(error, "strerror", None) or "it is no JSON"
+        raise InputError(
+            f"cannot read {place / 'config.json'} ({fault}); give the folder of a run (of several seeds, one seed's)"
+        ) from error
 
 
 def first_weights(args: argparse.Namespace) -> dict[str, dict[str, str]]:
