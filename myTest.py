@@ -24,6 +24,7 @@ from measure.errors import InputError
 from measure.files import make_folder, replace_when_whole
 from utils.checkpoint import is_resumable
 from utils.cli import choose_device, run
+from utils.distributed import World, join, world
 from utils.heatmap import write_heat_maps
 from utils.options import add_device_flags, add_model_flags, model_options, worker_count
 from utils.predict import PredictOptions, find_sets, pick_images, predict_maps
@@ -84,17 +85,22 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    args = parse_args(argv)
-    return run(lambda: (write_video if args.input else write_maps)(args))
+    args, processes = parse_args(argv), world()
+
+    def start() -> None:
+        with join(processes):
+            write_video(args, processes) if args.input else write_maps(args, processes)
+
+    return run(start)
 
 
-def write_maps(args: argparse.Namespace) -> None:
-    """Write the maps of test sets, and predict.json beside them.
+def write_maps(args: argparse.Namespace, processes: World) -> None:
+    """Write the maps of test sets, or one process's part of them, and predict.json beside them.
 
     Raises:
         InputError, ModelError: a flag, a folder, a file or weights that cannot be used.
     """
-    device = choose_device(args.device, args.gpu_id)
+    device = choose_device(args.device, args.gpu_id + processes.local_rank)
     clips = find_clips(args.test_data_path)
     sets = clips or find_sets(args.test_data_path)
     sets = pick_images(sets, args.split, place=args.test_data_path) if args.split else sets
@@ -107,13 +113,14 @@ def write_maps(args: argparse.Namespace) -> None:
     out = make_folder(args.pred_save_path)
     started = time.perf_counter()
     predict = predict_clips if is_video else predict_maps
-    count = predict(model, sets, out, options=options, device=device)
-    seconds = time.perf_counter() - started
-    describe(out, args, model, options, sets={name: len(images) for name, images in sets.items()}, seconds=seconds)
+    count = predict(model, sets, out, options=options, device=device, world=processes)
+    seconds = processes.largest(time.perf_counter() - started)  # so all maps are there before they are described
+    if processes.is_first:
+        describe(out, args, model, options, sets={name: len(images) for name, images in sets.items()}, seconds=seconds)
     kind = "clips" if clips else "sets"
     print(f"{count} maps of {len(sets)} {kind} in {out} ({count / seconds:.1f} images/s on {device})")
     if args.heatmap:
-        write_heat_maps(model, sets, out, options=options, device=device)
+        write_heat_maps(model, sets, out, options=options, device=device, world=processes)
 
 
 def check_video_flags(args: argparse.Namespace, name: str, *, has_clips: bool) -> None:
@@ -132,13 +139,15 @@ def check_video_flags(args: argparse.Namespace, name: str, *, has_clips: bool) -
             raise InputError(f"--{flag} was given with {name}, a video network; it is for networks of still images")
 
 
-def write_video(args: argparse.Namespace) -> None:
+def write_video(args: argparse.Namespace, processes: World) -> None:
     """Segment a video, a folder of frames or a camera as the flags say.
 
     Raises:
         InputError, ModelError: a flag, a file or weights that cannot be used.
         Stopped: Ctrl-C; what was done so far is kept.
     """
+    if processes.size > 1:
+        raise InputError(f"--input was given to {processes.size} processes; a video is the work of one, drop torchrun")
     if not (args.overlay or args.masks):
         raise InputError("--input was given without --overlay FILE or --masks FOLDER; name at least one of them")
     for flag, place in (("overlay", args.overlay), ("masks", args.masks)):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from torch.utils.data import Sampler
 
 from .distributed import ALONE, World
 
-__all__ = ["TrainingBatches"]
+__all__ = ["TrainingBatches", "batches_in_order"]
+
+
+def batches_in_order(count: int, *, batch_size: int, world: World = ALONE) -> Sequence[range]:
+    """One process's share of the batches of samples 0 ... count - 1, whole batches, as a single process makes them."""
+    return world.share([range(at, min(at + batch_size, count)) for at in range(0, count, batch_size)])
 
 
 class TrainingBatches(Sampler[list[tuple[int, int]]]):

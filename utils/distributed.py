@@ -47,6 +47,11 @@ class World:
         """Whether this process is the one that writes."""
         return self.rank == 0
 
+    @property
+    def no_bar(self) -> bool | None:
+        """What tqdm calls `disable`: the first process shows its progress where that goes to a terminal."""
+        return None if self.is_first else True
+
     def share(self, items: Sequence[Item]) -> Sequence[Item]:
         """What of `items` falls to this process: every size-th; nothing is repeated, nothing left out."""
         return items[self.rank :: self.size]

@@ -28,6 +28,7 @@ from measure.files import make_folder
 from measure.pairing import read_rgb
 
 from .background import in_background
+from .distributed import ALONE, World
 from .predict import Images, PredictOptions, write_map
 from .stopping import own_process_group
 from .transforms import normalise
@@ -45,18 +46,22 @@ def write_heat_maps(
     *,
     options: PredictOptions,
     device: torch.device,
+    world: World = ALONE,
 ) -> int:
-    """Write both heat maps of every image, at its own size. Returns the number of images.
+    """Write both heat maps of every image, at its own size; `world` shares the images. Returns their number.
 
     Raises:
         InputError: an image cannot be read or a file cannot be written.
     """
     model = model.to(device, memory_format=torch.channels_last).eval()
     total = sum(len(images) for images in sets.values())
-    with tqdm(total=total, desc="heat maps", unit="image", disable=None) as bar, in_background(threads=2) as later:
+    with (
+        tqdm(total=total, desc="heat maps", unit="image", disable=world.no_bar) as bar,
+        in_background(threads=2) as later,
+    ):
         for name, images in sets.items():
             folder = make_folder(Path(out) / "heatmap" / name)
-            stems, paths = list(images), list(images.values())
+            stems, paths = world.share(list(images)), world.share(list(images.values()))
             for index, heats in heat_maps(model, paths, options=options, device=device):
                 later(write_overlays, folder / stems[index], paths[index], heats)
                 bar.update()

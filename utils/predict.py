@@ -23,7 +23,9 @@ from measure.files import make_folder, replace_when_whole
 from measure.pairing import images_by_stem, read_rgb, subfolders
 
 from .background import in_background
+from .batches import batches_in_order
 from .class_maps import class_maps
+from .distributed import ALONE, World
 from .precision import autocast
 from .split import check_known, read_split
 from .stopping import own_process_group
@@ -121,20 +123,25 @@ def predict_maps(
     *,
     options: PredictOptions,
     device: torch.device,
+    world: World = ALONE,
 ) -> int:
     """Write the maps of every image; a map that exists is replaced by a whole new one. Returns the images' number.
+
+    The processes of `world` share the images, none twice, in the batches a single process would make of them.
 
     Raises:
         InputError: an image cannot be read or a map cannot be written; the maps written so far stay.
     """
     model = model.to(device, memory_format=torch.channels_last).eval()
     total = sum(len(images) for images in sets.values())
-    with tqdm(total=total, desc="maps", unit="image", disable=None) as bar:
+    with tqdm(total=total, desc="maps", unit="image", disable=world.no_bar) as bar:
         for name, images in sets.items():
             folders = {kind: make_folder(Path(out) / kind / name) for kind in options.folders}
             stems = list(images)
             with in_background(threads=WRITERS) as later:
-                for index, maps in image_maps(model, list(images.values()), options=options, device=device):
+                for index, maps in image_maps(
+                    model, list(images.values()), options=options, device=device, world=world
+                ):
                     for kind, picture in maps.items():
                         later(write_map, folders[kind] / f"{stems[index]}.png", picture)
                     bar.update()
@@ -143,12 +150,17 @@ def predict_maps(
 
 @torch.inference_mode()
 def image_maps(
-    model: nn.Module, paths: Sequence[Path], *, options: PredictOptions, device: torch.device
+    model: nn.Module,
+    paths: Sequence[Path],
+    *,
+    options: PredictOptions,
+    device: torch.device,
+    world: World = ALONE,
 ) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
-    """Yield (index, maps by folder) of every image: one (H, W) uint8 under "", or those of `class_maps`."""
+    """Yield (index, maps by folder) of this process's images: one (H, W) uint8 under "", or those of `class_maps`."""
     loader = DataLoader(
         Images(paths, size=options.size),
-        batch_size=options.batch_size,
+        batch_sampler=batches_in_order(len(paths), batch_size=options.batch_size, world=world),
         num_workers=options.workers,
         pin_memory=device.type == "cuda",
         worker_init_fn=own_process_group,

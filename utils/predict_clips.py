@@ -15,6 +15,7 @@ from measure.files import make_folder
 from measure.pairing import images_by_stem, natural_key, read_rgb, subfolders
 
 from .background import in_background, prefetch
+from .distributed import ALONE, World
 from .precision import autocast
 from .predict import WRITERS, PredictOptions, write_map
 from .streaming import WRITE_EVERY, stream_clips
@@ -64,10 +65,12 @@ def predict_clips(
     options: PredictOptions,
     device: torch.device,
     write_every: int = WRITE_EVERY,
+    world: World = ALONE,
 ) -> int:
     """Write the map of every frame with a video network; the memory starts anew in every clip.
 
-    `options.batch_size` clips run side by side, the longest first, so that few slots idle at the end.
+    `options.batch_size` clips run side by side, the longest first, so that few slots idle at the end. The processes
+    of `world` share the clips, none twice.
 
     Args:
         clips: `<split>/<case>` -> stem -> frame (`find_clips`).
@@ -80,7 +83,7 @@ def predict_clips(
         InputError: a frame cannot be read or a map cannot be written; the maps written so far stay.
     """
     model = model.to(device, memory_format=torch.channels_last).eval()
-    longest_first = sorted(clips, key=lambda name: -len(clips[name]))
+    longest_first = world.share(sorted(clips, key=lambda name: -len(clips[name])))
     readers = (_read(make_folder(Path(out) / name), clips[name], options.size) for name in longest_first)
     answers = stream_clips(
         model,
@@ -90,7 +93,7 @@ def predict_clips(
         amp=autocast(device, options.amp),
     )
     total = sum(len(frames) for frames in clips.values())
-    bar = tqdm(total=total, desc="maps", unit="frame", disable=None)
+    bar = tqdm(total=total, desc="maps", unit="frame", disable=world.no_bar)
     with bar, in_background(threads=WRITERS) as later:
         for target, logits in answers:
             later(write_map, target.path, grey_map(logits, target.size, minmax=options.minmax))

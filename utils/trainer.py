@@ -154,7 +154,7 @@ class Trainer:
             total=len(self.batches),
             initial=self.step,
             unit="step",
-            disable=None if self.world.is_first else True,
+            disable=self.world.no_bar,
             leave=False,
         )
         for batch in bar:

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from .batches import batches_in_order
 from .distributed import ALONE, World
 from .image_data import EvaluationData
 from .montage import montage
@@ -135,10 +136,9 @@ class ImageValidation:
         self, data: EvaluationData, *, batch_size: int, workers: int, device: torch.device, world: World = ALONE
     ):
         self.data, self.device, self.world = data, device, world
-        indices = range(len(data))
         self.batches = DataLoader(
             data,
-            batch_sampler=world.share([indices[i : i + batch_size] for i in range(0, len(data), batch_size)]),
+            batch_sampler=batches_in_order(len(data), batch_size=batch_size, world=world),
             collate_fn=EvaluationData.collate,
             generator=torch.Generator(),  # its own: a start of a loader draws from one, and no run may depend on that
             num_workers=workers,
