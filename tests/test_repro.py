@@ -14,7 +14,8 @@ from utils.phantom import write_stills
 from utils.repro import command_words
 from utils.training_flags import OF_ONE_START, parse_args
 
-SMALL = "--net_backbone pvt-v2-b0 --net_pretrained_backbone_path none --train_size 64 --workers 0 --device cpu".split()
+SMALL = ["--net_backbone", "pvt-v2-b0", "--net_planes", "16", "--net_pretrained_backbone_path", "none"]
+SMALL += ["--train_size", "64", "--workers", "0", "--device", "cpu"]
 PLACES = OF_ONE_START | {"train_model_save_path"}
 
 
@@ -23,7 +24,7 @@ def place(tmp_path_factory):
     """Data, weights to start from, and a run of one epoch that was taken up for a second."""
     place = tmp_path_factory.mktemp("a place's")
     write_stills(place / "data", count=6, seed=0, size=(64, 80))
-    torch.save(create_model("sepnet", backbone="pvt-v2-b0").state_dict(), place / "weights.pth")
+    torch.save(create_model("sepnet", backbone="pvt-v2-b0", channels=16).state_dict(), place / "weights.pth")
     weights = ["--load_checkpoint_path", str(place / "weights.pth")]
     assert train(place, "--train_model_save_path", str(place / "run"), "--epoch", "1", *weights) == 0
     assert myTrain.main(["--load_checkpoint_path", str(place / "run" / "last.pth"), "--epoch", "2"]) == 0

@@ -12,7 +12,8 @@ from utils.repro import command_words
 from utils.seeds import best_epoch, summarise
 from utils.trainer import Trainer
 
-SMALL = "--net_backbone pvt-v2-b0 --net_pretrained_backbone_path none --train_size 64 --workers 0 --device cpu".split()
+SMALL = ["--net_backbone", "pvt-v2-b0", "--net_planes", "16", "--net_pretrained_backbone_path", "none"]
+SMALL += ["--train_size", "64", "--workers", "0", "--device", "cpu"]
 
 
 @pytest.fixture(scope="module")

@@ -60,10 +60,15 @@ class PoolByProduct(TorchFunctionMode):
 
 
 def pool_by_product(input: Tensor, output_size: int | Sequence[int]) -> Tensor:
-    """Average (N, C, H, W) over adaptive windows, as `F.adaptive_avg_pool2d` does. -> (N, C, *output_size)."""
-    height, width = (output_size, output_size) if isinstance(output_size, int) else output_size
+    """Average (N, C, H, W) over adaptive windows, as `F.adaptive_avg_pool2d` does. -> (N, C, *output_size).
+
+    Sums of half-precision inputs are float32, as there.
+    """
+    rows, columns = (output_size, output_size) if isinstance(output_size, int) else output_size
     with torch.autocast(input.device.type, enabled=False):
-        return window_means(input.shape[-2], height, input) @ input @ window_means(input.shape[-1], width, input).T
+        x = input.to(torch.promote_types(input.dtype, torch.float32))
+        means = window_means(x.shape[-2], rows, x) @ x @ window_means(x.shape[-1], columns, x).T
+    return means.to(input.dtype)
 
 
 def window_means(size: int, count: int, like: Tensor) -> Tensor:
@@ -71,4 +76,4 @@ def window_means(size: int, count: int, like: Tensor) -> Tensor:
     at = torch.arange(size, device=like.device)
     window = torch.arange(count, device=like.device)[:, None]
     inside = (at >= window * size // count) & (at < -(-(window + 1) * size // count))
-    return (inside / inside.sum(dim=1, keepdim=True)).to(like.dtype)
+    return inside.to(like.dtype) / inside.sum(dim=1, keepdim=True)
