@@ -87,7 +87,7 @@ def test_a_single_seed_has_no_deviation(one_seed):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--seeds", "2", "3", "--lr", "0.5"], "holds seeds trained with other flags (--lr); choose another"),
+        (["--seeds", "2", "3", "--lr", "0.5"], "seed_2 was trained with other flags (--lr); choose another"),
         (["--seeds", "1", "1"], "--seeds 1 1 was given; name each seed once, from 0 on"),
         (["--seeds", "-1"], "--seeds -1 was given; name each seed once"),
         (["--seeds", "2", "--load_checkpoint_path", "seed_2/last.pth"], "last.pth is a run to go on with; drop one"),

@@ -20,7 +20,16 @@ from measure.pairing import first_names
 
 from .image_data import Pair
 
-__all__ = ["DATA_FILE", "Entry", "Fingerprint", "changes", "fingerprint", "read_fingerprint", "refuse_other_data"]
+__all__ = [
+    "DATA_FILE",
+    "Entry",
+    "Fingerprint",
+    "changes",
+    "fingerprint",
+    "read_fingerprint",
+    "refuse_other_data",
+    "size_and_hash",
+]
 
 READERS = 4  # threads: reading and hashing both run beside Python
 HASH_BYTES = 16
@@ -98,6 +107,11 @@ def names_under_root(paths: Sequence[Path]) -> list[tuple[Path, str]]:
 
 
 def size_and_hash(path: str | Path) -> tuple[int, str]:
+    """Size in bytes and BLAKE2b hash of a file.
+
+    Raises:
+        InputError: it cannot be read.
+    """
     try:
         content = Path(path).read_bytes()
     except OSError as error:

@@ -16,7 +16,7 @@ import math
 import statistics
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from measure.errors import InputError
 from measure.files import replace_when_whole
@@ -25,7 +25,7 @@ from measure.tables import aligned
 
 from . import checkpoint
 from .distributed import World
-from .run_record import WITHOUT_EFFECT
+from .run_record import WITHOUT_EFFECT, read_record
 from .stopping import Stopped
 from .training_data import held_out_seed
 
@@ -50,15 +50,15 @@ def train_seeds(args: argparse.Namespace, train: Train, *, world: World) -> None
     """
     check_seeds(args)
     folder = Path(args.train_model_save_path)
-    flags = shared_flags(args)
-    finished: dict[int, Row] = world.gather(read_finished(folder, flags) if world.is_first else {})[0]
+    refuse_other_flags(args, folder)
+    finished: dict[int, Row] = world.gather(read_finished(folder) if world.is_first else {})[0]
     for seed in args.seeds:
         if seed not in finished:
             like = next((folder / f"seed_{other}" for other in finished), None)
             train_seed(args, seed, train, like=like, world=world)
             finished[seed] = world.gather(best_epoch(folder / f"seed_{seed}") if world.is_first else {})[0]
             if world.is_first:
-                write_summary(folder, flags, finished)
+                write_summary(folder, finished)
     print(table(finished))
 
 
@@ -87,29 +87,31 @@ def train_seed(args: argparse.Namespace, seed: int, train: Train, *, like: Path 
         raise Stopped(f"{stop}, or with all seeds by the same command", stop.status) from None
 
 
-def shared_flags(args: argparse.Namespace) -> dict[str, Any]:
-    """The flags that all runs of a summary have in common, where they have an effect on numbers."""
-    flags = {name: value for name, value in vars(args).items() if name not in WITHOUT_EFFECT | {"seed"}}
-    return flags | {"held_out_seed": held_out_seed(args), "load_checkpoint_path": args.load_checkpoint_path}
-
-
-def read_finished(folder: Path, flags: Mapping[str, Any]) -> dict[int, Row]:
-    """Read what the finished seeds of an earlier start reached.
+def refuse_other_flags(args: argparse.Namespace, folder: Path) -> None:
+    """Refuse to add seeds to those of another training.
 
     Raises:
-        InputError: they were trained with other flags.
+        InputError: a seed in `folder` was trained with other flags, as far as they have an effect on numbers.
     """
+    flags = {**vars(args), "held_out_seed": held_out_seed(args)}
+    names = flags.keys() - WITHOUT_EFFECT - {"seed"} | {"load_checkpoint_path"}
+    for place in sorted(folder.glob("seed_*/config.json")):
+        record = read_record(place.parent)
+        weights = record["weights"].get("load_checkpoint_path", {})
+        former = record["flags"] | {"load_checkpoint_path": weights.get("path")}
+        others = sorted(name for name in names if former.get(name) != flags[name])
+        if others:
+            raise InputError(
+                f"{place.parent} was trained with other flags (--{', --'.join(others)}); choose another "
+                "--train_model_save_path, or give the flags as they were"
+            )
+
+
+def read_finished(folder: Path) -> dict[int, Row]:
+    """Read what the finished seeds of an earlier start reached; one whose folder was removed is not finished."""
     path = folder / "seeds.json"
-    if not path.is_file():
-        return {}
-    former = json.loads(path.read_text(encoding="utf-8"))
-    others = [name for name in flags if former["flags"].get(name) != flags[name]]
-    if others:
-        raise InputError(
-            f"{folder} holds seeds trained with other flags (--{', --'.join(others)}); choose another "
-            "--train_model_save_path, or give the flags as they were"
-        )
-    return {int(seed): row for seed, row in former["seeds"].items()}
+    rows = json.loads(path.read_text(encoding="utf-8"))["seeds"] if path.is_file() else {}
+    return {int(seed): row for seed, row in rows.items() if (folder / f"seed_{seed}").is_dir()}
 
 
 def best_epoch(folder: Path) -> Row:
@@ -131,10 +133,10 @@ def summarise(finished: Mapping[int, Row]) -> dict[str, dict[str, float]]:
     }
 
 
-def write_summary(folder: Path, flags: Mapping[str, Any], finished: Mapping[int, Row]) -> None:
-    """Write seeds.json, in full precision and with the flags, and seeds.md."""
+def write_summary(folder: Path, finished: Mapping[int, Row]) -> None:
+    """Write seeds.json, in full precision, and seeds.md."""
     seeds = {str(seed): dict(row) for seed, row in sorted(finished.items())}
-    write_json({"seeds": seeds, **summarise(finished), "flags": dict(flags)}, folder / "seeds.json")
+    write_json({"seeds": seeds, **summarise(finished)}, folder / "seeds.json")
     with replace_when_whole(folder / "seeds.md") as partial:
         partial.write_text(table(finished) + "\n", encoding="utf-8")
 
