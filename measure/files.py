@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .errors import InputError
 
-__all__ = ["make_folder", "replace_when_whole"]
+__all__ = ["drop_partials", "make_folder", "replace_when_whole"]
 
 
 def make_folder(folder: str | Path) -> Path:
@@ -48,3 +48,9 @@ def replace_when_whole(path: str | Path) -> Iterator[Path]:
         ) from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def drop_partials(folder: Path) -> None:
+    """Remove what `replace_when_whole` left behind where its process was killed; nobody may be writing there."""
+    for path in folder.glob(".*.partial*"):
+        path.unlink(missing_ok=True)

@@ -119,7 +119,8 @@ def read_run(path: str | Path) -> dict[str, Any] | None:
 
 def newest_whole(folder: str | Path) -> Path | None:
     """The newest checkpoint in a run folder that can be gone on from; damaged ones are passed over with a warning."""
-    for path in sorted(Path(folder).glob("*.pth"), key=lambda path: path.stat().st_mtime, reverse=True):
+    found = [path for path in Path(folder).glob("*.pth") if not path.name.startswith(".")]  # dots: half-written ones
+    for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True):
         try:
             if read_run(path):
                 return path

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 
-from measure.files import make_folder, replace_when_whole
+from measure.files import drop_partials, make_folder, replace_when_whole
 
 __all__ = ["RunLog"]
 
@@ -25,6 +25,7 @@ class RunLog:
 
     def __init__(self, folder: str | Path, *, last_epoch: int = 0):
         self.folder = make_folder(folder)
+        drop_partials(self.folder)
         self.rows = [row for row in self._read_rows() if int(row["epoch"]) <= last_epoch]
         self.board = SummaryWriter(str(self.folder), purge_step=last_epoch + 1 if last_epoch else None)
 
