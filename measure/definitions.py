@@ -175,6 +175,8 @@ _HEADLINE = {
         "MAE",
     ),
     "vps": ("Smeasure", "meanEm", "wFmeasure", "meanFm", "meanSen", "meanDice", "maxDice", "meanIoU", "MAE"),
+    # images without a class weigh on every mean over images, but not on what is pooled
+    "classes": ("pooledDice@0.5", "pooledIoU@0.5", "Dice@0.5", "IoU@0.5", "Dice", "IoU", "Smeasure", "MAE"),
 }
 
 _BY_KEY = {known.key: known for family in FAMILIES.values() for known in family}
@@ -193,10 +195,10 @@ def families_of(keys: Iterable[str]) -> dict[str, list[Column]]:
     return {name: members for name, members in found.items() if members}
 
 
-def headline_keys(protocol: str, keys: Iterable[str]) -> list[str]:
-    """The few columns of `keys` that fit a line: those the protocol's papers print most."""
+def headline_keys(kind: str, keys: Iterable[str]) -> list[str]:
+    """The few columns of `keys` that fit a line: those that papers of a protocol, or on "classes", print most."""
     present = set(keys)
-    return [key for key in _HEADLINE.get(protocol, _HEADLINE["image"]) if key in present]
+    return [key for key in _HEADLINE.get(kind, _HEADLINE["image"]) if key in present]
 
 
 def papers_of(key: str, protocol: str) -> list[str]:

@@ -116,7 +116,8 @@ def metric_keys(results: Iterable[Result]) -> list[str]:
 
 def combined_table(results: Sequence[Result]) -> Table:
     """The headline columns of every data set: a block per data set."""
-    keys = headline_keys(results[0]["protocol"], metric_keys(results)) or metric_keys(results)
+    kind = "classes" if results[0].get("options", {}).get("classes") else results[0]["protocol"]
+    keys = headline_keys(kind, metric_keys(results)) or metric_keys(results)
     blocks = tuple(_dataset_block(results, name, keys) for name in dataset_names(results))
     return Table("All data sets", tuple(map(column, keys)), blocks, "Data set")
 

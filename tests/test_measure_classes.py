@@ -58,6 +58,7 @@ def test_reports_show_classes_apart(roots: tuple[Path, Path], tmp_path: Path) ->
     flags = ("--classes", *TEXTS, "--minmax", "--image_root", str(gt))
     assert run(gt, pred, tmp_path / "out", *flags) == 0
     page = (tmp_path / "out" / "report.html").read_text()
+    assert "pooledDice@0.5" in (tmp_path / "out" / "scores.md").read_text().split("\n## ")[1], "in the summary"
     assert "non-neoplastic/A" in page and "merged/B" in page and " ".join(TEXTS) in page
     assert list((tmp_path / "out").glob("contact_sheet*.png"))
     assert json.loads((tmp_path / "out" / "scores.json").read_text())["options"]["minmax"] is True
