@@ -6,14 +6,18 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .tables import Result, number
+from .tables import Result, kind_of, number
 
 __all__ = ["SIZE_KEY", "Chosen", "dice_key", "worst_median_best"]
 
 SIZE_KEY = "size"
 """Per image: the polyp's share of the frame, in [0, 1]."""
 
-_DICE_KEYS = {"image": ("Dice", "meanDice", "Dice@0.5"), "vps": ("meanDice", "Dice", "Dice@0.5")}
+_DICE_KEYS = {
+    "image": ("Dice", "meanDice", "Dice@0.5"),
+    "vps": ("meanDice", "Dice", "Dice@0.5"),
+    "classes": ("Dice@0.5", "Dice"),  # at 0.5 an image without the class can be right
+}
 
 
 @dataclass(frozen=True)
@@ -31,9 +35,9 @@ class Chosen:
 
 
 def dice_key(result: Result, *, level: str = "per_image") -> str:
-    """The Dice that ranks images (or, with `level` "per_case", cases): the first of the protocol that is there."""
+    """The Dice that ranks images (or, with `level` "per_case", cases): the first of its kind that is there."""
     present = {key for units in result.get(level, {}).values() for scores in units.values() for key in scores}
-    wanted = _DICE_KEYS.get(result["protocol"], _DICE_KEYS["image"])
+    wanted = _DICE_KEYS.get(kind_of(result), _DICE_KEYS["image"])
     return next((key for key in wanted if key in present), wanted[0])
 
 

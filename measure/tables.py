@@ -25,6 +25,7 @@ __all__ = [
     "combined_table",
     "dataset_names",
     "dataset_tables",
+    "kind_of",
     "latex",
     "latex_text",
     "markdown",
@@ -104,6 +105,11 @@ def rank(values: Sequence[float], *, higher_is_better: bool) -> list[str]:
     return [PLAIN if value is None else marks.get(value, PLAIN) for value in rounded]
 
 
+def kind_of(result: Result) -> str:
+    """The protocol, or "classes" where the classes of masks were scored apart."""
+    return "classes" if result.get("options", {}).get("classes") else result["protocol"]
+
+
 def dataset_names(results: Iterable[Result]) -> list[str]:
     """Every data set of any result, in the order first met."""
     return list(dict.fromkeys(name for result in results for name in result["datasets"]))
@@ -116,8 +122,7 @@ def metric_keys(results: Iterable[Result]) -> list[str]:
 
 def combined_table(results: Sequence[Result]) -> Table:
     """The headline columns of every data set: a block per data set."""
-    kind = "classes" if results[0].get("options", {}).get("classes") else results[0]["protocol"]
-    keys = headline_keys(kind, metric_keys(results)) or metric_keys(results)
+    keys = headline_keys(kind_of(results[0]), metric_keys(results)) or metric_keys(results)
     blocks = tuple(_dataset_block(results, name, keys) for name in dataset_names(results))
     return Table("All data sets", tuple(map(column, keys)), blocks, "Data set")
 
