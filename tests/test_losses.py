@@ -122,6 +122,24 @@ def test_supervision_resizes_the_mask_with_aligned_corners():
     assert torch.allclose(seen[0], mask[:, :, ::4, ::4])
 
 
+def test_outputs_of_one_size_share_mask_and_border_weight():
+    seen = []
+
+    def loss(logits, mask, *, weight):
+        seen.append((mask, weight))
+        return structure_loss(logits, mask, weight=weight)
+
+    rng = torch.Generator().manual_seed(0)
+    outputs = {name: torch.randn(2, 1, side, side, generator=rng) for name, side in (("out", 8), ("a", 4), ("b", 4))}
+    mask = (torch.rand(2, 1, 16, 16, generator=rng) > 0.5).float()
+    _, parts = DeepSupervision(loss, dict.fromkeys(outputs, 1.0))(outputs, mask)
+    (out_mask, _), (a_mask, a_weight), (b_mask, b_weight) = seen
+    assert a_mask is b_mask and a_weight is b_weight and out_mask.shape != a_mask.shape
+    for name, logits in outputs.items():
+        resized = F.interpolate(mask, logits.shape[-2:], mode="bilinear", align_corners=True)
+        assert parts[name].item() == pytest.approx(structure_loss(logits, resized).item(), rel=1e-6)
+
+
 def test_supervision_refuses_other_names():
     loss = DeepSupervision(structure_loss, {"out": 1, "logit2": 1})
     with pytest.raises(InputError, match="the network gives out but losses are set for out, logit2"):

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from inspect import signature
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from measure.errors import InputError
 
-__all__ = ["LOSSES", "DeepSupervision", "cross_entropy_dice", "dice_loss", "structure_loss"]
+__all__ = ["LOSSES", "DeepSupervision", "border_weight", "cross_entropy_dice", "dice_loss", "structure_loss"]
 
 WINDOW = 31  # pixels, the side of the neighbourhood that tells how near the border a pixel lies (F3Net, AAAI 2020)
 
@@ -25,10 +27,13 @@ def border_weight(mask: Tensor) -> Tensor:
     return 1 + 5 * (mean - mask).abs()
 
 
-def structure_loss(logits: Tensor, mask: Tensor, *, weighted_entropy: bool = True) -> Tensor:
+def structure_loss(
+    logits: Tensor, mask: Tensor, *, weight: Tensor | None = None, weighted_entropy: bool = True
+) -> Tensor:
     """Cross-entropy plus IoU loss, both weighted towards borders (Wei et al., F3Net, AAAI 2020).
 
     Args:
+        weight: the mask's `border_weight`, where it is known already.
         weighted_entropy: off, the cross-entropy is the plain mean: PraNet's and SALI's released code averaged it
             before weighting, which cancels the weight.
 
@@ -36,7 +41,7 @@ def structure_loss(logits: Tensor, mask: Tensor, *, weighted_entropy: bool = Tru
         The mean over the batch and the classes of each plane's loss.
     """
     logits = logits.float()
-    weight = border_weight(mask)
+    weight = border_weight(mask) if weight is None else weight
     reduction = "none" if weighted_entropy else "mean"
     cross_entropy = F.binary_cross_entropy_with_logits(logits, mask, reduction=reduction)
     cross_entropy = (weight * cross_entropy).sum(dim=(2, 3)) / weight.sum(dim=(2, 3))
@@ -76,13 +81,14 @@ class DeepSupervision(nn.Module):
     """One loss for every output of a network, weighted and summed by name.
 
     Args:
-        loss: one of `LOSSES` or another function of (logits, mask).
+        loss: one of `LOSSES` or another function of (logits, mask); one that takes `weight` is given the border weight.
         weights: weight of each output's loss by name; the names must be the network's.
     """
 
-    def __init__(self, loss: Callable[[Tensor, Tensor], Tensor], weights: Mapping[str, float]):
+    def __init__(self, loss: Callable[..., Tensor], weights: Mapping[str, float]):
         super().__init__()
         self.loss = loss
+        self.takes_weight = "weight" in signature(loss).parameters
         self.weights = dict(weights)
 
     def forward(self, outputs: Mapping[str, Tensor], mask: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -98,9 +104,12 @@ class DeepSupervision(nn.Module):
                 f"the network gives {', '.join(outputs)} but losses are set for {', '.join(self.weights)}; "
                 "give one weight for every output"
             )
-        parts = {
-            name: self.loss(logits, F.interpolate(mask, logits.shape[-2:], mode="bilinear", align_corners=True))
-            for name, logits in outputs.items()
-        }
+        targets = {size: self.target(mask, size) for size in {logits.shape[-2:] for logits in outputs.values()}}
+        parts = {name: self.loss(logits, **targets[logits.shape[-2:]]) for name, logits in outputs.items()}
         total = sum(self.weights[name] * part for name, part in parts.items())
         return total, {name: part.detach() for name, part in parts.items()}
+
+    def target(self, mask: Tensor, size: torch.Size) -> dict[str, Tensor]:
+        """What all outputs of one size share: the mask resized, and its border weight for a loss that takes one."""
+        resized = F.interpolate(mask, size, mode="bilinear", align_corners=True)
+        return {"mask": resized, "weight": border_weight(resized)} if self.takes_weight else {"mask": resized}
