@@ -5,13 +5,18 @@ OpenCV, PyTorch and file access leave Python free, so threads are enough; nothin
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-__all__ = ["in_background", "prefetch"]
+from torch.utils.data import DataLoader
+
+from .stopping import LostProcess
+
+__all__ = ["in_background", "loaded", "prefetch"]
 
 Item = TypeVar("Item")
 END = object()
@@ -31,6 +36,22 @@ def prefetch(items: Iterable[Item], depth: int) -> Iterator[Item]:
             yield item
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def loaded(loader: DataLoader) -> Iterator[Any]:
+    """Yield the batches of a loader.
+
+    Raises:
+        LostProcess: a process of its was killed.
+    """
+    try:
+        yield from loader
+    except RuntimeError as error:
+        if not re.search(r"DataLoader worker .*(killed|exited)", str(error)):
+            raise
+        raise LostProcess(
+            "a process that loads images was killed, often for want of memory; lower --workers and run it again"
+        ) from error
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from measure.errors import InputError
 from measure.files import make_folder
 from measure.pairing import read_rgb
 
-from .background import in_background
+from .background import in_background, loaded
 from .distributed import ALONE, World
 from .predict import Images, PredictOptions, write_map
 from .stopping import own_process_group
@@ -101,7 +101,7 @@ def heat_maps(
         worker_init_fn=own_process_group,
     )
     head = find_head(model, size=options.size)
-    for batch in loader:
+    for batch in loaded(loader):
         image = normalise(batch["image"].to(device)).contiguous(memory_format=torch.channels_last)
         with recorded(head) as record:
             probability = model(image)["out"].amax(dim=1, keepdim=True).sigmoid()

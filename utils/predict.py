@@ -22,7 +22,7 @@ from measure.errors import InputError
 from measure.files import make_folder, replace_when_whole
 from measure.pairing import images_by_stem, read_rgb, subfolders
 
-from .background import in_background
+from .background import in_background, loaded
 from .batches import batches_in_order
 from .class_maps import class_maps
 from .distributed import ALONE, World
@@ -165,7 +165,7 @@ def image_maps(
         pin_memory=device.type == "cuda",
         worker_init_fn=own_process_group,
     )
-    for batch in loader:
+    for batch in loaded(loader):
         image = normalise(batch["image"].to(device, non_blocking=True))
         image = image.contiguous(memory_format=torch.channels_last)
         with autocast(device, options.amp):

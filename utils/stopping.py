@@ -30,7 +30,7 @@ class NonFiniteLoss(Exception):
 
 
 class LostProcess(Exception):
-    """Another process of a distributed run ended before its work was done."""
+    """A process that loads images, or another one of a distributed run, ended before its work was done."""
 
 
 class StopRequest:

@@ -18,7 +18,9 @@ from tqdm import tqdm
 from measure.errors import InputError
 
 from . import checkpoint
+from .background import loaded
 from .batches import TrainingBatches
+from .compilation import compiled
 from .distributed import ALONE, World
 from .log import RunLog
 from .loss_sums import LossSums
@@ -79,19 +81,11 @@ class Trainer:
             world=world,
             least=max(2, world.size if options.sync_norms else 2 * world.size),
         )
-        self.training = DataLoader(
-            training,
-            batch_sampler=self.batches,
-            generator=torch.Generator(),  # its own: a start of a loader draws from one, and no run may depend on that
-            num_workers=options.workers,
-            pin_memory=device.type == "cuda",
-            persistent_workers=options.workers > 0,
-            worker_init_fn=own_process_group,
-        )
         if not len(self.batches):
             raise InputError(
                 f"{len(training)} images cannot be shared by {world.size} processes; start fewer, or use more images"
             )
+        self.training = loader_of(training, self.batches, workers=options.workers, device=device)
         self.epoch, self.step = 1, 0  # the epoch under way, its steps done
         self.steps, self.started = 0, time.monotonic()  # of the whole run: steps done, and when it would have begun
         self.scores: list[float] = []  # of the finished epochs
@@ -100,6 +94,8 @@ class Trainer:
             self.load_state(resume)
         elif not world.is_first:
             torch.manual_seed(options.seed + world.rank)  # processes with equal weights, but draws of their own
+        if options.compile:
+            compiled(self.model)
         self.network = world.replicate(self.model, sync_norms=options.sync_norms)
         self.folder = Path(folder)
         self.saver = checkpoint.Saver()
@@ -149,7 +145,7 @@ class Trainer:
         self.network.train()
         self.batches.epoch, self.batches.start = self.epoch, self.step
         bar = tqdm(
-            self.training,
+            loaded(self.training),
             desc=f"epoch {self.epoch}/{self.options.epochs}",
             total=len(self.batches),
             initial=self.step,
@@ -313,3 +309,15 @@ class Trainer:
             checkpoint.restore_generators(state["generators"][self.world.rank])
         else:
             torch.manual_seed(self.options.seed + self.world.rank + self.steps)
+
+
+def loader_of(training: Dataset, batches: TrainingBatches, *, workers: int, device: torch.device) -> DataLoader:
+    return DataLoader(
+        training,
+        batch_sampler=batches,
+        generator=torch.Generator(),  # its own: a start of a loader draws from one, and no run may depend on that
+        num_workers=workers,
+        pin_memory=device.type == "cuda",
+        persistent_workers=workers > 0,
+        worker_init_fn=own_process_group,
+    )

@@ -156,6 +156,11 @@ def add_recipe_flags(parser: argparse.ArgumentParser) -> None:
         "--accumulate", type=int, default=1, help="parts in which a step is computed, to need less memory"
     )
     course.add_argument(
+        "--compile",
+        action="store_true",
+        help="run the network through torch.compile; where that does not work, without it, and a line says why",
+    )
+    course.add_argument(
         "--budget",
         metavar="N{epochs,steps,minutes}",
         help="end the run after so much, as 500steps or 30minutes, whatever --epoch says",
@@ -282,6 +287,7 @@ def train_options(args: argparse.Namespace, device: torch.device) -> TrainOption
         amp=args.amp,
         ema=args.ema,
         sync_norms=args.sync_batchnorm,
+        compile=args.compile,
         save_every=args.train_model_save_epoch,
         workers=worker_count(args, device),
         seed=args.seed,

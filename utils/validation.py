@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from .background import loaded
 from .batches import batches_in_order
 from .distributed import ALONE, World
 from .image_data import EvaluationData
@@ -155,7 +156,9 @@ class ImageValidation:
         """Means over images of Dice, IoU and MAE, and `score`."""
         was_training = model.training
         model.eval()
-        batches = [list(self._rows(model, batch, amp)) for batch in self.batches]  # on the device until all are done
+        batches = [
+            list(self._rows(model, batch, amp)) for batch in loaded(self.batches)
+        ]  # on the device until all are done
         model.train(was_training)
         mine = [[as_numbers(row) for row in rows] for rows in batches]
         return self.summary([row for rows in self.world.collect(mine) for row in rows])
