@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from pathlib import Path
 
 import pytest
 import torch
@@ -105,6 +106,15 @@ def test_the_command_parses_back_to_the_same_flags(line, tmp_path):
 
 def flag_names(words):
     return {word for word in words if word.startswith("--")}
+
+
+def test_a_fresh_folder_lies_beside_the_run_wherever_one_stands(tmp_path, monkeypatch):
+    (tmp_path / "run" / "deeper").mkdir(parents=True)
+    (tmp_path / "run-again").mkdir()
+    assert repro.fresh(tmp_path / "run") == tmp_path / "run-again2"
+    monkeypatch.chdir(tmp_path / "run" / "deeper")
+    assert repro.fresh(Path(".")) == tmp_path / "run" / "deeper-again"
+    assert repro.fresh(Path("..")) == tmp_path / "run-again2"
 
 
 def test_a_run_of_several_processes_is_repeated_by_torchrun():

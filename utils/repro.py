@@ -51,6 +51,7 @@ def repeat(place: Path) -> None:
 
 def fresh(folder: Path) -> Path:
     """A name beside `folder` that is not taken."""
+    folder = folder.resolve() if folder.name in ("", "..") else folder
     names = (folder.with_name(f"{folder.name}-again{number}") for number in itertools.chain([""], itertools.count(2)))
     return next(name for name in names if not name.exists())
 
@@ -69,7 +70,7 @@ def flag_words(flags: Mapping[str, Any]) -> list[str]:
     """Return the words that myTrain.py reads back as `flags`."""
     parser = build_parser()
     parser.set_defaults(**recipe_for(flags["model"]).flags())
-    given = [a for a in parser._actions if a.dest in flags and flags[a.dest] != parser.get_default(a.dest)]
+    given = [a for a in parser._actions if flags.get(a.dest) not in (None, parser.get_default(a.dest))]
     words = []
     for action in given:
         value = flags[action.dest]
