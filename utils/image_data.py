@@ -6,7 +6,7 @@ number of workers or on what was drawn before, so a run resumes exactly and work
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,14 +24,17 @@ from measure.errors import InputError
 from measure.pairing import pair_by_stem, read_grey, read_rgb
 
 from .augmentation import Part, augment
+from .geometry import Size
 from .parts import choose_parts
 from .transforms import resize, to_chw
 
 __all__ = [
+    "Decoded",
     "EvaluationData",
     "Pair",
     "TrainingData",
     "check_pairs",
+    "decode",
     "find_pairs",
     "find_parts",
     "hold_out",
@@ -132,11 +135,30 @@ def read_target(path: Path, classes: Classes | None) -> np.ndarray:
     return classes.read_planes(path) if classes else read_grey(path)
 
 
+@dataclass(frozen=True)
+class Decoded:
+    """Image (h, w, 3) and mask (h, w) or (h, w, K), uint8; `size` is the height and width of the files themselves."""
+
+    image: np.ndarray
+    mask: np.ndarray
+    size: Size
+
+
+def decode(pair: Pair, classes: Classes | None) -> Decoded:
+    """Read a pair at its own size.
+
+    Raises:
+        InputError: a file cannot be read.
+    """
+    image, mask = read_rgb(pair.image), read_target(pair.mask, classes)
+    return Decoded(image, mask, mask.shape[:2])
+
+
 class TrainingData(Dataset):
     """Augmented samples, addressed by (epoch, index): {"image": (3, S, S), "mask": (K, S, S)}, uint8, K planes.
 
     Masks keep the grey levels that resizing gives their borders, as in the released loader. `augmentation` is drawn at
-    the images' own size, as if the resize came last.
+    the images' own size, as if the resize came last. `read` may keep what it decodes (see `cache`).
     """
 
     def __init__(
@@ -147,12 +169,13 @@ class TrainingData(Dataset):
         seed: int,
         augmentation: Sequence[Part],
         classes: Classes | None = None,
+        read: Callable[[Pair], Decoded] | None = None,
     ):
         self.pairs = list(pairs)
         self.size = (size, size)
         self.seed = seed
         self.augmentation = tuple(augmentation)
-        self.classes = classes
+        self.read = read or partial(decode, classes=classes)
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -160,8 +183,15 @@ class TrainingData(Dataset):
     def __getitem__(self, draw: tuple[int, int]) -> dict[str, Tensor]:
         epoch, index = draw
         rng = np.random.default_rng((self.seed, epoch, index))
-        image, mask = read_rgb(self.pairs[index].image), read_target(self.pairs[index].mask, self.classes)
-        image, mask = augment(image, mask, [rng] * len(self.augmentation), self.augmentation, size=self.size)
+        found = self.read(self.pairs[index])
+        image, mask = augment(
+            found.image,
+            found.mask,
+            [rng] * len(self.augmentation),
+            self.augmentation,
+            size=self.size,
+            own_size=found.size,
+        )
         return {"image": to_chw(image), "mask": to_chw(mask)}
 
 

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from lib import model_entry
 from measure.classes import parse_classes
 
+from .cache import open_cache
 from .class_validation import ClassValidation
 from .clip_validation import ClipValidation
 from .distributed import World
@@ -61,7 +62,12 @@ def load_run_data(args: argparse.Namespace, device: torch.device, world: World) 
         )
     else:
         training = TrainingData(
-            pairs["training"], size=args.train_size, seed=args.seed, augmentation=augmentation, classes=classes
+            pairs["training"],
+            size=args.train_size,
+            seed=args.seed,
+            augmentation=augmentation,
+            classes=classes,
+            read=open_cache(args.cache, args.cache_path, pairs["training"], size=args.train_size, classes=classes),
         )
         validation = (partial(ClassValidation, classes=classes) if classes else ImageValidation)(
             EvaluationData(pairs["validation"], size=args.train_size, classes=classes),

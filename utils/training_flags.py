@@ -15,6 +15,7 @@ from measure.errors import InputError
 from . import checkpoint
 from .augmentation import PARTS, MaskNoise, Part, parse_part
 from .budget import parse_budget
+from .cache import CACHES
 from .distributed import World
 from .losses import LOSSES
 from .options import add_device_flags, add_model_flags, switch, worker_count
@@ -142,6 +143,13 @@ def add_data_flags(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="what the masks tell apart: NAME=R,G,B for colours, NAME=INDEX for indices (default: polyp alone)",
     )
+    data.add_argument(
+        "--cache",
+        choices=CACHES,
+        default="off",
+        help="keep training images decoded and shrunk to 1.25 times the input, image networks only",
+    )
+    data.add_argument("--cache_path", default="checkpoint/cache", help="folder of --cache disk; it holds pictures")
     data.add_argument("--mask_noise", type=float, default=0.0, help="share of mask pixels salted (released: 0.0015)")
 
 
@@ -215,6 +223,8 @@ def check_flags(args: argparse.Namespace, processes: World) -> None:
             raise InputError(f"--{flag} {value} was given; it must be at least {lowest}")
     if entry.kind == "video" and (not args.memory_window or min(args.memory_window) < 1):
         raise InputError(f"--memory_window {args.memory_window} was given; give numbers of frames, from 1 on")
+    if entry.kind == "video" and args.cache != "off":
+        raise InputError(f"--cache {args.cache} was given; it serves networks of images, and {args.model} takes clips")
     if args.classes is not None:
         check_classes(args)
     parse_budget(args.budget)
