@@ -19,14 +19,20 @@ __all__ = ["RunLog"]
 class RunLog:
     """The logs in a run folder; rows of epochs after `last_epoch` (of a run that is taken up again) are dropped.
 
+    Args:
+        config: plain data, written to config.json.
+
     Raises:
         InputError: the folder cannot be made or written to.
     """
 
-    def __init__(self, folder: str | Path, *, last_epoch: int = 0):
+    def __init__(self, folder: str | Path, *, config: Mapping[str, Any], last_epoch: int = 0):
         self.folder = make_folder(folder)
         drop_partials(self.folder)
         self.rows = [row for row in self._read_rows() if int(row["epoch"]) <= last_epoch]
+        with replace_when_whole(self.folder / "config.json") as partial:
+            partial.write_text(json.dumps(config, indent=1) + "\n")
+        # last: where nothing can be written, its threads tell so by tracebacks
         self.board = SummaryWriter(str(self.folder), purge_step=last_epoch + 1 if last_epoch else None)
 
     def _read_rows(self) -> list[dict[str, str]]:
@@ -35,11 +41,6 @@ class RunLog:
             return []
         with path.open(newline="") as file:
             return list(csv.DictReader(file))
-
-    def config(self, config: Mapping[str, Any]) -> None:
-        """Write config.json."""
-        with replace_when_whole(self.folder / "config.json") as partial:
-            partial.write_text(json.dumps(config, indent=1) + "\n")
 
     def epoch(self, row: Mapping[str, float]) -> None:
         """Add an epoch's numbers to log.csv and TensorBoard; `row["epoch"]` is its number."""

@@ -99,9 +99,7 @@ class Trainer:
         self.network = world.replicate(self.model, sync_norms=options.sync_norms)
         self.folder = Path(folder)
         self.saver = checkpoint.Saver()
-        self.log = RunLog(folder, last_epoch=self.epoch - 1) if world.is_first else None
-        if self.log:
-            self.log.config(config)
+        self.log = RunLog(folder, config=config, last_epoch=self.epoch - 1) if world.is_first else None
 
     def fit(self) -> None:
         """Train to the last epoch, to the end of the budget, or until the validation score has ceased to rise.
