@@ -71,7 +71,7 @@ class Classes:
         return np.where(labels[..., None] == np.arange(1, len(self) + 1, dtype=np.uint8), np.uint8(255), np.uint8(0))
 
     def picture(self, labels: np.ndarray) -> np.ndarray:
-        """Turn labels (H, W), 0 for background and 1 to K, into a mask as those given: (H, W, 3) RGB or (H, W)."""
+        """Turn labels (H, W), 0 for background and 1 to K, into a mask like those read: (H, W, 3) RGB or (H, W)."""
         table = np.array([(0,) * len(self.values[0]), *self.values], np.uint8)
         return table[labels] if self.by_colour else table[labels, 0]
 
@@ -158,7 +158,7 @@ def parse_classes(texts: Sequence[str]) -> Classes:
 
 
 def _parse_one(text: str) -> tuple[str, tuple[int, ...]]:
-    form = re.fullmatch(r"([\w][\w.-]*)=(\d{1,3}(?:,\d{1,3},\d{1,3})?)", text)
+    form = re.fullmatch(r"(\w[\w.-]*)=(\d{1,3}(?:,\d{1,3},\d{1,3})?)", text)
     value = tuple(map(int, form[2].split(","))) if form else ()
     if not form or form[1] in RESERVED or max(value) > 255:
         raise InputError(
