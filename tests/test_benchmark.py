@@ -1,17 +1,22 @@
 """The benchmarks: counts against known ones, times that make sense, and the files it leaves."""
 
+import copy
 import json
-import re
 import time
 
 import pytest
 import torch
 from torch import nn
 
-from lib import create_model
+from lib import create_model, load_weights
+from lib.modules.pse import SelectRegion
+from tests.golden import published_state
 from utils.benchmark.__main__ import main
 from utils.benchmark.networks import count_macs
+from utils.benchmark.peak import peak_flops
+from utils.benchmark.plain_loop import SelectByMask, plain_form, plain_loss
 from utils.benchmark.timing import timed
+from utils.losses import DeepSupervision, structure_loss
 from utils.phantom import write_stills
 
 
@@ -93,12 +98,68 @@ def test_mistakes_end_in_one_line(tmp_path, capsys, flags, message):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_training_step_is_timed_beside_a_plain_one(capsys):
-    flags = ["--backbone", "pvt-v2-b0", "--size", "64", "--batch_size", "2", "--warmup", "0", "--repeats", "2"]
-    assert main(["train", *flags, "--device", "cpu"]) == 0
-    out = capsys.readouterr().out
-    plain, ours, ratio = (float(found) for found in re.findall(r"(?:float32: |^)([\d.]+)(?: /| x)", out, re.MULTILINE))
-    assert plain > 0 and ours > 0 and 0.1 < ratio < 10
+def test_training_steps_are_timed_beside_plain_ones(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("utils.benchmark.train.compiled", lambda model, *, note: note("no C++ compiler"))
+    flags = ["--model", "scrnet", "--size", "64", "--batch_size", "2", "--warmup", "0", "--repeats", "2"]
+    rows = ["--rows", "float32", "bf16", "float32+compile", "--out", str(tmp_path / "out")]
+    assert main(["train", *flags, *rows, "--device", "cpu"]) == 0
+    content = json.loads((tmp_path / "out" / "steps.json").read_text())
+    plain, ours, half, quick = content["rows"]
+    for row in (plain, ours, half):
+        assert 0 < row["time"]["median"] <= row["time"]["p95"] and 0.01 < row["ratio"] < 100
+        assert row["rate"] == pytest.approx(1000 / row["time"]["median"]) and row["share"] is None
+    assert plain["ratio"] == 1 and quick["time"] is None and quick["why_not"] == "no C++ compiler"
+    assert (tmp_path / "out" / "steps.md").read_text() in capsys.readouterr().out
+
+
+def test_the_plain_loop_computes_what_the_trainer_does():
+    model = create_model("sepnet", backbone="pvt-v2-b0").train()
+    load_weights(model, published_state("sepnet_pvt-v2-b0"))
+    for module in model.modules():
+        if type(module).__name__ == "DropPath":
+            module.drop_prob = 0.0
+    plain = plain_form(copy.deepcopy(model))
+    rng = torch.Generator().manual_seed(0)
+    image, mask = torch.randn(2, 3, 64, 64, generator=rng), torch.rand(2, 1, 64, 64, generator=rng)
+    outputs = model.to(memory_format=torch.channels_last)(image.contiguous(memory_format=torch.channels_last))
+    loss, _ = DeepSupervision(structure_loss, dict.fromkeys(outputs, 1.0))(outputs, mask)
+    expected = plain_loss(plain(image), mask)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    loss.backward(), expected.backward()
+    ours, theirs = (torch.cat([p.grad.flatten() for p in net.parameters()]) for net in (model, plain))
+    assert (ours - theirs).norm() < 1e-3 * theirs.norm()
+
+
+def test_the_plain_selection_is_the_formula_ours_simplifies():
+    torch.manual_seed(0)
+    regions, guide, grad = torch.randn(2, 2, 3, 4, 5), torch.rand(2, 2, 4, 5), torch.randn(2, 3, 4, 5)
+    found = []
+    for select in (SelectByMask, SelectRegion):
+        inputs = regions.clone().requires_grad_(), guide.clone().requires_grad_()
+        output = select.apply(*inputs)
+        found.append((output, *torch.autograd.grad(output, inputs, grad)))
+    for plain, ours in zip(*found, strict=True):
+        assert torch.allclose(plain, ours, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("NVIDIA H200", (67e12, 989e12)),
+        ("NVIDIA H100 PCIe", (51e12, 756e12)),
+        ("NVIDIA H100 80GB HBM3", (67e12, 989e12)),
+        ("NVIDIA A100-SXM4-80GB", (19.5e12, 312e12)),
+        ("NVIDIA L40", (None, None)),
+    ],
+)
+def test_peaks_are_found_by_name(monkeypatch, name, expected):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: name)
+    device = torch.device("cuda")
+    assert (peak_flops(device, half=False), peak_flops(device, half=True)) == expected
+
+
+def test_a_cpu_has_no_known_peak():
+    assert peak_flops(torch.device("cpu"), half=True) is None
 
 
 @pytest.mark.gpu

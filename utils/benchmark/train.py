@@ -1,32 +1,47 @@
 """How long a training step takes: `python -m utils.benchmark train`.
 
-A step of the trainer on a batch that lies on the device, beside a step of a plain eager loop of the same network on the
-same batch, in turn.
+Steps of the trainer on a batch that lies on the device, beside a step of a plain eager loop of the same network on the
+same batch (`plain_loop`), one of each in turn. A step counts as 3 x forward multiply-adds x 2 FLOP: the backward pass
+takes twice the forward. The share of the peak is of the data sheet's float32 or half-precision rate; PyTorch lets
+convolutions in float32 use TF32, so theirs may seem high.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
+import dataclasses
 import tempfile
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from lib import create_model
 from measure.errors import InputError
 
 from ..cli import choose_device
+from ..compilation import compiled
 from ..losses import DeepSupervision, structure_loss
 from ..options import add_device_flags
 from ..train_options import TrainOptions
 from ..trainer import Trainer
+from .networks import count_macs
+from .peak import peak_flops
+from .plain_loop import plain_form, plain_step
+from .report import markdown_table, write_report
 from .timing import Course, Timing, device_name, own_options, shown, timed, timing
 
-__all__ = ["StepTimes", "add_flags", "measure_step", "plain_step", "run"]
+__all__ = ["ROWS", "StepTimes", "add_flags", "measure_steps", "run"]
+
+PLAIN = "plain eager loop, float32"
+ROWS = ("float32", "bf16", "fp16", "float32+compile", "bf16+compile", "fp16+compile")
+FLOPS_A_MAC = 3 * 2  # forward and twice that backward; a multiplication and an addition
 
 
 def add_flags(verbs: argparse._SubParsersAction) -> None:
@@ -42,13 +57,21 @@ def add_flags(verbs: argparse._SubParsersAction) -> None:
     parser.add_argument("--backbone", help="of the network (default: its own)")
     parser.add_argument("--size", type=int, default=352, help="input height and width, pixels (default: 352)")
     parser.add_argument("--batch_size", type=int, default=4, help="images a step (default: 4)")
-    parser.add_argument("--warmup", type=int, default=2, help="pairs of steps before time is taken (default: 2)")
-    parser.add_argument("--repeats", type=int, default=7, help="pairs of steps whose time is taken (default: 7)")
+    parser.add_argument("--warmup", type=int, default=2, help="steps of each before time is taken (default: 2)")
+    parser.add_argument("--repeats", type=int, default=7, help="steps of each whose time is taken (default: 7)")
+    parser.add_argument(
+        "--rows",
+        nargs="+",
+        choices=ROWS,
+        help="how the trainer trains (default: float32 and --amp; with CUDA float32 bf16 bf16+compile; compiling for a "
+        "CPU takes minutes)",
+    )
+    parser.add_argument("--out", type=Path, default=Path("result/benchmark"), help="folder for steps.json and steps.md")
     add_device_flags(parser)
 
 
 def run(args: argparse.Namespace) -> None:
-    """Time training steps as the flags say, and print them.
+    """Time training steps as the flags say; write and print the table.
 
     Raises:
         InputError, ModelError: a flag that cannot be used.
@@ -56,89 +79,152 @@ def run(args: argparse.Namespace) -> None:
     device = choose_device(args.device, args.gpu_id)
     if min(args.batch_size - 1, args.repeats) < 1 or args.warmup < 0:
         raise InputError("--batch_size must be at least 2, --repeats at least 1, --warmup at least 0")
-    course = Course(warmup=args.warmup, repeats=args.repeats, amp=args.amp)
-    options = own_options(args.model, args.backbone)
-    times = measure_step(args.model, size=args.size, batch=args.batch_size, course=course, device=device, **options)
-    print(
-        f"{args.model} {args.backbone or ''} at {args.size} x {args.size}, batch {args.batch_size}, on "
-        f"{device_name(device)}: milliseconds an image, median / 95th percentile of {args.repeats}\n"
-        f"plain eager loop, float32: {shown(times.plain)}\n"
-        f"trainer, {args.amp if args.amp != 'off' else 'float32'}: {shown(times.ours)}\n"
-        f"{times.ratio:.2f} x as fast (median over pairs of steps)"
+    torch.manual_seed(args.seed)
+    course = Course(size=args.size, batch_sizes=(args.batch_size,), warmup=args.warmup, repeats=args.repeats)
+    model = create_model(args.model, **own_options(args.model, args.backbone))
+    times = measure_steps(model, args.rows or default_rows(args.amp, device), course=course, device=device)
+    text = (
+        f"Training {' '.join(filter(None, (args.model, args.backbone)))} at {args.size} x {args.size}, batch "
+        f"{args.batch_size}, on {device_name(device)}: milliseconds an image, median / 95th percentile of "
+        f"{args.repeats} steps; the ratio is the median over steps taken in turn.\n\n{table(times)}"
     )
+    content = {"model": args.model, "backbone": args.backbone, "course": dataclasses.asdict(course)}
+    write_report(
+        args.out, "steps", text=text, device=device, **content, rows=[dataclasses.asdict(row) for row in times]
+    )
+
+
+def default_rows(amp: str, device: torch.device) -> tuple[str, ...]:
+    if device.type == "cuda":
+        return "float32", "bf16", "bf16+compile"
+    return ("float32",) if amp == "off" else ("float32", amp)
 
 
 @dataclass(frozen=True)
 class StepTimes:
-    """Milliseconds an image of a step; `ratio` is the median over pairs of plain over ours."""
+    """A row: time an image, images a second, times the plain loop's speed, share of the peak where that is known.
 
-    model: str
-    options: dict[str, Any]
-    size: int
-    plain: Timing
-    ours: Timing
-    ratio: float
+    A row that could not be measured has only `why_not`.
+    """
+
+    name: str
+    time: Timing | None = None
+    rate: float | None = None
+    ratio: float | None = None
+    share: float | None = None
+    why_not: str = ""
 
 
-def measure_step(
-    name: str, *, size: int, batch: int, course: Course, device: torch.device, **options: Any
-) -> StepTimes:
-    """Time steps of the trainer and of `plain_step`, one of each in turn; both start from the same weights.
+@dataclass
+class Contender:
+    """A way to train, with the seconds that its steps took, or why it does not work here."""
+
+    name: str
+    step: Callable[[], None]
+    half: bool = False
+    seconds: list[float] = field(default_factory=list)
+    why_not: str = ""
+
+    def race(self, device: torch.device, *, counts: bool) -> None:
+        """Make one step, unless one failed before."""
+        if self.why_not:
+            return
+        try:
+            taken = timed(self.step, device=device, warmup=0, repeats=1)
+        except torch.cuda.OutOfMemoryError:
+            self.why_not = "not enough GPU memory"
+            return
+        self.seconds += list(taken) if counts else []
+
+    def fail(self, why: str) -> None:
+        self.why_not = why
+
+
+def measure_steps(model: nn.Module, rows: Sequence[str], *, course: Course, device: torch.device) -> list[StepTimes]:
+    """Time steps of the plain loop and of the trainer in each of `rows`, one of each in turn, from the same weights.
 
     Args:
-        size: input height and width, pixels. batch: images a step. options: the network's own, such as `backbone`.
+        rows: of `ROWS`. course: a size, and one batch size, at least 2.
 
     Raises:
-        ModelError: an unknown network or option, or a size it cannot take.
+        ModelError: a size the network cannot take.
     """
-    plain = create_model(name, **options).to(device).train()
-    model = create_model(name, **options)
-    model.load_state_dict(plain.state_dict())
+    (batch,), size = course.batch_sizes, course.size
+    macs = count_macs(copy.deepcopy(model).eval(), size)
     image = torch.randn(batch, 3, size, size, device=device)
     mask = (torch.rand(batch, 1, size, size, device=device) > 0.5).float()
-    weights = dict.fromkeys(plain(image), 1.0)
-    with tempfile.TemporaryDirectory() as folder:
-        trainer = trainer_of(model, weights, folder=folder, amp=course.amp, device=device)
-        inputs = {"image": image.contiguous(memory_format=torch.channels_last)}
-        optimizer = torch.optim.Adam(plain.parameters(), 1e-4, weight_decay=1e-4, foreach=False, fused=False)
-        seconds = np.empty((2, course.repeats))
-        for pair in range(-course.warmup, course.repeats):
-            steps = (lambda: plain_step(plain, optimizer, image, mask), lambda: trainer.train_step(inputs, mask, images=batch))
-            for row, step in enumerate(steps):
-                taken = timed(step, device=device, warmup=0, repeats=1)[0]
-                if pair >= 0:
-                    seconds[row, pair] = taken
-        trainer.close()
-    ratio = float(np.median(seconds[0] / seconds[1]))
-    return StepTimes(name, options, size, timing(seconds[0], batch), timing(seconds[1], batch), ratio)
+    with ExitStack() as stack:
+        plain = plain_form(copy.deepcopy(model)).to(device).train()
+        contenders = [Contender(PLAIN, plain_step(plain, image, mask))]
+        contenders += [contender(row, copy.deepcopy(model), image, mask, stack) for row in rows]
+        for number in tqdm(range(-course.warmup, course.repeats), desc="steps of each", unit="step", disable=None):
+            for each in contenders:
+                each.race(device, counts=number >= 0)
+    return [summary(each, contenders[0], macs=macs, batch=batch, device=device) for each in contenders]
 
 
-def trainer_of(model: nn.Module, weights: dict[str, float], *, folder: str, amp: str, device: torch.device) -> Trainer:
+def contender(row: str, model: nn.Module, image: Tensor, mask: Tensor, stack: ExitStack) -> Contender:
+    """The trainer's step in the precision that `row` names; `stack` ends what it holds."""
+    precision, _, compile = row.partition("+")
+    trainer = trainer_of(model, precision, image, folder=stack.enter_context(tempfile.TemporaryDirectory()))
+    stack.callback(trainer.close)
+    inputs = {"image": image.contiguous(memory_format=torch.channels_last)}
+    found = Contender(
+        f"trainer, {precision}{', compiled' if compile else ''}",
+        lambda: trainer.train_step(inputs, mask, images=len(image)),
+        half=precision != "float32",
+    )
+    if compile:
+        compiled(trainer.model, note=found.fail)
+    if precision == "bf16" and image.is_cuda and not torch.cuda.is_bf16_supported(including_emulation=False):
+        found.fail("this GPU has no bfloat16")
+    return found
+
+
+def trainer_of(model: nn.Module, precision: str, image: Tensor, *, folder: str) -> Trainer:
     """A trainer with the released options, for single steps: it has nothing to load and nothing to validate on."""
-    trainer = Trainer(
+    model = model.to(image.device).train()
+    with torch.no_grad():
+        weights = dict.fromkeys(copy.deepcopy(model)(image), 1.0)
+    return Trainer(
         model,
         DeepSupervision(structure_loss, weights),
         training=range(2),
         validation=None,
-        options=TrainOptions(amp=amp, workers=0),
+        options=TrainOptions(amp="off" if precision == "float32" else precision, workers=0),
         folder=folder,
-        device=device,
+        device=image.device,
         config={},
     )
-    trainer.model.train()
-    return trainer
 
 
-def plain_step(model: nn.Module, optimizer: torch.optim.Optimizer, image: Tensor, mask: Tensor) -> None:
-    """One update as scripts of this field write it: float32, a mask resized for every output, Adam tensor by tensor."""
-    loss = torch.zeros((), device=image.device)
-    for logits in model(image).values():
-        target = F.interpolate(mask, size=logits.shape[-2:], mode="bilinear", align_corners=True)
-        loss = loss + structure_loss(logits, target)
-    optimizer.zero_grad()
-    loss.backward()
-    for parameter in model.parameters():
-        if parameter.grad is not None:
-            parameter.grad.clamp_(-0.5, 0.5)
-    optimizer.step()
-    loss.item()
+def summary(found: Contender, plain: Contender, *, macs: int, batch: int, device: torch.device) -> StepTimes:
+    """A row of the table. `macs` are of one image's forward."""
+    if found.why_not or plain.why_not:
+        return StepTimes(found.name, why_not=found.why_not or f"the plain loop: {plain.why_not}")
+    time, seconds = timing(np.array(found.seconds), batch), np.array(found.seconds)
+    rate, peak = 1000 / time.median, peak_flops(device, half=found.half)
+    return StepTimes(
+        found.name,
+        time=time,
+        rate=rate,
+        ratio=float(np.median(np.array(plain.seconds) / seconds)),
+        share=peak and FLOPS_A_MAC * macs * rate / peak,
+    )
+
+
+def table(times: Sequence[StepTimes]) -> str:
+    """A Markdown table, one way to train a row."""
+    rows = [
+        (row.name, row.why_not, "", "", "")
+        if row.time is None
+        else (
+            row.name,
+            shown(row.time),
+            f"{row.rate:.2f}",
+            f"{row.ratio:.2f} x",
+            f"{row.share:.1%}" if row.share else "peak not known",
+        )
+        for row in times
+    ]
+    return markdown_table(("training", "ms an image", "images a second", "speed", "share of peak"), rows)
