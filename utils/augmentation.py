@@ -31,7 +31,8 @@ Sample = tuple[np.ndarray, np.ndarray]
 Pixel = tuple[float, float]
 
 ROUND_DOWN = -0.499  # OpenCV rounds to the nearest level, PIL down; whole levels must stay
-UNCHANGED = np.array([[0, 0, 0], [0, 1, 0], [0, 0, 0]], np.float32)
+# PIL's sharpness enhancer blends with its SMOOTH filter: this much of the mean over 3 x 3 pixels, the rest the pixel
+BLUR_IN_SMOOTH = 9 / 13
 
 
 class Move:
@@ -250,8 +251,8 @@ class Jitter(Painting):
         image = scale_levels(image, contrast, pivot=mean_grey(image))
         grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
         image = cv2.addWeighted(image, colour, grey, 1 - colour, 0)
-        kernel = sharpness * UNCHANGED + (1 - sharpness) * smoothing(pixel)
-        return cv2.filter2D(image, -1, kernel, borderType=cv2.BORDER_REPLICATE), mask
+        softness = BLUR_IN_SMOOTH * (1 - sharpness)
+        return cv2.addWeighted(image, 1 - softness, blur(image, pixel), softness, 0), mask
 
 
 @dataclass(frozen=True)
@@ -334,13 +335,10 @@ def mean_grey(image: np.ndarray) -> float:
     return math.floor(cv2.mean(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))[0] + 0.5)
 
 
-def smoothing(pixel: Pixel) -> np.ndarray:
-    """PIL's SMOOTH filter, towards which its sharpness enhancer blends, for pixels of this height and width.
+def blur(image: np.ndarray, pixel: Pixel) -> np.ndarray:
+    """The mean over 3 x 3 pixels, for pixels of this height and width in pixels of before.
 
-    A pixel weighs 5, each of its eight neighbours 1. Where pixels have grown, neighbours weigh less by the square of
-    their distance, which blurs by the same distance as before.
+    Where pixels have grown, neighbours weigh less by the square, which blurs by the same distance as before.
     """
-    y, x = np.square(pixel)
-    corner = 2 / (x + y)
-    weights = np.array([[corner, 1 / y, corner], [1 / x, 0, 1 / x], [corner, 1 / y, corner]], np.float32) / 13
-    return weights + (1 - weights.sum()) * UNCHANGED
+    down, across = (np.array([1, 3 * area - 2, 1]) / (3 * area) for area in np.square(np.maximum(pixel, 1)))
+    return cv2.sepFilter2D(image, -1, across, down, borderType=cv2.BORDER_REPLICATE)
