@@ -7,11 +7,11 @@ import sys
 from collections.abc import Sequence
 
 from ..cli import run
-from . import predict, scaling, train, video
+from . import loader, predict, scaling, train, video
 
 __all__ = ["main"]
 
-VERBS = (predict, train, video, scaling)
+VERBS = (predict, train, loader, video, scaling)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,0 +1,161 @@
+"""What a training sample costs: `python -m utils.benchmark loader`.
+
+On every pair and in turn: decoding alone; our loader, without a cache and with each (filled before); and a plain loader
+of the same augmentations, SEPNet's, in Pillow and torchvision. Ours ends with 8 bits, which the device normalises; the
+plain one normalises. Times are processor time of one thread, so that other work on the machine hardly moves them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from measure.errors import InputError
+
+from ..augmentation import parse_part
+from ..cache import open_cache
+from ..image_data import Pair, TrainingData, check_pairs, find_pairs
+from ..phantom import phantom_still
+from ..recipes import recipe_for
+from .plain_loader import load_sample
+from .report import markdown_table
+from .timing import Timing, timing
+
+__all__ = ["LoaderTimes", "add_flags", "measure_loaders", "run", "write_png_pairs"]
+
+PHANTOMS = 16  # pairs made where none are given
+PHANTOM_SIZE = (529, 622)  # height and width, pixels: common in Kvasir-SEG
+
+Loader = Callable[[int, int], Any]  # of epoch and index
+
+
+@dataclass(frozen=True)
+class LoaderTimes:
+    """One way to load: milliseconds a sample, their mean, and the mean as a multiple of decoding's."""
+
+    name: str
+    times: Timing
+    mean: float
+    ratio: float
+
+
+def add_flags(verbs: argparse._SubParsersAction) -> None:
+    """Add the verb `loader`."""
+    parser = verbs.add_parser(
+        "loader",
+        help="time the loading of training samples",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument(
+        "--images", type=Path, help="folder with images/ and masks/ (default: made-up PNG pairs of 622 x 529)"
+    )
+    parser.add_argument("--size", type=int, default=352, help="input height and width, pixels (default: 352)")
+    parser.add_argument("--repeats", type=int, default=10, help="passes over the pairs whose time is taken")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Time loading as the flags say, and print the table.
+
+    Raises:
+        InputError: a flag or folder that cannot be used.
+    """
+    if min(args.size, args.repeats) < 1:
+        raise InputError("--size and --repeats must be at least 1")
+    with tempfile.TemporaryDirectory() as folder:
+        if not args.images:
+            write_png_pairs(Path(folder) / "pairs", count=PHANTOMS, size=PHANTOM_SIZE)
+        pairs = find_pairs(args.images or Path(folder) / "pairs")
+        check_pairs(pairs)
+        rows = measure_loaders(pairs, size=args.size, repeats=args.repeats, folder=Path(folder) / "cache")
+    print(
+        f"{len(pairs)} pairs, {args.repeats} samples of each at {args.size} x {args.size}, one thread: milliseconds a "
+        "sample\n\n"
+        + markdown_table(
+            ("way", "median / 95th percentile", "mean", "mean, times decoding"),
+            [
+                (row.name, f"{row.times.median:.2f} / {row.times.p95:.2f}", f"{row.mean:.2f}", f"{row.ratio:.2f}")
+                for row in rows
+            ],
+        )
+    )
+
+
+def measure_loaders(pairs: Sequence[Pair], *, size: int, repeats: int, folder: Path) -> list[LoaderTimes]:
+    """Time every way of loading on every pair, in turn; the first is decoding, to which the ratios refer.
+
+    `folder` is where the cache on disk goes. Every way loads every pair once before time is taken.
+    """
+    ways = loaders(pairs, size=size, folder=folder)
+    seconds = np.empty((len(ways), repeats, len(pairs)))
+    with one_thread():
+        for epoch in tqdm(range(repeats + 1), desc="loading", unit="pass", disable=None, leave=False):
+            for index in range(len(pairs)):
+                for row, load in enumerate(ways.values()):
+                    started = time.thread_time()
+                    load(epoch, index)
+                    if epoch > 0:
+                        seconds[row, epoch - 1, index] = time.thread_time() - started
+    means = 1000 * seconds.mean(axis=(1, 2))
+    return [
+        LoaderTimes(name, timing(taken.ravel(), 1), float(mean), float(mean / means[0]))
+        for name, taken, mean in zip(ways, seconds, means, strict=True)
+    ]
+
+
+def loaders(pairs: Sequence[Pair], *, size: int, folder: Path) -> dict[str, Loader]:
+    """The ways to load sample `index` of `epoch`, by name."""
+    augmentation = [parse_part(text) for text in recipe_for("sepnet").augment]
+
+    def ours(cache: str) -> Loader:
+        read = open_cache(cache, folder, pairs, size=size)
+        data = TrainingData(pairs, size=size, seed=0, augmentation=augmentation, read=read)
+        return lambda epoch, index: data[(epoch, index)]
+
+    return {
+        "decoding alone": lambda _, index: decode(pairs[index]),
+        "ours": ours("off"),
+        "ours, cache in memory": ours("memory"),
+        "ours, cache on disk": ours("disk"),
+        "plain Pillow and torchvision": lambda _, index: load_sample(pairs[index], size),
+    }
+
+
+def decode(pair: Pair) -> None:
+    cv2.imread(str(pair.image), cv2.IMREAD_COLOR)
+    cv2.imread(str(pair.mask), cv2.IMREAD_GRAYSCALE)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Keep PyTorch and OpenCV to one thread, as they are in a loader's worker."""
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        cv2.setNumThreads(before[1])
+
+
+def write_png_pairs(folder: Path, *, count: int, size: tuple[int, int]) -> None:
+    """Write phantoms as PNG pairs, `<folder>/images/1.png` and `<folder>/masks/1.png`, and so on."""
+    for kind in ("images", "masks"):
+        (folder / kind).mkdir(parents=True)
+    for number in range(1, count + 1):
+        image, mask = phantom_still(seed=number, size=size)
+        cv2.imwrite(str(folder / "images" / f"{number}.png"), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        cv2.imwrite(str(folder / "masks" / f"{number}.png"), mask)
