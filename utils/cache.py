@@ -32,7 +32,7 @@ __all__ = ["CACHES", "DiskCache", "MemoryCache", "open_cache"]
 CACHES = ("off", "memory", "disk")
 MARGIN = 1.25  # a crop of a fifth of the pixels then still fills the input without being enlarged
 FORMAT = 1  # of the files; another number leaves older ones aside
-HEAD = 80  # bytes before the pixels of a file
+HEAD = 10 * 8  # bytes before the pixels of a file, see `write_entry`
 
 Stamp = tuple[int, int, int, int]
 
@@ -48,7 +48,7 @@ class Entry:
 class MemoryCache:
     """Pairs in memory, read before training starts, so that forked worker processes share them.
 
-    Workers that are spawned instead (Windows, macOS) get a copy each.
+    Workers that are spawned instead (Windows, macOS) get a copy each; every process of a distributed run has its own.
     """
 
     def __init__(self, pairs: Sequence[Pair], *, size: int, classes: Classes | None = None):
