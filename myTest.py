@@ -26,7 +26,7 @@ from utils.checkpoint import is_resumable
 from utils.cli import choose_device, run
 from utils.distributed import World, join, world
 from utils.heatmap import write_heat_maps
-from utils.options import add_device_flags, add_model_flags, model_options, worker_count
+from utils.options import HelpFormatter, add_device_flags, add_model_flags, model_options, worker_count
 from utils.predict import PredictOptions, find_sets, pick_images, predict_maps
 from utils.predict_clips import find_clips, predict_clips
 from utils.predict_video import VideoOptions, predict_video
@@ -36,7 +36,7 @@ from utils.video_io import open_source
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     files = parser.add_argument_group("files")
     files.add_argument("--model_state_dict_path", default="checkpoint/run/best.pth", help="weights: ours or published")
     files.add_argument(

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["add_device_flags", "add_model_flags", "model_options", "switch", "worker_count"]
+__all__ = ["HelpFormatter", "add_device_flags", "add_model_flags", "model_options", "switch", "worker_count"]
 
 # flag -> option of a network's config; the --net_* flags are the released ones of SEPNet
 NET_FLAGS = {
@@ -25,6 +25,14 @@ NET_FLAGS = {
     "memory_top_k": "memory_top_k",
 }
 GUIDE_SIZE, GUIDE_SCALES = 1, (15, 15, 15)
+
+
+class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Adds the default to a flag's help where there is one and the text does not tell it."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        told = action.default is None or action.default is False or "default:" in action.help
+        return action.help if told else super()._get_help_string(action)
 
 
 def switch(text: str) -> bool:

@@ -18,7 +18,7 @@ from .budget import parse_budget
 from .cache import CACHES
 from .distributed import World
 from .losses import LOSSES
-from .options import add_device_flags, add_model_flags, switch, worker_count
+from .options import HelpFormatter, add_device_flags, add_model_flags, switch, worker_count
 from .recipes import Recipe, departures, recipe_for
 from .schedule import SCHEDULES, Schedule
 from .train_options import TrainOptions
@@ -54,16 +54,8 @@ LOWEST = {
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse flags; the recipe of --model gives the defaults, or the run of ours that --load_checkpoint_path names."""
     parser = build_parser()
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    first.add_argument("--model")
-    first.add_argument("--load_checkpoint_path")
-    first.add_argument("--resume")
-    first.add_argument("--train_model_save_path", default=parser.get_default("train_model_save_path"))
-    given = first.parse_known_args(argv)[0]
-    if given.resume == "auto" and not given.load_checkpoint_path:
-        found = checkpoint.newest_whole(given.train_model_save_path)
-        given.load_checkpoint_path = str(found) if found else None
-        parser.set_defaults(load_checkpoint_path=given.load_checkpoint_path)
+    given = first_look(parser, argv)
+    parser.set_defaults(load_checkpoint_path=given.load_checkpoint_path)
     former = checkpoint.read_run(given.load_checkpoint_path) if given.load_checkpoint_path else None
     settings = former["config"]["flags"] if former else {}
     recipe = recipe_for(given.model or settings.get("model", parser.get_default("model")))
@@ -74,6 +66,19 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def first_look(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the flags that others take their defaults from; --resume auto finds its checkpoint here."""
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for flag in ("--model", "--load_checkpoint_path", "--resume"):
+        first.add_argument(flag)
+    first.add_argument("--train_model_save_path", default=parser.get_default("train_model_save_path"))
+    given = first.parse_known_args(argv)[0]
+    if given.resume == "auto" and not given.load_checkpoint_path:
+        found = checkpoint.newest_whole(given.train_model_save_path)
+        given.load_checkpoint_path = str(found) if found else None
+    return given
+
+
 def about(recipe: Recipe) -> str:
     """Say where the defaults of --model come from, as the end of --help."""
     left_open = f" It leaves open, and this project chose: {recipe.chosen}." if recipe.chosen else ""
@@ -81,7 +86,7 @@ def about(recipe: Recipe) -> str:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=DESCRIPTION, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = argparse.ArgumentParser(description=DESCRIPTION, formatter_class=HelpFormatter)
     add_data_flags(parser)
     add_recipe_flags(parser)
     run_folder = parser.add_argument_group("run folder")
