@@ -7,7 +7,7 @@ import torch
 
 from measure.errors import InputError
 from utils.augmentation import parse_part
-from utils.image_data import TrainingData, check_pairs, find_pairs, hold_out
+from utils.image_data import TrainingData, check_pairs, find_pairs
 from utils.recipes import RECIPES
 
 AUGMENTATION = [parse_part(text) for text in RECIPES["sepnet"].augment]
@@ -69,20 +69,6 @@ def test_a_file_that_is_no_image_is_named(folder):
     (folder / "images" / "2.png").write_text("hello")
     with pytest.raises(InputError, match="cannot read .*2.png"):
         check_pairs(find_pairs(folder))
-
-
-def test_the_held_out_part_is_a_tenth_chosen_by_seed(folder):
-    pairs = find_pairs(folder)
-    training, held = hold_out(pairs, share=0.1, seed=0)
-    assert len(held) == 1 and len(training) == 11
-    assert sorted(p.stem for p in training + held) == sorted(p.stem for p in pairs)
-    assert hold_out(pairs, share=0.1, seed=0) == (training, held)
-    assert len({hold_out(pairs, share=0.1, seed=seed)[1][0].stem for seed in range(20)}) > 3
-
-
-def test_one_pair_cannot_be_split(folder):
-    with pytest.raises(InputError, match="at least two are needed"):
-        hold_out(find_pairs(folder)[:1], share=0.1, seed=0)
 
 
 def test_a_sample_depends_on_seed_epoch_and_index_alone(folder):

@@ -7,15 +7,12 @@ import torch
 
 from measure.errors import InputError
 from utils.augmentation import Flip, Jitter, Rotate
-from utils.image_data import Pair
 from utils.phantom import write_clips
 from utils.video_data import (
-    Case,
     ClipTrainingData,
     augment_clip,
     draw_memory_frame,
     find_cases,
-    hold_out_cases,
     memory_window,
     neighbour_of,
 )
@@ -144,14 +141,3 @@ def test_frames_turn_with_their_masks():
     for seed in range(10):
         frames, masks = augment_clip([frame] * 3, [mask] * 2, np.random.default_rng(seed), parts, size=(40, 40))
         assert all(np.abs(f[:, :, 0].astype(int) - masks[0]).max() <= 1 for f in frames)
-
-
-def test_clips_of_one_polyp_are_held_out_together(tmp_path):
-    pair = Pair("a", tmp_path / "a.jpg", tmp_path / "a.png")
-    cases = [Case(f"case{p}_{k}", (pair,)) for p in range(1, 11) for k in (1, 2)] + [Case("case11", (pair,))]
-    for seed in range(5):
-        training, held = hold_out_cases(cases, share=0.1, seed=seed)
-        assert len(training) + len(held) == 21 and held
-        assert not {case.polyp for case in training} & {case.polyp for case in held}
-    with pytest.raises(InputError, match="the clips show 1 polyp"):
-        hold_out_cases(cases[:2], share=0.1, seed=0)

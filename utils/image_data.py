@@ -37,10 +37,7 @@ __all__ = [
     "decode",
     "find_pairs",
     "find_parts",
-    "hold_out",
 ]
-
-HELD_OUT = 0.1  # share of the training part that chooses the best checkpoint where no other part is given
 
 
 @dataclass(frozen=True)
@@ -76,8 +73,9 @@ def find_parts(
         folder,
         find=find_pairs,
         name_of=lambda pair: pair.stem,
-        hold_out=partial(hold_out, share=HELD_OUT, seed=seed),
+        group_of=lambda pair: pair.stem,
         kind="images",
+        seed=seed,
         split=split,
         validation_folder=validation_folder,
         validation_split=validation_split,
@@ -112,22 +110,6 @@ def _stated_size(path: Path) -> tuple[int, int]:
     except OSError as error:
         fault = error.strerror or "it is damaged or no image"
     raise InputError(f"cannot read {path}: {fault}; write the file anew or take the pair out")
-
-
-def hold_out(pairs: Sequence[Pair], *, share: float, seed: int) -> tuple[list[Pair], list[Pair]]:
-    """Split into a training and a held-out part (at least one pair each), drawn by `seed`.
-
-    Raises:
-        InputError: fewer than two pairs.
-    """
-    if len(pairs) < 2:
-        raise InputError(f"{len(pairs)} pair to train on; at least two are needed, one to train and one to validate")
-    count = min(max(1, round(share * len(pairs))), len(pairs) - 1)
-    held = set(np.random.default_rng(seed).permutation(len(pairs))[:count].tolist())
-    return (
-        [pair for index, pair in enumerate(pairs) if index not in held],
-        [pair for index, pair in enumerate(pairs) if index in held],
-    )
 
 
 def read_target(path: Path, classes: Classes | None) -> np.ndarray:

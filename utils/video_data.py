@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,7 @@ from measure.pairing import first_names, images_by_stem, natural_key, pair_stems
 
 from .augmentation import Contrast, Jitter, Part, augment
 from .geometry import Size
-from .image_data import HELD_OUT, Pair
+from .image_data import Pair
 from .parts import choose_parts
 from .transforms import to_chw
 
@@ -33,7 +32,6 @@ __all__ = [
     "find_case_parts",
     "find_cases",
     "has_clips",
-    "hold_out_cases",
     "memory_window",
     "neighbour_of",
 ]
@@ -119,32 +117,12 @@ def find_case_parts(
         folder,
         find=find_cases,
         name_of=lambda case: case.name,
-        hold_out=partial(hold_out_cases, share=HELD_OUT, seed=seed),
+        group_of=lambda case: case.polyp,
         kind="clips",
+        seed=seed,
         split=split,
         validation_folder=validation_folder,
         validation_split=validation_split,
-    )
-
-
-def hold_out_cases(cases: Sequence[Case], *, share: float, seed: int) -> tuple[list[Case], list[Case]]:
-    """Split into a training and a held-out part (at least a polyp each), drawn by `seed`.
-
-    Clips of one polyp stay together: their frames look too much alike to judge a network by.
-
-    Raises:
-        InputError: clips of fewer than two polyps.
-    """
-    polyps = list(dict.fromkeys(case.polyp for case in cases))
-    if len(polyps) < 2:
-        raise InputError(
-            f"the clips show {len(polyps)} polyp; at least two are needed, one to train and one to validate"
-        )
-    count = min(max(1, round(share * len(polyps))), len(polyps) - 1)
-    held = {polyps[index] for index in np.random.default_rng(seed).permutation(len(polyps))[:count]}
-    return (
-        [case for case in cases if case.polyp not in held],
-        [case for case in cases if case.polyp in held],
     )
 
 
