@@ -150,50 +150,54 @@ def measure_steps(model: nn.Module, rows: Sequence[str], *, course: Course, devi
         ModelError: a size the network cannot take.
     """
     (batch,), size = course.batch_sizes, course.size
-    macs = count_macs(copy.deepcopy(model).eval(), size)
+    counted = copy.deepcopy(model).eval()
+    macs = count_macs(counted, size)
+    loss = DeepSupervision(structure_loss, dict.fromkeys(counted(torch.zeros(1, 3, size, size)), 1.0))
     image = torch.randn(batch, 3, size, size, device=device)
     mask = (torch.rand(batch, 1, size, size, device=device) > 0.5).float()
     with ExitStack() as stack:
         plain = plain_form(copy.deepcopy(model)).to(device).train()
         contenders = [Contender(PLAIN, plain_step(plain, image, mask))]
-        contenders += [contender(row, copy.deepcopy(model), image, mask, stack) for row in rows]
+        contenders += [contender(row, copy.deepcopy(model), loss, image, mask, stack) for row in rows]
         for number in tqdm(range(-course.warmup, course.repeats), desc="steps of each", unit="step", disable=None):
             for each in contenders:
                 each.race(device, counts=number >= 0)
     return [summary(each, contenders[0], macs=macs, batch=batch, device=device) for each in contenders]
 
 
-def contender(row: str, model: nn.Module, image: Tensor, mask: Tensor, stack: ExitStack) -> Contender:
+def contender(
+    row: str, model: nn.Module, loss: DeepSupervision, image: Tensor, mask: Tensor, stack: ExitStack
+) -> Contender:
     """The trainer's step in the precision that `row` names; `stack` ends what it holds."""
-    precision, _, compile = row.partition("+")
-    trainer = trainer_of(model, precision, image, folder=stack.enter_context(tempfile.TemporaryDirectory()))
+    precision, _, compiling = row.partition("+")
+    folder = stack.enter_context(tempfile.TemporaryDirectory())
+    trainer = trainer_of(model, loss, precision, folder=folder, device=image.device)
     stack.callback(trainer.close)
     inputs = {"image": image.contiguous(memory_format=torch.channels_last)}
     found = Contender(
-        f"trainer, {precision}{', compiled' if compile else ''}",
+        f"trainer, {precision}{', compiled' if compiling else ''}",
         lambda: trainer.train_step(inputs, mask, images=len(image)),
         half=precision != "float32",
     )
-    if compile:
+    if compiling:
         compiled(trainer.model, note=found.fail)
     if precision == "bf16" and image.is_cuda and not torch.cuda.is_bf16_supported(including_emulation=False):
         found.fail("this GPU has no bfloat16")
     return found
 
 
-def trainer_of(model: nn.Module, precision: str, image: Tensor, *, folder: str) -> Trainer:
+def trainer_of(
+    model: nn.Module, loss: DeepSupervision, precision: str, *, folder: str, device: torch.device
+) -> Trainer:
     """A trainer with the released options, for single steps: it has nothing to load and nothing to validate on."""
-    model = model.to(image.device).train()
-    with torch.no_grad():
-        weights = dict.fromkeys(copy.deepcopy(model)(image), 1.0)
     return Trainer(
-        model,
-        DeepSupervision(structure_loss, weights),
+        model.train(),
+        loss,
         training=range(2),
         validation=None,
         options=TrainOptions(amp="off" if precision == "float32" else precision, workers=0),
         folder=folder,
-        device=image.device,
+        device=device,
         config={},
     )
 
