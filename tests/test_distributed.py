@@ -19,9 +19,9 @@ from utils.distributed import ALONE
 from utils.phantom import write_stills
 
 ROOT = Path(__file__).parents[1]
-# plain SGD: Adam's first steps are of one size whatever the gradient, so rounding alone can turn one around
+# small steps of SGD: rounding differs with the number of processes and must not grow, as it does under Adam
 SMALL = (
-    "--model scrnet --train_size 32 --batch_size 6 --loss structure --optimizer SGD --lr 1e-3 --schedule constant "
+    "--model scrnet --train_size 64 --batch_size 6 --loss structure --optimizer SGD --lr 1e-4 --schedule constant "
     "--augment --lr_warmup_epoch 0 --device cpu --workers 0"
 ).split()
 

@@ -61,7 +61,8 @@ class World:
         if self.size == 1:
             return [item]
         items: list[Any] = [None] * self.size
-        dist.all_gather_object(items, item)
+        with torch.inference_mode(False):  # gloo of older versions writes into tensors that are none of inference
+            dist.all_gather_object(items, item)
         return items
 
     def collect(self, mine: Sequence[Item]) -> list[Item]:
