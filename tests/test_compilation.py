@@ -12,8 +12,15 @@ from lib.modules import PSE
 from utils.compilation import compiled
 
 
-def network() -> nn.Sequential:
-    return nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.BatchNorm1d(3))
+class Network(nn.Module):
+    """A class of its own: older versions of PyTorch pass over a lone nn.Sequential."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.BatchNorm1d(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
 
 
 def gradients(model: nn.Module, *inputs: Tensor) -> list[Tensor]:
@@ -53,37 +60,37 @@ def test_it_really_compiles():
         seen.append(graph)
         return graph.forward
 
-    model = compiled(network(), backend=backend)
+    model = compiled(Network(), backend=backend)
     model(torch.randn(5, 4)), model(torch.randn(5, 4))
     assert len(seen) == 1
 
 
 def test_what_cannot_be_compiled_runs_eager_and_says_so_once():
     torch.manual_seed(0)
-    eager, notes = network(), []
+    eager, notes = Network(), []
     model = compiled(copy.deepcopy(eager), note=notes.append, backend=broken)
     image = torch.randn(5, 4)
     for _ in range(2):
         assert torch.equal(model(image), eager(image))
     (line,) = notes
     assert "going on without" in line and "no such kernel" in line and "\n" not in line
-    assert model[2].num_batches_tracked == 2
+    assert model.layers[2].num_batches_tracked == 2
 
 
 def test_a_machine_without_a_compiler_trains_on(monkeypatch, tmp_path):
     monkeypatch.setattr(inductor.cpp, "cxx", ("no-such-compiler",))
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     notes = []
-    model = compiled(network(), note=notes.append)
+    model = compiled(Network(), note=notes.append)
     assert all(gradient.isfinite().all() for gradient in gradients(model, torch.randn(5, 4)))
     assert "No working C++ compiler" in notes[0]
 
 
 def test_a_mistake_of_the_caller_is_the_error_it_would_be_without():
     with pytest.raises(RuntimeError, match="mat1 and mat2 shapes cannot be multiplied"):
-        compiled(network(), note=lambda line: None, backend="eager")(torch.randn(5, 7))
+        compiled(Network(), note=lambda line: None, backend="eager")(torch.randn(5, 7))
 
 
 def test_a_copy_is_eager():
-    model = compiled(network(), backend=broken)
+    model = compiled(Network(), backend=broken)
     assert copy.deepcopy(model)(torch.randn(5, 4)).shape == (5, 3)
