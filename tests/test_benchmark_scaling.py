@@ -15,9 +15,9 @@ def test_a_ring_moves_the_gradients_almost_twice():
 
 def test_averaging_is_hidden_behind_the_backward_at_best():
     text = table(0.090, 4, 100_000_000, Ring(1e9, 0), [1, 2])
-    assert "| 1 | 4 | 0.0 | 90.0 to 90.0 | 44 to 44 | 100% to 100% |" in text
+    assert "| 1 | 4 | 0.0 | 90.0 to 90.0 | 44.4 to 44.4 | 100% to 100% |" in text
     # 100 ms of averaging: 60 ms of backward hide the first of it
-    assert "| 2 | 8 | 100.0 | 130.0 to 190.0 | 42 to 62 | 47% to 69% |" in text
+    assert "| 2 | 8 | 100.0 | 130.0 to 190.0 | 42.1 to 61.5 | 47% to 69% |" in text
 
 
 def test_the_verb_counts_the_parameters(capsys):

@@ -50,7 +50,7 @@ def table(step: float, batch: int, size: int, ring: Ring, processes: list[int]) 
         best, worst = step + max(0.0, averaging - BACKWARD * step), step + averaging
         lines.append(
             f"| {count} | {count * batch} | {1000 * averaging:.1f} | {1000 * best:.1f} to {1000 * worst:.1f} "
-            f"| {count * batch / worst:.0f} to {count * batch / best:.0f} | {step / worst:.0%} to {step / best:.0%} |"
+            f"| {count * batch / worst:.3g} to {count * batch / best:.3g} | {step / worst:.0%} to {step / best:.0%} |"
         )
     return "\n".join(lines)
 
