@@ -43,7 +43,7 @@ class Trainer:
 
     Args:
         training: samples as dicts of uint8 tensors, addressed by (epoch, index): `mask`, and the arguments of the
-            network's forward by name, images (3, S, S), masks (1, S, S).
+            network's forward by name, images (3, S, S), masks (K, S, S) of K classes.
         config: plain data that is saved with every checkpoint, enough to build the model and the run again.
         resume: a checkpoint of ours to go on from.
         world: the processes that train together; each has a Trainer of its own, the first one writes.
@@ -168,7 +168,7 @@ class Trainer:
 
         Args:
             inputs: this process's part of the forward's arguments by name, images normalised.
-            mask: (N, 1, S, S) in [0, 1]. images: in the whole batch, of all processes.
+            mask: (N, K, S, S) in [0, 1], a plane a class. images: in the whole batch, of all processes.
         """
         self.optimizer.zero_grad(set_to_none=True)
         pieces = min(self.options.accumulate, max(1, len(mask) // 2))
