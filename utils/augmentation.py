@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -35,15 +36,15 @@ ROUND_DOWN = -0.499  # OpenCV rounds to the nearest level, PIL down; whole level
 BLUR_IN_SMOOTH = 9 / 13
 
 
-class Move:
+class Move(ABC):
     """A part that moves pixels, of image and mask alike."""
 
+    @abstractmethod
     def __call__(self, view: View, rng: np.random.Generator) -> View:
         """Return the view that a move drawn from `rng` leads to."""
-        raise NotImplementedError
 
 
-class Painting:
+class Painting(ABC):
     """A part that changes pixels where they are.
 
     Attributes:
@@ -52,9 +53,9 @@ class Painting:
 
     commutes: ClassVar[bool] = True
 
+    @abstractmethod
     def __call__(self, image: np.ndarray, mask: np.ndarray, rng: np.random.Generator, pixel: Pixel) -> Sample:
         """Return both anew; `pixel` is the height and width of a pixel, in pixels of the picture before its resize."""
-        raise NotImplementedError
 
 
 Part = Move | Painting
