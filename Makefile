@@ -29,7 +29,7 @@ demo: $(VENV)/installed  ## Train, dump and score on synthetic data, a few minut
 	    --pred_save_path $(DEMO)/maps
 	$(RUN) -m measure --GT_root $(DEMO)/data/TestDataset --pred_root $(DEMO)/maps --out $(DEMO)/scores \
 	    --model SEPNet --image_root $(DEMO)/data/TestDataset
-	$(RUN) -m utils.montage --data $(DEMO)/data/TestDataset/PhantomClear --maps $(DEMO)/maps/PhantomClear \
+	$(RUN) -m utils.visualization.montage --data $(DEMO)/data/TestDataset/PhantomClear --maps $(DEMO)/maps/PhantomClear \
 	    --out $(DEMO)/demo.png
 
 lint: $(VENV)/installed  ## Check style (installs ruff)

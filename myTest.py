@@ -19,20 +19,23 @@ import torch
 from torch import nn
 
 from lib import create_model, load_weights, model_entry, read_checkpoint
-from measure.classes import Classes, parse_classes
-from measure.errors import InputError
-from measure.files import make_folder, replace_when_whole
-from utils.checkpoint import is_resumable
-from utils.cli import choose_device, run
-from utils.distributed import World, join, world
-from utils.heatmap import write_heat_maps
-from utils.options import HelpFormatter, add_device_flags, add_model_flags, model_options, worker_count
-from utils.predict import PredictOptions, find_sets, pick_images, predict_maps
-from utils.predict_clips import find_clips, predict_clips
-from utils.predict_video import VideoOptions, predict_video
-from utils.provenance import versions
-from utils.recipes import recipe_for
-from utils.video_io import open_source
+from measure.io import Classes, InputError, make_folder, parse_classes, replace_when_whole
+from utils.commands import HelpFormatter, add_device_flags, add_model_flags, model_options
+from utils.data import worker_count
+from utils.prediction import (
+    PredictOptions,
+    VideoOptions,
+    find_clips,
+    find_sets,
+    open_source,
+    pick_images,
+    predict_clips,
+    predict_maps,
+    predict_video,
+    write_heat_maps,
+)
+from utils.runtime import World, choose_device, join, run, versions, world
+from utils.training import is_resumable, recipe_for
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -44,7 +47,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         default="data/TestDataset",
         help="a folder of sets with images/ each, one set, a folder of images, or SUN-SEG's splits with Frame/ each",
     )
-    files.add_argument("--split", help="only the images that this file names, one a line (see utils.split)")
+    files.add_argument("--split", help="only the images that this file names, one a line (see utils.commands.split)")
     files.add_argument(
         "--pred_save_path",
         default="result",

@@ -13,18 +13,10 @@ import torch
 from torch import nn
 
 from lib import ModelError, create_model, load_backbone_weights, load_weights, model_entry
-from utils import checkpoint
-from utils.cli import choose_device, run
-from utils.determinism import deterministic
-from utils.distributed import World, join, world
-from utils.fingerprint import DATA_FILE, refuse_other_data
-from utils.losses import LOSSES, DeepSupervision
-from utils.options import model_options
-from utils.run_record import read_record, run_record
-from utils.seeds import train_seeds
-from utils.trainer import Trainer
-from utils.training_data import load_run_data
-from utils.training_flags import check_flags, parse_args, parse_weight, train_options
+from utils.commands import check_flags, model_options, parse_args, parse_weight, train_options, train_seeds
+from utils.data import DATA_FILE, refuse_other_data
+from utils.runtime import World, choose_device, deterministic, join, run, world
+from utils.training import LOSSES, DeepSupervision, Trainer, checkpoint, load_run_data, make_run_record, read_record
 
 GO_ON = "put the files back, or add --allow_changed_data to go on with what is there now"
 
@@ -72,7 +64,7 @@ def train(args: argparse.Namespace, *, argv: Sequence[str], processes: World, li
         options=train_options(args, device),
         folder=args.train_model_save_path,
         device=device,
-        config=run_record(
+        config=make_run_record(
             args, model, argv=argv, device=device, data=data.files, former=resume["config"] if resume else None
         ),
         resume=resume,

@@ -16,8 +16,8 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from .blocks import check_size
 from .errors import ModelError
+from .modules.layers import check_size
 
 __all__ = ["BACKBONES", "NUMBERED_RESNET", "Backbone", "family_of", "remap_backbone", "rename"]
 

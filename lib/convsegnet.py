@@ -23,8 +23,8 @@ import torch
 from torch import Tensor, nn
 
 from .backbones import NUMBERED_RESNET, Backbone, rename
-from .blocks import ConvBNReLU, ParallelConv, resize_to
 from .errors import ModelError
+from .modules.layers import ConvBNReLU, ParallelConv, resize_to
 from .registry import register
 
 __all__ = ["ConvSegNet", "ConvSegNetConfig", "fold_head", "remap_published"]

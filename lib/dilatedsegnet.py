@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .backbones import NUMBERED_RESNET, Backbone, rename
-from .blocks import ConvBN, ConvBNReLU, ParallelConv, resize_to
+from .modules.layers import ConvBN, ConvBNReLU, ParallelConv, resize_to
 from .registry import register
 
 __all__ = ["DilatedSegNet", "DilatedSegNetConfig", "remap_published"]

@@ -36,12 +36,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .alignment import DeformableAlignment
 from .backbones import Backbone, remap_backbone, rename
 from .errors import ModelError
-from .memory import Memory, read, write
 from .modules import RFB, PooledAttention, ReverseDecoder
-from .precision import full_precision
+from .modules.deformable_alignment import DeformableAlignment
+from .modules.memory import Memory, read, write
+from .modules.precision import full_precision
 from .registry import register
 
 __all__ = ["SALI", "Encoding", "LSINet", "LSINetConfig", "SALIConfig", "remap_published"]

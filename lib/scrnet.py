@@ -22,8 +22,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import ConvBNReLU, check_size, resize_to
 from .errors import ModelError
+from .modules.layers import ConvBNReLU, check_size, resize_to
 from .registry import register
 
 __all__ = ["SCM", "SRM", "PyramidPooling", "SCRNet", "SCRNetConfig", "remap_published", "warp"]

@@ -24,8 +24,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from .backbones import Backbone, remap_backbone, rename
-from .blocks import ConvBNReLU
 from .modules import CRC, MAP, PSE, LowLevelMAP
+from .modules.layers import ConvBNReLU
 from .registry import register
 
 __all__ = ["SEPNet", "SEPNetConfig", "remap_published"]

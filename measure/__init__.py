@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .errors import InputError
+from .io import InputError
 from .options import Options
 from .scoring import score_folder
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .classes import Classes
-from .errors import InputError
+from .io import Classes, InputError
 
 __all__ = ["PROTOCOLS", "Options"]
 

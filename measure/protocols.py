@@ -16,10 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from .classes import MERGED
-from .errors import InputError
+from .io import MERGED, InputError, first_names, images_by_stem, natural_key, pair_stems, subfolders
 from .options import Options
-from .pairing import first_names, images_by_stem, natural_key, pair_stems, subfolders
 
 __all__ = ["Dataset", "Pair", "find_datasets"]
 

@@ -13,14 +13,12 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from .classes import read_mask
-from .errors import InputError
+from .aggregation import FORMAT_VERSION, DatasetRecorder
+from .io import InputError, read_grey, read_mask
+from .metrics import PairScores, score_pair
 from .options import Options
-from .pairing import read_grey
+from .parallel import map_in_order
 from .protocols import Dataset, Pair, find_datasets
-from .recorder import FORMAT_VERSION, DatasetRecorder
-from .scores import PairScores, score_pair
-from .workers import map_in_order
 
 __all__ = ["score_folder"]
 

@@ -4,7 +4,7 @@ from .crc import CRC
 from .map import MAP, LowLevelMAP
 from .pooled_attention import PooledAttention
 from .pse import PSE
-from .reverse_stage import ReverseDecoder
+from .reverse_decoder import ReverseDecoder
 from .rfb import RFB
 
 __all__ = ["CRC", "MAP", "PSE", "RFB", "LowLevelMAP", "PooledAttention", "ReverseDecoder"]

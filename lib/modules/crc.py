@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..blocks import ConvBN, ConvBNReLU, SqueezeExcite, resize_to
+from .layers import ConvBN, ConvBNReLU, SqueezeExcite, resize_to
 
 __all__ = ["CRC"]
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..blocks import ConvBN, ConvBNReLU, SqueezeExcite
+from .layers import ConvBN, ConvBNReLU, SqueezeExcite
 
 __all__ = ["MAP", "LowLevelMAP"]
 

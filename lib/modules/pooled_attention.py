@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..blocks import ConvBN
-from ..precision import full_precision
+from .layers import ConvBN
+from .precision import full_precision
 
 __all__ = ["PooledAttention"]
 

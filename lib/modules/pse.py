@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..blocks import ConvBNReLU, resize_to
+from .layers import ConvBNReLU, resize_to
 
 __all__ = ["PSE", "SelectRegion", "SemanticConv", "gaussian_kernel", "region_guides"]
 

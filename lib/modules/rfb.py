@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..blocks import ConvBN
+from .layers import ConvBN
 
 __all__ = ["RFB"]
 

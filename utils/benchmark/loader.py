@@ -1,4 +1,4 @@
-"""What a training sample costs: `python -m utils.benchmark loader`.
+"""What a training sample costs: `python -m utils benchmark loader`.
 
 On every pair and in turn: decoding alone; our loader, without a cache and with each (filled before); and a plain loader
 of the same augmentations, SEPNet's, in Pillow and torchvision. Ours ends with 8 bits, which the device normalises; the
@@ -21,13 +21,11 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from measure.errors import InputError
+from measure.io import InputError
 
-from ..augmentation import parse_part
-from ..cache import open_cache
-from ..image_data import Pair, TrainingData, check_pairs, find_pairs
+from ..data import Pair, TrainingData, check_pairs, find_pairs, open_cache, parse_part
 from ..phantom import phantom_still
-from ..recipes import recipe_for
+from ..training import recipe_for
 from .plain_loader import load_sample
 from .report import markdown_table
 from .timing import Timing, timing

@@ -18,11 +18,11 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from lib import create_model, list_models, model_entry
-from measure.errors import InputError
+from measure.io import InputError
 
-from ..precision import autocast
-from ..predict import PredictOptions, image_maps, predict_maps, write_map
-from ..recipes import recipe_for
+from ..prediction import PredictOptions, image_maps, predict_maps, write_map
+from ..runtime import autocast
+from ..training import recipe_for
 from .timing import Course, Timing, timed, timing
 
 __all__ = ["ModelTimes", "count_macs", "measure_model"]

@@ -9,8 +9,7 @@ from PIL import Image, ImageEnhance
 from torch import Tensor
 from torchvision import transforms
 
-from ..image_data import Pair
-from ..transforms import IMAGENET_MEAN, IMAGENET_STD
+from ..data import IMAGENET_MEAN, IMAGENET_STD, Pair
 
 __all__ = ["load_sample"]
 

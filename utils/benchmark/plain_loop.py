@@ -15,10 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lib.blocks import resize_to
+from lib.modules.layers import resize_to
 from lib.modules.pse import PSE, REGIONS, SemanticConv, region_guides
 
-from ..losses import WINDOW, structure_loss
+from ..training import WINDOW, structure_loss
 
 __all__ = ["plain_form", "plain_loss", "plain_step"]
 

@@ -1,4 +1,4 @@
-"""How fast networks of still images predict: `python -m utils.benchmark predict`.
+"""How fast networks of still images predict: `python -m utils benchmark predict`.
 
 Without files: the inference network's forward on normalised images that lie on the device; with files: from image file
 to map file, as myTest.py does it.
@@ -17,12 +17,12 @@ import torch
 from tqdm import tqdm
 
 from lib import list_models
-from measure.errors import InputError
-from measure.pairing import images_by_stem
+from measure.io import InputError, images_by_stem
 
-from ..cli import choose_device
-from ..options import add_device_flags, worker_count
+from ..commands import add_device_flags
+from ..data import worker_count
 from ..phantom import write_stills
+from ..runtime import choose_device
 from .networks import ModelTimes, measure_model
 from .report import conditions, markdown_table, write_report
 from .timing import Course, own_options, shown

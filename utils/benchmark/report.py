@@ -8,10 +8,9 @@ from typing import Any
 
 import torch
 
-from measure.files import make_folder, replace_when_whole
-from measure.json_file import write_json
+from measure.io import make_folder, replace_when_whole, write_json
 
-from ..provenance import versions
+from ..runtime import versions
 from .timing import device_name
 
 __all__ = ["conditions", "markdown_table", "write_report"]

@@ -1,4 +1,4 @@
-"""How far plain data parallel goes: `python -m utils.benchmark scaling --step_ms 80 --batch_size 8 --bandwidth 50`.
+"""How far plain data parallel goes: `python -m utils benchmark scaling --step_ms 80 --batch_size 8 --bandwidth 50`.
 
 Arithmetic from a measured step (verb `train`) and the size of the gradients, not a measurement. Every process computes
 its own images in the measured time; then gradients of P bytes, float32, are averaged over n processes in a ring, which
@@ -12,7 +12,7 @@ import argparse
 from dataclasses import dataclass
 
 from lib import create_model
-from measure.errors import InputError
+from measure.io import InputError
 
 from .timing import own_options
 

@@ -1,4 +1,4 @@
-"""How long a training step takes: `python -m utils.benchmark train`.
+"""How long a training step takes: `python -m utils benchmark train`.
 
 Steps of the trainer on a batch that lies on the device, beside a step of a plain eager loop of the same network on the
 same batch (`plain_loop`), one of each in turn. A step counts as 3 x forward multiply-adds x 2 FLOP: the backward pass
@@ -23,14 +23,11 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from lib import create_model
-from measure.errors import InputError
+from measure.io import InputError
 
-from ..cli import choose_device
-from ..compilation import compiled
-from ..losses import DeepSupervision, structure_loss
-from ..options import add_device_flags
-from ..train_options import TrainOptions
-from ..trainer import Trainer
+from ..commands import add_device_flags
+from ..runtime import choose_device, compiled
+from ..training import DeepSupervision, Trainer, TrainOptions, structure_loss
 from .networks import count_macs
 from .peak import peak_flops
 from .plain_loop import plain_form, plain_step

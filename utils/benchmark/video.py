@@ -1,4 +1,4 @@
-"""What a frame costs a video network: `python -m utils.benchmark video`.
+"""What a frame costs a video network: `python -m utils benchmark video`.
 
 One clip is streamed as myTest.py does it, its frames on the host: a frame's time is that of bringing the next frame to
 the device, encoding it, reading the memory, segmenting the frame and, every few frames, writing it to the memory. The
@@ -21,15 +21,13 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from lib import create_model, list_models, model_entry
-from measure.errors import InputError
+from measure.io import InputError
 
-from ..cli import choose_device
-from ..options import add_device_flags
+from ..commands import add_device_flags
+from ..data import network_input
 from ..phantom import phantom_clip
-from ..precision import autocast
-from ..predict_clips import network_input
-from ..streaming import WRITE_EVERY, Arrival, VideoSlots
-from ..video_io import open_source
+from ..prediction import WRITE_EVERY, Arrival, VideoSlots, open_source
+from ..runtime import autocast, choose_device
 from .networks import parameters
 from .report import conditions, markdown_table, write_report
 from .timing import Timing, shown, timed, timing

@@ -6,12 +6,11 @@
     write_clips("data/SUN-SEG", split="TrainDataset", cases=8, frames=24, seed=0)
 
 `scene` draws what there is to see, `wall` paints it, `camera` takes the picture, `stills` and `clips` write the
-files, `command` is `python -m utils.phantom`. No picture of a patient went into any of it.
+files; `python -m utils phantom` is the command. No picture of a patient went into any of it.
 """
 
 from .clips import phantom_clip, write_clips
-from .command import main
 from .scene import LOOKS
 from .stills import phantom_still, write_stills
 
-__all__ = ["LOOKS", "main", "phantom_clip", "phantom_still", "write_clips", "write_stills"]
+__all__ = ["LOOKS", "phantom_clip", "phantom_still", "write_clips", "write_stills"]

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from measure.errors import InputError
+from measure.io import InputError
 
 from .camera import Camera, draw_camera, photograph
 from .files import check_count, check_size, claim_folder, member_seed, write_pair

@@ -8,8 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from measure.errors import InputError
-from measure.files import make_folder, replace_when_whole
+from measure.io import InputError, make_folder, replace_when_whole
 
 __all__ = ["check_count", "check_size", "claim_folder", "member_seed", "write_pair"]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from measure.errors import InputError
+from measure.io import InputError
 
 __all__ = ["LOOKS", "Fold", "Look", "Outline", "Patch", "Polyp", "Scene", "draw_scene", "look_named"]
 

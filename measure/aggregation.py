@@ -1,0 +1,151 @@
+"""Storing and merging the scores of pairs; nothing is computed from pixels here.
+
+A run's result is one dictionary per method, of plain Python values, written to `scores.json`:
+
+    format_version, protocol, method, options, versions, seconds
+    datasets    {name: {metric: value}}                 what tables print
+    counts      {name: {"images": n, other: [names]}}   what was scored and what was odd about it
+    curves      {name: {curve: [256 values]}}           mean over images (cases), thresholds falling from 1 to 0
+    per_image   {name: {stem: {metric: value}}}         VPS: the stem is case/frame; "size" is the polyp's share
+    per_case    {name: {case: {metric: value}}}         VPS only
+    by_size     {name: {size: {"images": n, metric: value}}}
+
+Axes: a curve is averaged over images (VPS: over a case's frames, then over cases); then `mean...` is its mean and
+`max...` its maximum over thresholds. In `per_image`, both are of the image's own curve. NaN is carried into means and
+is null in JSON; only the border-region scores skip the images that have none.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .metrics import CURVES, PairScores, hard_scores
+
+__all__ = ["FORMAT_VERSION", "SIZE_CLASSES", "DatasetRecorder", "MeanScores", "size_class"]
+
+FORMAT_VERSION = 1
+
+_TABLE_ORDER = (
+    *("Smeasure", "wFmeasure", "MAE", "adpEm", "meanEm", "maxEm", "adpFm", "meanFm", "maxFm", "fnr"),
+    *("meanSen", "maxSen", "meanSpe", "maxSpe", "meanDice", "maxDice", "meanIoU", "maxIoU", "Dice", "IoU"),
+)
+_SWEPT = ("Em", "Fm", "Dice", "IoU", "Sen", "Spe")
+_SKIPPED_WHERE_MISSING = ("BR_mae", "BR_wF")
+
+NO_POLYP = "no polyp"
+SIZE_CLASSES = {"small (under 5 %)": 0.05, "medium (5 to 20 %)": 0.20, "large (over 20 %)": math.inf}
+"""Polyp sizes and the share of the frame below which each ends; 20 % itself is medium."""
+
+
+def size_class(share: float) -> str:
+    """Name of the size class of a polyp that fills `share` of the frame."""
+    if share == 0.0:
+        return NO_POLYP
+    small, medium, large = SIZE_CLASSES
+    return small if share < SIZE_CLASSES[small] else medium if share <= SIZE_CLASSES[medium] else large
+
+
+class MeanScores:
+    """The mean of numbers and of curves over whatever is added: images, frames or cases."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._sums: dict[str, float] = {}
+        self._counts: dict[str, int] = {}
+        self._curves = np.zeros((len(CURVES), 256))
+
+    def add(self, numbers: dict[str, float], curves: np.ndarray) -> None:
+        """Add one unit: its numbers by name and its curves (8, 256)."""
+        self.count += 1
+        self._curves += curves
+        for name, value in numbers.items():
+            if name in _SKIPPED_WHERE_MISSING and math.isnan(value):
+                continue
+            self._sums[name] = self._sums.get(name, 0.0) + value
+            self._counts[name] = self._counts.get(name, 0) + 1
+
+    @property
+    def curves(self) -> np.ndarray:
+        """Mean curves, (8, 256)."""
+        return self._curves / self.count
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """Mean numbers by name."""
+        return {name: total / self._counts[name] for name, total in self._sums.items()}
+
+    def scores(self) -> dict[str, float]:
+        """Mean numbers, and the mean and maximum of the mean curves over the thresholds, in the tables' order."""
+        return _ordered(self.numbers | _curve_numbers(self.curves))
+
+
+def _curve_numbers(curves: np.ndarray) -> dict[str, float]:
+    """Mean and maximum over the thresholds of curves (8, 256), and the false negative rate; NaN stays NaN."""
+    means, tops = curves.mean(axis=1).tolist(), curves.max(axis=1).tolist()
+    place = {name: position for position, name in enumerate(CURVES)}
+    numbers = {"fnr": 1.0 - means[place["recall"]]}
+    for name in _SWEPT:
+        numbers |= {f"mean{name}": means[place[name]], f"max{name}": tops[place[name]]}
+    return numbers
+
+
+def _ordered(scores: dict[str, float]) -> dict[str, float]:
+    """`scores` in the order the released tools print them, what they do not print at the end."""
+    first = [name for name in _TABLE_ORDER if name in scores]
+    return {name: scores[name] for name in dict.fromkeys([*first, *scores])}
+
+
+class DatasetRecorder:
+    """Collects one data set (VPS: one split) and gives its part of the result; per image only numbers are kept."""
+
+    def __init__(self, *, by_case: bool) -> None:
+        self._by_case = by_case
+        self._images = MeanScores()
+        self._cases: dict[str, MeanScores] = {}
+        self._sizes: dict[str, MeanScores] = {}
+        self._confusion = np.zeros(4, np.int64)
+        self.per_image: dict[str, dict[str, float]] = {}
+
+    def add(self, stem: str, scores: PairScores) -> None:
+        """Add the scores of one pair; in the VPS protocol its stem is case/frame."""
+        size = scores.numbers["size"]
+        numbers = {name: value for name, value in scores.numbers.items() if name != "size"}
+        self.per_image[stem] = _ordered(numbers | _curve_numbers(scores.curves)) | {"size": size}
+        self._confusion += scores.confusion
+        self._sizes.setdefault(size_class(size), MeanScores()).add(numbers, scores.curves)
+        if self._by_case:
+            self._cases.setdefault(stem.rpartition("/")[0], MeanScores()).add(numbers, scores.curves)
+        else:
+            self._images.add(numbers, scores.curves)
+
+    def result(self) -> dict[str, Any]:
+        """The data set's part of the result: keys `datasets`, `curves`, `per_image`, `by_size` (and `per_case`)."""
+        mean = self._mean()
+        pooled = hard_scores(*self._confusion.tolist())
+        part = {
+            "datasets": mean.scores() | {f"pooled{name}": value for name, value in pooled.items()},
+            "curves": {name: curve.tolist() for name, curve in zip(CURVES, mean.curves, strict=True)},
+            "per_image": self.per_image,
+            "by_size": {
+                name: {"images": self._sizes[name].count, **self._sizes[name].scores()}
+                for name in (NO_POLYP, *SIZE_CLASSES)
+                if name in self._sizes
+            },
+        }
+        if self._by_case:
+            part["per_case"] = {
+                case: {"images": frames.count, **frames.scores()} for case, frames in self._cases.items()
+            }
+        return part
+
+    def _mean(self) -> MeanScores:
+        """Mean over images, or over the cases' means over frames."""
+        if not self._by_case:
+            return self._images
+        mean = MeanScores()
+        for frames in self._cases.values():
+            mean.add(frames.numbers, frames.curves)
+        return mean

@@ -1,0 +1,213 @@
+"""`python -m measure why A/scores.json B/scores.json`: why two runs print different numbers.
+
+The report goes from settings to single images: protocol, options and versions that differ, images that only one run
+has, scores that moved, and the images that moved most.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..io import InputError, first_names
+from ..report import Result, dice_key, number
+
+__all__ = ["explain", "main", "read_scores"]
+
+SAME = 1e-9
+"""Scores closer than this are equal: two machines may round sums differently."""
+
+_SETTINGS = ("protocol", "method", "options", "versions", "format_version")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Compare two score files on the command line; 0 when compared, 2 when a file cannot be used."""
+    parser = argparse.ArgumentParser(prog="python -m measure why", description="Compare two scores.json files.")
+    parser.add_argument("first", type=Path, metavar="A/scores.json")
+    parser.add_argument("second", type=Path, metavar="B/scores.json")
+    parser.add_argument("--metric", help="rank images by this metric (default: the metric that moved most per image)")
+    parser.add_argument("--top", type=int, default=10, metavar="N", help="images listed per data set (default: 10)")
+    options = parser.parse_args(argv)
+    try:
+        first, second = read_scores(options.first), read_scores(options.second)
+        text = explain(first, second, metric=options.metric, top=options.top)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"A: {options.first}\nB: {options.second}\n\n{text}")
+    return 0
+
+
+def read_scores(path: str | Path) -> dict[str, Any]:
+    """Load one method's `scores.json`.
+
+    Raises:
+        InputError: the file is missing, is no JSON, or holds no scores.
+    """
+    try:
+        scores = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read {path} ({error.strerror}); give a scores.json of a scoring run") from error
+    except ValueError as error:
+        raise InputError(f"{path} is no JSON ({error}); give a scores.json of a scoring run") from error
+    if not isinstance(scores, dict) or not isinstance(scores.get("datasets"), dict):
+        raise InputError(f'{path} holds no "datasets"; give a scores.json of a scoring run')
+    return scores
+
+
+def explain(first: Result, second: Result, *, metric: str | None = None, top: int = 10) -> str:
+    """The whole comparison as text.
+
+    Args:
+        first, second: the runs A and B, as in their `scores.json`.
+        metric: the column images are ranked by; by default the ranking Dice, or where that did not move the column
+            whose largest difference on any one image is greatest.
+        top: how many images to list per data set.
+
+    Raises:
+        InputError: no image of either run has a `metric`.
+    """
+    _check_metric(metric, first, second)
+    shared = [name for name in first["datasets"] if name in second["datasets"]]
+    parts = [_section("Settings", _settings(first, second)), _section("Data sets", _datasets(first, second))]
+    for name in shared:
+        scores = _moved(first["datasets"][name], second["datasets"][name])
+        lines = [*_images_in_one(first, second, name), *_score_lines(scores)]
+        lines += _image_lines(first, second, name, metric=metric, top=top)
+        parts.append(_section(name, lines))
+    return "\n\n".join(parts)
+
+
+def _check_metric(metric: str | None, *results: Result) -> None:
+    images = (
+        scores for result in results for stems in result.get("per_image", {}).values() for scores in stems.values()
+    )
+    known = {key for scores in images for key in scores}
+    if metric is not None and metric not in known:
+        raise InputError(f"no image has a score named {metric}; known are {', '.join(sorted(known))}")
+
+
+def _section(title: str, lines: Sequence[str]) -> str:
+    return "\n".join([title, *(f"  {line}" for line in lines)])
+
+
+def _settings(first: Result, second: Result) -> list[str]:
+    """What differs of protocol, options and versions, A's value then B's."""
+    flat = [dict(_flat({key: result.get(key) for key in _SETTINGS})) for result in (first, second)]
+    names = sorted({**flat[0], **flat[1]}, key=lambda name: _SETTINGS.index(name.partition(".")[0]))
+    different = [name for name in names if flat[0].get(name) != flat[1].get(name)]
+    rows = [[name, _setting(flat[0], name), _setting(flat[1], name)] for name in different]
+    return _columns([["", "A", "B"], *rows]) if rows else ["protocol, options and versions agree"]
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def _setting(settings: Mapping[str, Any], name: str) -> str:
+    return json.dumps(settings[name], ensure_ascii=False) if name in settings else "not recorded"
+
+
+def _datasets(first: Result, second: Result) -> list[str]:
+    """Data sets in both, then those in one."""
+    names = dict.fromkeys([*first["datasets"], *second["datasets"]])
+    rows = [[name, _image_count(first, name), _image_count(second, name)] for name in names]
+    return _columns([["", "images in A", "images in B"], *rows])
+
+
+def _image_count(result: Result, name: str) -> str:
+    if name not in result["datasets"]:
+        return "absent"
+    images = result.get("per_image", {}).get(name)
+    return "not recorded" if images is None else str(len(images))
+
+
+def _images_in_one(first: Result, second: Result, name: str) -> list[str]:
+    a, b = (result.get("per_image", {}).get(name, {}) for result in (first, second))
+    only = {"A": [stem for stem in a if stem not in b], "B": [stem for stem in b if stem not in a]}
+    return [f"only in {run}: {len(stems)}, namely {first_names(stems)}" for run, stems in only.items() if stems]
+
+
+def _moved(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    """Metrics of both that differ, the largest move first; a score missing on one side only comes foremost."""
+    pairs = {key: (number(a, key), number(b, key)) for key in a if key in b}
+    moved = {key: pair for key, pair in pairs.items() if _move(pair) > SAME}
+    return dict(sorted(moved.items(), key=lambda item: -_move(item[1])))
+
+
+def _move(pair: tuple[float, float]) -> float:
+    """Distance of two scores: 0 if both are missing, infinite if one is."""
+    missing = [math.isnan(value) for value in pair]
+    return abs(pair[1] - pair[0]) if not any(missing) else 0.0 if all(missing) else math.inf
+
+
+def _score_lines(moved: Mapping[str, tuple[float, float]]) -> list[str]:
+    if not moved:
+        return ["every score agrees"]
+    foremost = next(iter(moved))
+    rows = [[key, *_pair_cells(pair)] for key, pair in moved.items()]
+    return [
+        f"{foremost} moved most of {len(moved)} scores that differ",
+        *_columns([["", "A", "B", "B - A"], *rows]),
+    ]
+
+
+def _pair_cells(pair: tuple[float, float]) -> list[str]:
+    a, b = pair
+    return [
+        *("missing" if math.isnan(value) else f"{value:.6f}" for value in pair),
+        f"{b - a:+.6f}".replace("+nan", ""),
+    ]
+
+
+def _image_lines(first: Result, second: Result, name: str, *, metric: str | None, top: int) -> list[str]:
+    """The images in both that moved, the largest difference first."""
+    a, b = (result.get("per_image", {}).get(name, {}) for result in (first, second))
+    moved = {stem: _moved(a[stem], b[stem]) for stem in a if stem in b}
+    moved = {stem: metrics for stem, metrics in moved.items() if metrics}
+    if not moved:
+        return [_agreement(a, b)]
+    key = metric or _ranking_metric(first, moved)
+    pairs = {stem: metrics[key] for stem, metrics in moved.items() if key in metrics}
+    ranked = sorted(pairs, key=lambda stem: -_move(pairs[stem]))
+    rows = [[stem, *_pair_cells(pairs[stem])] for stem in ranked[:top]]
+    summary = f"{len(moved)} of {len(set(a) & set(b))} images in both differ, {len(pairs)} of them in {key}"
+    return [summary, *_columns([[key, "A", "B", "B - A"], *rows])] if rows else [summary]
+
+
+def _agreement(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
+    """What follows where no image of both runs moved."""
+    if not (a and b):
+        return "no image list to compare"
+    if a.keys() == b.keys():
+        return "every image agrees, so a score that differs was averaged otherwise"
+    return "every image in both agrees, so a score that differs does so by the images that one run lacks"
+
+
+def _ranking_metric(result: Result, moved: Mapping[str, Mapping[str, tuple[float, float]]]) -> str:
+    """The Dice that ranks images if it moved anywhere, else the metric of the largest single difference."""
+    usual = dice_key(result)
+    if any(usual in metrics for metrics in moved.values()):
+        return usual
+    return max(((_move(pair), key) for metrics in moved.values() for key, pair in metrics.items()))[1]
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows as lines: the first column flush left, the others flush right."""
+    widths = [max(map(len, place)) for place in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if i else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]

@@ -1,0 +1,221 @@
+"""Finding image files, pairing them by stem, and reading them as 8-bit grey.
+
+A stem is the file name without its last suffix. Stems of two folders are compared in Unicode's composed form,
+because macOS stores decomposed names; hidden files (`.DS_Store`, `._1.png`) are passed over.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from .errors import InputError
+from .integrity import damage
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "Pairing",
+    "first_names",
+    "images_by_stem",
+    "natural_key",
+    "pair_by_stem",
+    "pair_stems",
+    "read_grey",
+    "read_rgb",
+    "read_whole",
+    "subfolders",
+]
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
+NAMES_IN_A_MESSAGE = 5
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """What two folders have in common: `pairs` of (stem, first path, second path) in the first folder's order,
+    stems `missing` from the second folder, and `extra` stems that only the second one has."""
+
+    pairs: list[tuple[str, Path, Path]]
+    missing: list[str]
+    extra: list[str]
+
+
+def natural_key(name: str) -> tuple[list[str | int], str]:
+    """Sort key that compares the numbers in a name as numbers: `a9_image0098` comes before `a10_image0099`."""
+    parts = re.split(r"(\d+)", name)
+    return [int(part) if position % 2 else part for position, part in enumerate(parts)], name
+
+
+def first_names(names: Sequence[str]) -> str:
+    """The first five names, and how many follow, for a message."""
+    rest = len(names) - NAMES_IN_A_MESSAGE
+    return ", ".join(names[:NAMES_IN_A_MESSAGE]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def subfolders(folder: Path) -> list[str]:
+    """Names of the visible folders in `folder`, in natural order.
+
+    Raises:
+        InputError: `folder` is missing, is no folder or cannot be listed.
+    """
+    return sorted((entry.name for entry in _entries(folder) if entry.is_dir()), key=natural_key)
+
+
+def images_by_stem(folder: str | Path, *, allow_empty: bool = False) -> dict[str, Path]:
+    """Map the stem of every image file directly in `folder` to its path, in natural order.
+
+    Raises:
+        InputError: the folder is missing, is no folder or cannot be listed; two of its images share a stem; it
+            holds no image (unless `allow_empty`).
+    """
+    folder = Path(folder)
+    images: dict[str, Path] = {}
+    for name in sorted((e.name for e in _entries(folder) if _is_image(e)), key=natural_key):
+        stem = unicodedata.normalize("NFC", os.path.splitext(name)[0])
+        if stem in images:
+            raise InputError(f"{folder} holds two images of one stem, {images[stem].name} and {name}; keep one")
+        images[stem] = folder / name
+    if not images and not allow_empty:
+        raise InputError(f"no image in {folder} ({' '.join(IMAGE_SUFFIXES)} are read); check the path")
+    return images
+
+
+def pair_by_stem(
+    first: str | Path,
+    second: str | Path,
+    *,
+    first_kind: str = "masks",
+    second_kind: str = "maps",
+    allow_missing: bool = False,
+    allow_extra: bool = False,
+) -> Pairing:
+    """Pair the images of two folders, starting from the first one (for scoring: the ground truth).
+
+    Args:
+        first_kind, second_kind: what the folders hold, in the plural, for the messages.
+        allow_missing: leave out what the second folder lacks instead of refusing.
+        allow_extra: leave out what only the second folder has instead of refusing.
+
+    Raises:
+        InputError: a folder is missing or unusable, nothing pairs, or stems are missing or extra.
+    """
+    return pair_stems(
+        images_by_stem(first),
+        images_by_stem(second, allow_empty=True),
+        place=f"{first_kind} of {first} and {second_kind} of {second}",
+        second_kind=second_kind,
+        allow_missing=allow_missing,
+        allow_extra=allow_extra,
+    )
+
+
+def pair_stems(
+    first: Mapping[str, Path],
+    second: Mapping[str, Path],
+    *,
+    place: str,
+    second_kind: str = "maps",
+    allow_missing: bool = False,
+    allow_extra: bool = False,
+    allow_none: bool = False,
+    advice: str = "names must agree up to the suffix",
+) -> Pairing:
+    """Pair two mappings from stem to path as `pair_by_stem` does.
+
+    `place` opens the message of a refusal, `advice` ends it. With `allow_none` it is no error that nothing pairs.
+    """
+    pairs = [(stem, path, second[stem]) for stem, path in first.items() if stem in second]
+    missing = [stem for stem in first if stem not in second]
+    extra = [stem for stem in second if stem not in first]
+    if (not pairs and not allow_none) or (missing and not allow_missing) or (extra and not allow_extra):
+        message = f"{place}: {len(pairs)} of {len(first)} {second_kind} found"
+        if missing:
+            message += f"; {len(missing)} missing, first missing: {first_names(missing)}"
+        if extra:
+            message += f"; {len(extra)} extra, first extra: {first_names(extra)}"
+        raise InputError(f"{message}; {advice}")
+    return Pairing(pairs, missing, extra)
+
+
+def read_grey(path: str | Path) -> np.ndarray:
+    """Read an image file as (H, W) uint8 grey, as OpenCV's IMREAD_GRAYSCALE does.
+
+    Colour is weighted to grey, 16 bits keep their upper byte, a palette is resolved, alpha is dropped.
+
+    Raises:
+        InputError: the file is missing, empty, damaged, cut off or no image.
+    """
+    return _read(path, cv2.IMREAD_GRAYSCALE)
+
+
+def read_rgb(path: str | Path) -> np.ndarray:
+    """Read an image file as (H, W, 3) uint8 RGB; orientation tags are not followed, since masks carry none.
+
+    Raises:
+        InputError: as `read_grey`.
+    """
+    return cv2.cvtColor(_read(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION), cv2.COLOR_BGR2RGB)
+
+
+def read_whole(path: str | Path) -> bytes:
+    """Read the bytes of an image file.
+
+    Raises:
+        InputError: the file is missing, empty, damaged or cut off.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {path} ({error.strerror})") from error
+    if fault := damage(data):
+        raise InputError(f"cannot read {path}: {fault}")
+    return data
+
+
+def _read(path: str | Path, flags: int) -> np.ndarray:
+    """Decode a file by OpenCV's `flags`.
+
+    OpenCV fills the missing part of a cut-off file with grey and only warns, so the file's own structure is checked
+    first.
+    """
+    data = read_whole(path)
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:
+        image = None
+    if image is None or image.size == 0:
+        raise InputError(f"cannot read {path}: it is damaged or no image that OpenCV knows")
+    return image
+
+
+def _is_image(entry: os.DirEntry[str]) -> bool:
+    return entry.name.lower().endswith(IMAGE_SUFFIXES) and entry.is_file()
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """Visible entries of a folder in the system's order."""
+    try:
+        with os.scandir(folder) as found:
+            return [entry for entry in found if not entry.name.startswith(".")]
+    except FileNotFoundError as error:
+        raise InputError(f"no folder {folder}{_neighbours(folder)}; check the path") from error
+    except NotADirectoryError as error:
+        raise InputError(f"{folder} is a file, a folder was expected") from error
+    except OSError as error:
+        raise InputError(f"cannot list the folder {folder} ({error.strerror})") from error
+
+
+def _neighbours(folder: Path) -> str:
+    """What stands beside a folder that does not exist: most often its name was mistyped."""
+    try:
+        names = sorted((p.name for p in folder.parent.iterdir() if p.is_dir()), key=natural_key)
+    except OSError:
+        return ""
+    return f"; {folder.parent} holds {first_names(names)}" if names else ""

@@ -1,0 +1,5 @@
+"""Every score of a map against its mask, from arrays alone."""
+
+from .scores import CURVES, PairScores, hard_scores, score_pair
+
+__all__ = ["CURVES", "PairScores", "hard_scores", "score_pair"]

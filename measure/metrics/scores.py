@@ -1,0 +1,184 @@
+"""Every score of one map against its mask, each a pure function of `PairCounts`.
+
+p is the map as probability (stretched per image unless constant, see `levels`), g the mask (> 128), B the map cut at a
+threshold. What the released tools give in the odd cases, and so do we:
+
+| mask  | map      | Smeasure | wFmeasure | E at a threshold | soft Dice, IoU | F, swept Dice, IoU, Sen | swept Spe |
+|-------|----------|----------|-----------|------------------|----------------|-------------------------|-----------|
+| empty | all zero | 1        | 0         | share of B = 0   | 1              | 0                       | 0         |
+| empty | other    | 1 - mean | 0         | share of B = 0   | near 0         | 0                       | 0         |
+| full  | any      | mean     | formula   | share of B = 1   | formula        | formula                 | NaN       |
+| other | all zero | formula  | formula   | formula          | near 0         | 0, but at threshold 0   | 0         |
+
+F, the swept overlap scores and the swept specificity are 0 wherever B and g do not overlap, on any mask.
+Shares are of N - 1 pixels, so that an E-measure slightly above 1 is right.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..options import Options
+from .border import border_scores
+from .histograms import PairCounts, count_pair
+from .s_measure import s_measure
+from .weighted_f import weighted_f
+
+__all__ = [
+    "CURVES",
+    "PairScores",
+    "adaptive_cut",
+    "confusion_at_half",
+    "e_measure",
+    "hard_scores",
+    "mean_absolute_error",
+    "score_pair",
+    "soft_scores",
+    "swept_curves",
+    "threshold_curves",
+]
+
+EPS = float(np.spacing(1))
+BETA_SQUARED = 0.3
+CURVES = ("Em", "Fm", "precision", "recall", "Dice", "IoU", "Sen", "Spe")
+"""The curves over 256 falling thresholds, in the order of `PairScores.curves`."""
+
+HALF_LEVEL = 128
+"""A map is cut at 0.5 as it is in the file, unstretched."""
+
+SMOOTHING = 1e-15
+"""Keeps the scores at 0.5 defined, as ConvSegNet's and DilatedSegNet's tool has it: nothing over nothing is 1."""
+
+ADAPTIVE_DOUBT = 1e-12
+"""A level this near the adaptive threshold is placed by the pixels' own mean, not by the histogram's."""
+
+
+@dataclass(frozen=True, eq=False)
+class PairScores:
+    """Scores of one pair: `numbers` by name, `curves` (8, 256) in the order of `CURVES`, and the `confusion` at 0.5
+    (TP, FP, FN, TN in pixels). NaN where a score is not defined."""
+
+    numbers: dict[str, float]
+    curves: np.ndarray
+    confusion: np.ndarray
+
+
+def score_pair(prediction: np.ndarray, mask: np.ndarray, options: Options) -> PairScores:
+    """Score a map against a mask, both (H, W) uint8 of one size."""
+    counts = count_pair(prediction, mask, minmax=options.minmax)
+    curves = np.empty((len(CURVES), 256))
+    adaptive_e, adaptive_f = threshold_curves(counts, out=curves[:4])
+    swept_curves(counts, out=curves[4:])
+    confusion = confusion_at_half(counts)
+    numbers = {
+        "Smeasure": s_measure(counts, ddof=options.ddof),
+        "wFmeasure": weighted_f(counts),
+        "MAE": mean_absolute_error(counts),
+        "adpEm": adaptive_e,
+        "adpFm": adaptive_f,
+        **soft_scores(counts),
+        **hard_scores(*confusion),
+        "size": counts.foreground / counts.pixels,
+    }
+    if options.border:
+        numbers |= border_scores(prediction, mask, br_rate=options.br_rate, minmax=options.minmax)
+    return PairScores(numbers, curves, np.array(confusion))
+
+
+def soft_scores(counts: PairCounts) -> dict[str, float]:
+    """Soft Dice (2 sum p g + 1) / (sum p + sum g + 1) and IoU (sum p g + 1) / (sum (p + g - p g) + 1)."""
+    both, total = counts.sum_on_mask, counts.sum_map + counts.foreground
+    return {"Dice": (2.0 * both + 1.0) / (total + 1.0), "IoU": (both + 1.0) / (total - both + 1.0)}
+
+
+def mean_absolute_error(counts: PairCounts) -> float:
+    """Mean of |p - g| over the frame."""
+    return (counts.sum_off_mask + counts.foreground - counts.sum_on_mask) / counts.pixels
+
+
+def threshold_curves(counts: PairCounts, *, out: np.ndarray) -> tuple[float, float]:
+    """Fill `out` (4, 256) with E, F, precision and recall at floor(255 p) >= 255, 254, ..., 0.
+
+    Returns:
+        E and F at the adaptive threshold.
+    """
+    cuts = np.append(counts.scale.floor_cuts, adaptive_cut(counts))
+    bright, overlap = counts.at_or_above[:, cuts]
+    precision = overlap / np.maximum(bright, 1.0)
+    recall = overlap / max(counts.foreground, 1)
+    weighted = BETA_SQUARED * precision + recall
+    f = (1.0 + BETA_SQUARED) * precision * recall / np.where(overlap > 0.0, weighted, 1.0)
+    e = e_measure(bright, overlap, foreground=counts.foreground, pixels=counts.pixels)
+    for row, curve in zip(out, (e, f, precision, recall), strict=True):
+        row[:] = curve[:-1]
+    return float(e[-1]), float(f[-1])
+
+
+def adaptive_cut(counts: PairCounts) -> int:
+    """The lowest level that reaches the adaptive threshold min(2 mean p, 1)."""
+    doubled = 2.0 * counts.sum_map / counts.pixels
+    at_threshold = np.abs(counts.values - doubled) < ADAPTIVE_DOUBT
+    if counts.histogram[at_threshold].any():
+        doubled = 2.0 * counts.values[counts.prediction].mean()
+    return int(counts.values.searchsorted(min(doubled, 1.0)))
+
+
+def e_measure(bright: np.ndarray, overlap: np.ndarray, *, foreground: int, pixels: int) -> np.ndarray:
+    """Enhanced-alignment measure (Fan et al., IJCAI 2018) of maps cut to `bright` pixels, `overlap` of them on g.
+
+    Map and mask are demeaned to a and b; 2ab / (a^2 + b^2) has one value for each of the four kinds of pixels.
+    """
+    normaliser = pixels - 1 + EPS
+    if foreground == 0:
+        return (pixels - bright) / normaliser
+    if foreground == pixels:
+        return bright / normaliser
+    mean_b, mean_g = bright / pixels, foreground / pixels
+    total = np.zeros_like(mean_b)
+    wrongly_bright = bright - overlap
+    for a, b, amount in (
+        (1.0 - mean_b, 1.0 - mean_g, overlap),
+        (1.0 - mean_b, -mean_g, wrongly_bright),
+        (-mean_b, 1.0 - mean_g, foreground - overlap),
+        (-mean_b, -mean_g, pixels - foreground - wrongly_bright),
+    ):
+        aligned = 2.0 * b * a / (a * a + (b * b + EPS)) + 1.0
+        total += aligned * aligned * amount
+    return total / (4.0 * normaliser)
+
+
+def swept_curves(counts: PairCounts, *, out: np.ndarray) -> None:
+    """Fill `out` (4, 256) with Dice, IoU, sensitivity and specificity at p >= linspace(1, 0, 256).
+
+    All four are 0 where B and g do not overlap, specificity too; on a full mask it is 0 / 0 = NaN elsewhere.
+    """
+    bright, overlap = counts.at_or_above[:, counts.scale.swept_cuts]
+    background = counts.pixels - counts.foreground
+    np.divide(2.0 * overlap, np.maximum(bright + counts.foreground, 1.0), out=out[0])
+    np.divide(overlap, np.maximum(counts.foreground - overlap + bright, 1.0), out=out[1])
+    np.divide(overlap, max(counts.foreground, 1), out=out[2])
+    specificity = (background - (bright - overlap)) / background if background else np.nan
+    out[3] = np.where(overlap > 0.0, specificity, 0.0)
+
+
+def confusion_at_half(counts: PairCounts) -> tuple[int, int, int, int]:
+    """TP, FP, FN and TN in pixels of the map cut at level 128."""
+    bright, overlap = (int(n) for n in counts.at_or_above[:, HALF_LEVEL])
+    background = counts.pixels - counts.foreground
+    return overlap, bright - overlap, counts.foreground - overlap, background - (bright - overlap)
+
+
+def hard_scores(tp: int, fp: int, fn: int, tn: int) -> dict[str, float]:
+    """Dice, IoU, precision, recall, F2 and accuracy of pixel counts, of one image or pooled over a data set."""
+    precision = (tp + SMOOTHING) / (tp + fp + SMOOTHING)
+    recall = (tp + SMOOTHING) / (tp + fn + SMOOTHING)
+    return {
+        "Dice@0.5": (2 * tp + SMOOTHING) / (2 * tp + fp + fn + SMOOTHING),
+        "IoU@0.5": (tp + SMOOTHING) / (tp + fp + fn + SMOOTHING),
+        "Precision@0.5": precision,
+        "Recall@0.5": recall,
+        "F2@0.5": 5 * precision * recall / (4 * precision + recall + SMOOTHING),
+        "Accuracy@0.5": (tp + tn) / (tp + fp + fn + tn),
+    }

@@ -1,0 +1,235 @@
+"""Tables of scores: what stands in them, which numbers are marked, and how they read in Markdown and LaTeX.
+
+A table is built once and rendered to every format, so that all formats say the same. Numbers are rounded here and
+nowhere before.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .columns import TOOL_TABLES, Column, column, families_of, headline_keys
+
+__all__ = [
+    "BEST",
+    "SECOND",
+    "Block",
+    "Result",
+    "Row",
+    "Table",
+    "aligned",
+    "combined_table",
+    "dataset_names",
+    "dataset_tables",
+    "kind_of",
+    "latex",
+    "latex_text",
+    "markdown",
+    "markdown_text",
+    "metric_keys",
+    "number",
+    "rank",
+    "shown",
+    "size_tables",
+]
+
+Result = Mapping[str, Any]
+"""What scoring one method gives: `protocol`, `method`, `options`, `datasets`, `counts`, `per_image`, ..."""
+
+DIGITS = 3
+"""Decimals in tables, as this field's papers print; files of numbers keep full precision."""
+
+BEST, SECOND, PLAIN, MISSING = "best", "second", "", "–"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method's numbers, NaN where a score is missing, in the order of the table's columns."""
+
+    method: str
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows compared with one another: the methods on one data set, or on polyps of one size."""
+
+    name: str
+    rows: tuple[Row, ...]
+
+    def marks(self, columns: Sequence[Column]) -> list[list[str]]:
+        """`BEST`, `SECOND` or "" for every value, [row][column]."""
+        by_column = [
+            rank([row.values[place] for row in self.rows], higher_is_better=known.higher_is_better)
+            for place, known in enumerate(columns)
+        ]
+        return [list(row) for row in zip(*by_column, strict=True)]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Blocks of rows under common columns; `block_title` names what tells blocks apart ("" with a single one)."""
+
+    caption: str
+    columns: tuple[Column, ...]
+    blocks: tuple[Block, ...]
+    block_title: str = ""
+
+
+def number(scores: Mapping[str, Any] | None, key: str) -> float:
+    """A score as a float; NaN where it is absent, null or NaN."""
+    value = (scores or {}).get(key)
+    return math.nan if value is None else float(value)
+
+
+def shown(value: float) -> str:
+    """A number as tables print it: three decimals, a dash where it is missing."""
+    return f"{value:.{DIGITS}f}" if math.isfinite(value) else MISSING
+
+
+def rank(values: Sequence[float], *, higher_is_better: bool) -> list[str]:
+    """Mark the best and the second best of `values`.
+
+    Numbers that print alike share their mark; missing ones (NaN) carry none; where all print alike, or only one is
+    there, nothing is marked, because nothing was won.
+    """
+    rounded = [round(value, DIGITS) if math.isfinite(value) else None for value in values]
+    levels = sorted({value for value in rounded if value is not None}, reverse=higher_is_better)
+    if len(levels) < 2:
+        return [PLAIN] * len(values)
+    marks = {levels[0]: BEST, levels[1]: SECOND}
+    return [PLAIN if value is None else marks.get(value, PLAIN) for value in rounded]
+
+
+def kind_of(result: Result) -> str:
+    """The protocol, or "classes" where the classes of masks were scored apart."""
+    return "classes" if result.get("options", {}).get("classes") else result["protocol"]
+
+
+def dataset_names(results: Iterable[Result]) -> list[str]:
+    """Every data set of any result, in the order first met."""
+    return list(dict.fromkeys(name for result in results for name in result["datasets"]))
+
+
+def metric_keys(results: Iterable[Result]) -> list[str]:
+    """Every metric of any data set of any result, in the order first met."""
+    return list(dict.fromkeys(k for result in results for scores in result["datasets"].values() for k in scores))
+
+
+def combined_table(results: Sequence[Result]) -> Table:
+    """The headline columns of every data set: a block per data set."""
+    keys = headline_keys(kind_of(results[0]), metric_keys(results)) or metric_keys(results)
+    blocks = tuple(_dataset_block(results, name, keys) for name in dataset_names(results))
+    return Table("All data sets", tuple(map(column, keys)), blocks, "Data set")
+
+
+def dataset_tables(results: Sequence[Result], name: str) -> list[Table]:
+    """One data set in full: first the columns the released tool prints, then what remains, family by family."""
+    keys = metric_keys(results)
+    tool = [key for key in TOOL_TABLES.get(results[0]["protocol"], ()) if key in keys]
+    groups = {"as the released tool prints": [column(key) for key in tool]} if tool else {}
+    groups |= {
+        family.lower(): members for family, members in families_of(key for key in keys if key not in tool).items()
+    }
+    return [
+        Table(f"{name}, {title}", tuple(members), (_dataset_block(results, name, [c.key for c in members]),))
+        for title, members in groups.items()
+    ]
+
+
+def size_tables(results: Sequence[Result]) -> list[Table]:
+    """The headline columns by polyp size, a table per data set, a block per size."""
+    return [table for name in dataset_names(results) if (table := _size_table(results, name))]
+
+
+def markdown(table: Table) -> str:
+    """The table in Markdown, padded so that it also reads well in a terminal; best bold, second underlined."""
+    labels = ([table.block_title] if table.block_title else []) + ["Method"]
+    cells = [labels + [f"{known.key} {known.arrow}" for known in table.columns]]
+    for block in table.blocks:
+        for row, marks in zip(block.rows, block.marks(table.columns), strict=True):
+            name = [markdown_text(block.name)] if table.block_title else []
+            numbers = [_MARKDOWN[mark].format(shown(v)) for v, mark in zip(row.values, marks, strict=True)]
+            cells.append([*name, markdown_text(row.method), *numbers])
+    return aligned(cells, text_columns=len(labels))
+
+
+def latex(table: Table) -> str:
+    """The table as a `table*` environment in booktabs style; best bold, second underlined."""
+    columns = " & ".join(["Method", *(_latex_heading(known) for known in table.columns)])
+    lines = [r"\begin{table*}[t]", r"\centering", rf"\caption{{{latex_text(table.caption)}}}"]
+    lines += [r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"]
+    lines += [rf"\begin{{tabular}}{{l{'c' * len(table.columns)}}}", r"\toprule", rf"{columns} \\"]
+    for block in table.blocks:
+        lines.append(r"\midrule")
+        if table.block_title:
+            lines.append(rf"\multicolumn{{{len(table.columns) + 1}}}{{l}}{{\emph{{{latex_text(block.name)}}}}} \\")
+        for row, marks in zip(block.rows, block.marks(table.columns), strict=True):
+            numbers = [
+                _LATEX[mark] % shown(v).replace(MISSING, "--") for v, mark in zip(row.values, marks, strict=True)
+            ]
+            lines.append(" & ".join([latex_text(row.method), *numbers]) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}}", r"\end{table*}"])
+
+
+_MARKDOWN = {BEST: "**{}**", SECOND: "<u>{}</u>", PLAIN: "{}"}
+_LATEX = {BEST: r"\textbf{%s}", SECOND: r"\underline{%s}", PLAIN: "%s"}
+_LATEX_SPECIAL = {
+    **{character: "\\" + character for character in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+}
+
+
+def latex_text(text: str) -> str:
+    """Any text, safe inside a LaTeX paragraph or cell."""
+    return "".join(_LATEX_SPECIAL.get(character, character) for character in " ".join(text.split()))
+
+
+def _latex_heading(known: Column) -> str:
+    symbol = known.latex if known.latex != known.key else latex_text(known.key)
+    return rf"{symbol} $\{'up' if known.higher_is_better else 'down'}arrow$"
+
+
+def markdown_text(text: str) -> str:
+    """Any text, safe inside a Markdown cell; an underscore within a word is left, as Markdown leaves it."""
+    escaped = re.sub(r"([\\`*|<>\[\]])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", escaped)
+
+
+def aligned(cells: Sequence[Sequence[str]], *, text_columns: int) -> str:
+    """Rows of cells as Markdown lines: the first `text_columns` flush left, numbers flush right."""
+    widths = [max(map(len, place)) for place in zip(*cells, strict=True)]
+    rule = ["-" * w if i < text_columns else "-" * (w - 1) + ":" for i, w in enumerate(widths)]
+    lines = [
+        [c.ljust(w) if i < text_columns else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]
+        for row in cells
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in [lines[0], rule, *lines[1:]])
+
+
+def _dataset_block(results: Sequence[Result], name: str, keys: Sequence[str]) -> Block:
+    return Block(name, tuple(_row(result["method"], result["datasets"].get(name), keys) for result in results))
+
+
+def _row(method: str, scores: Mapping[str, Any] | None, keys: Sequence[str]) -> Row:
+    return Row(method, tuple(number(scores, key) for key in keys))
+
+
+def _size_table(results: Sequence[Result], name: str) -> Table | None:
+    by_size = [(result["method"], result.get("by_size", {}).get(name, {})) for result in results]
+    sizes = list(dict.fromkeys(size for _, strata in by_size for size in strata))
+    keys = headline_keys(results[0]["protocol"], (k for _, strata in by_size for s in strata.values() for k in s))
+    if not keys:
+        return None
+    blocks = tuple(
+        Block(size, tuple(_row(method, strata.get(size), keys) for method, strata in by_size)) for size in sizes
+    )
+    return Table(name, tuple(map(column, keys)), blocks, "Polyp size")

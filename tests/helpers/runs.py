@@ -1,0 +1,42 @@
+"""What tests of training runs share: looking into checkpoints, and stopping a run in its midst."""
+
+import os
+import signal
+
+import torch
+
+from utils.training.trainer import Trainer
+
+
+def state(folder, name="last.pth"):
+    return torch.load(folder / name, weights_only=True)
+
+
+def assert_equal(first, second, path=""):
+    """Every tensor and number of two nested states is the same, bit for bit."""
+    if isinstance(first, dict):
+        assert first.keys() == second.keys(), path
+        for key in first:
+            assert_equal(first[key], second[key], f"{path}/{key}")
+    elif isinstance(first, (list, tuple)):
+        assert len(first) == len(second), path
+        for index, pair in enumerate(zip(first, second, strict=True)):
+            assert_equal(*pair, f"{path}/{index}")
+    elif isinstance(first, torch.Tensor):
+        assert torch.equal(first, second), path
+    else:
+        assert first == second, path
+
+
+def interrupt_after(monkeypatch, steps, number=signal.SIGINT):
+    """Send this process a signal after so many training steps."""
+    done = []
+    original = Trainer.train_step
+
+    def step(self, *args, **keywords):
+        original(self, *args, **keywords)
+        done.append(1)
+        if len(done) == steps:
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(Trainer, "train_step", step)

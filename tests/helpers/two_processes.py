@@ -1,0 +1,61 @@
+"""Run by torchrun in test_distributed.py: what two processes see, written as JSON by the first."""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from lib import create_model
+from utils.data.image_dataset import EvaluationData
+from utils.data.pairs import find_pairs
+from utils.evaluation.images import ImageValidation
+from utils.runtime.precision import autocast
+from utils.runtime.process_group import join, world
+from utils.runtime.sync_batchnorm import synchronised
+
+
+def normalised(x, *, sync):
+    """Outputs, input gradients and running statistics of a batch normalisation of rows of `x`."""
+    torch.manual_seed(0)
+    norm = nn.BatchNorm2d(3)
+    nn.init.uniform_(norm.weight)
+    norm = synchronised(nn.Sequential(norm))[0] if sync else norm
+    x = x.clone().requires_grad_()
+    out = norm(x)
+    (out**3).sum().backward()
+    return {"out": out, "grad": x.grad, "weight": norm.weight.grad, "mean": norm.running_mean, "var": norm.running_var}
+
+
+def scores(folder, processes):
+    torch.manual_seed(0)
+    model = create_model("scrnet")
+    data = EvaluationData(find_pairs(folder), size=32)
+    cpu = torch.device("cpu")
+    validation = ImageValidation(data, batch_size=2, workers=0, device=cpu, world=processes)
+    return validation.scores(model, autocast(cpu, "off"))
+
+
+def report(folder, processes):
+    batch = torch.randn(5, 3, 4, 6, generator=torch.Generator().manual_seed(1)) * 3 + 2
+    whole = normalised(batch, sync=False)
+    mine = normalised(processes.share(batch), sync=processes.size > 1)
+    rows = {name: processes.share(whole[name]) for name in ("out", "grad")} | {n: whole[n] for n in ("mean", "var")}
+    gaps = {name: float((mine[name] - rows[name]).detach().abs().max()) for name in rows}
+    weight = sum(torch.tensor(part) for part in processes.gather(mine["weight"].tolist()))
+    gaps["weight"] = float((weight - whole["weight"]).abs().max())
+    return {
+        "gaps": processes.gather(gaps),
+        "largest": processes.largest(10 + processes.rank),
+        "collected": processes.collect([10 * item for item in processes.share(range(5))]),
+        "scores": scores(folder, processes),
+    }
+
+
+if __name__ == "__main__":
+    processes = world()
+    with join(processes):
+        found = report(sys.argv[1], processes)
+    if processes.is_first:
+        Path(sys.argv[2]).write_text(json.dumps(found))

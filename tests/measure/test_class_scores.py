@@ -1,0 +1,93 @@
+"""Scoring by class: every class against its own plane, all of them merged, through the same reports."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from measure.commands.score import main
+from measure.io.class_masks import MERGED, read_mask
+from measure.io.errors import InputError
+from measure.metrics.scores import score_pair
+from measure.options import Options
+from measure.scoring import score_folder
+from tests.helpers.two_classes import CLASSES, TEXTS, write_two_classes
+
+LABELS = (*CLASSES.names, MERGED)
+
+
+@pytest.fixture
+def roots(tmp_path: Path) -> tuple[Path, Path]:
+    """Two sets of colour masks, and a random map of every class for each."""
+    gt, pred = tmp_path / "gt", tmp_path / "pred"
+    rng = np.random.default_rng(0)
+    for name, count in (("A", 3), ("B", 2)):
+        write_two_classes(gt / name, count=count, seed=1)
+        for label in LABELS:
+            (pred / label / name).mkdir(parents=True)
+            for number in range(1, count + 1):
+                map_ = rng.integers(256, size=(64, 80), dtype=np.uint8)
+                cv2.imwrite(str(pred / label / name / f"phantom_{number:04d}.png"), map_)
+    return gt, pred
+
+
+def run(gt: Path, pred: Path, out: Path, *flags: str) -> int:
+    return main(["--GT_root", str(gt), "--pred_root", str(pred), "--out", str(out), "--workers", "1", *flags])
+
+
+def test_every_class_is_scored_against_its_own_plane(roots: tuple[Path, Path], tmp_path: Path) -> None:
+    gt, pred = roots
+    assert run(gt, pred, tmp_path / "out", "--classes", *TEXTS, "--no-plots") == 0
+    scores = json.loads((tmp_path / "out" / "scores.json").read_text())
+    assert list(scores["datasets"]) == [f"{label}/{name}" for label in LABELS for name in "AB"]
+    assert scores["options"]["classes"] == " ".join(TEXTS) and scores["options"]["minmax"] is False
+    for label in LABELS:
+        for stem, found in scores["per_image"][f"{label}/A"].items():
+            map_ = cv2.imread(str(pred / label / "A" / f"{stem}.png"), cv2.IMREAD_GRAYSCALE)
+            mask = read_mask(gt / "A" / "masks" / f"{stem}.png", CLASSES, label)
+            expected = score_pair(map_, mask, Options(minmax=False)).numbers
+            assert {key: found[key] for key in expected} == expected
+    red, green, merged = (scores["datasets"][f"{label}/B"]["pooledDice@0.5"] for label in LABELS)
+    assert len({red, green, merged}) == 3
+
+
+def test_reports_show_classes_apart(roots: tuple[Path, Path], tmp_path: Path) -> None:
+    gt, pred = roots
+    flags = ("--classes", *TEXTS, "--minmax", "--image_root", str(gt))
+    assert run(gt, pred, tmp_path / "out", *flags) == 0
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "pooledDice@0.5" in (tmp_path / "out" / "scores.md").read_text().split("\n## ")[1], "in the summary"
+    assert "non-neoplastic/A" in page and "merged/B" in page and " ".join(TEXTS) in page
+    assert list((tmp_path / "out").glob("contact_sheet*.png"))
+    assert json.loads((tmp_path / "out" / "scores.json").read_text())["options"]["minmax"] is True
+
+
+def test_a_single_set_finds_the_folders_of_its_name(roots: tuple[Path, Path]) -> None:
+    gt, pred = roots
+    result = score_folder(gt / "A", pred, options=Options(classes=CLASSES, minmax=False))
+    assert list(result["datasets"]) == [f"{label}/A" for label in LABELS]
+    assert list(score_folder(gt, pred / MERGED)["datasets"]) == ["A", "B"], "merged maps are maps like any others"
+
+
+def test_mistakes_with_classes_end_in_one_line(
+    roots: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gt, pred = roots
+    for pred_root, flags, text in (
+        (pred, ("--classes", "a=1"), "give two classes or more"),
+        (pred, ("--classes", "a=1", "b=2"), f"no folder {pred}/a; {pred} holds merged, neoplastic, non-neoplastic"),
+        (pred, ("--classes", *TEXTS, "--protocol", "vps"), "only still images are scored by class"),
+    ):
+        assert run(gt, pred_root, tmp_path / "out", *flags) == 2
+        error = capsys.readouterr().err
+        assert text in error and len(error.splitlines()) == 1
+    mask = gt / "A" / "masks" / "phantom_0002.png"
+    cv2.imwrite(str(mask), np.full((64, 80, 3), (255, 0, 0), np.uint8))
+    with pytest.raises(InputError, match=f"{mask}: colour 0,0,255 is neither"):
+        score_folder(gt, pred, options=Options(classes=CLASSES))
+
+
+def test_records_of_binary_scores_stay_as_they_were() -> None:
+    assert Options().record() == {"protocol": "image", "minmax": True, "border": False, "br_rate": 15, "partial": False}

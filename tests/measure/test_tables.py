@@ -1,0 +1,145 @@
+"""Tables of scores: which numbers are marked, and that every format says the same without breaking on names."""
+
+from __future__ import annotations
+
+import csv
+import math
+
+import pytest
+
+from measure.report import columns as definitions
+from measure.report import sanity as cautions
+from measure.report import tables
+from measure.report.dice_definitions import definitions_table
+from measure.report.write import markdown_table, write_tables
+from tests.helpers.report_results import result
+
+NAN = math.nan
+
+
+@pytest.mark.parametrize(
+    ("values", "higher", "marks"),
+    [
+        ([0.9, 0.8, 0.7], True, ["best", "second", ""]),
+        ([0.02, 0.01, 0.03], False, ["second", "best", ""]),
+        ([0.9, 0.9, 0.8, 0.7], True, ["best", "best", "second", ""]),
+        ([0.9, 0.8, 0.8], True, ["best", "second", "second"]),
+        ([0.90004, 0.90001, 0.5], True, ["best", "best", "second"]),
+        ([NAN, 0.4, 0.5], True, ["", "second", "best"]),
+        ([0.5, 0.5], True, ["", ""]),
+        ([0.5, NAN], True, ["", ""]),
+        ([NAN, NAN], False, ["", ""]),
+        ([0.5], True, [""]),
+    ],
+)
+def test_rank_marks_best_and_second_as_printed(values, higher, marks):
+    assert tables.rank(values, higher_is_better=higher) == marks
+
+
+def test_markdown_marks_and_dashes():
+    text = markdown_table(
+        [result("A", {"S": {"Dice": 0.91234, "MAE": 0.02}}), result("B", {"S": {"Dice": None, "MAE": 0.01}})]
+    )
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
+    assert rows[0] == ["Data set", "Method", "Dice ↑", "MAE ↓"]
+    assert rows[2:] == [["S", "A", "0.912", "<u>0.020</u>"], ["S", "B", "–", "**0.010**"]]
+    assert len({len(line) for line in text.splitlines()}) == 1
+
+
+def test_marks_are_taken_within_a_data_set():
+    a, b = result("A", {"S": {"Dice": 0.9}, "T": {"Dice": 0.1}}), result("B", {"S": {"Dice": 0.8}, "T": {"Dice": 0.2}})
+    lines = markdown_table([a, b]).splitlines()[2:]
+    assert ["**" in line for line in lines] == [True, False, False, True]
+
+
+def test_data_sets_of_one_method_only_are_dashes_for_the_other():
+    lines = markdown_table([result("A", {"S": {"Dice": 0.9}}), result("B", {"T": {"Dice": 0.8}})]).splitlines()
+    assert [line.count("–") for line in lines[2:]] == [0, 1, 1, 0]
+
+
+def test_markdown_escapes_names():
+    lines = markdown_table([result("a|b*c <i> my_net_", {"S": {"Dice": 0.5}})]).splitlines()
+    assert r"a\|b\*c \<i\> my_net\_" in lines[2]
+
+
+def test_latex_escapes_marks_and_headings():
+    first = result("a_b & 50% #1 {x} \\y ~^ $", {"S_1": {"Dice": 0.9, "MAE": 0.1}})
+    text = tables.latex(tables.combined_table([first, result("B", {"S_1": {"Dice": 0.8, "MAE": None}})]))
+    assert r"a\_b \& 50\% \#1 \{x\} \textbackslash{}y \textasciitilde{}\textasciicircum{} \$" in text
+    assert r"\textbf{0.900} & 0.100 \\" in text
+    assert r"B & \underline{0.800} & -- \\" in text
+    assert r"Dice $\uparrow$ & $\mathcal{M}$ $\downarrow$ \\" in text
+    assert r"\multicolumn{3}{l}{\emph{S\_1}} \\" in text
+    assert text.count(r"\begin") == text.count(r"\end") == 2
+
+
+def test_csv_keeps_every_digit_and_leaves_missing_scores_empty(tmp_path):
+    third = 1 / 3
+    per_image = {"S": {'b,"1"': {"Dice": third}, "ü 2": {"Dice": None}}}
+    by_size = {"S": {"small (under 5 %)": {"images": 2, "Dice": 0.1}}}
+    write_tables([result("A", {"S": {"Dice": third, "IoU": NAN}}, per_image=per_image, by_size=by_size)], tmp_path)
+    scores = list(csv.DictReader((tmp_path / "scores.csv").open(encoding="utf-8")))
+    assert [(row["subset"], row["images"], row["IoU"]) for row in scores] == [
+        ("all", "4", ""),
+        ("small (under 5 %)", "2", ""),
+    ]
+    assert float(scores[0]["Dice"]) == third
+    images = {row["image"]: row["Dice"] for row in csv.DictReader((tmp_path / "per_image.csv").open(encoding="utf-8"))}
+    assert images == {'b,"1"': repr(third), "ü 2": ""}
+    assert not (tmp_path / "per_case.csv").exists()
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_every_column_appears_once_per_data_set():
+    keys = [known.key for family in definitions.FAMILIES.values() for known in family]
+    for protocol in ("image", "vps"):
+        scored = result("A", {"S": dict.fromkeys([*keys, "novel"], 0.5)}, protocol=protocol)
+        parts = tables.dataset_tables([scored], "S")
+        assert sorted(known.key for part in parts for known in part.columns) == sorted([*keys, "novel"])
+        assert [known.key for known in parts[0].columns] == list(definitions.TOOL_TABLES[protocol])
+
+
+def test_the_video_tool_prints_seventeen_columns():
+    assert len(definitions.TOOL_TABLES["vps"]) == 17
+
+
+def test_lower_is_better_for_errors_alone():
+    known = [member for family in definitions.FAMILIES.values() for member in family]
+    assert {member.key for member in known if not member.higher_is_better} == {"MAE", "fnr", "BR_mae"}
+
+
+def test_paper_tables_and_pairs_name_known_columns():
+    known = {member.key for family in definitions.FAMILIES.values() for member in family}
+    named = {key for papers in definitions.PAPER_TABLES.values() for keys in papers.values() for key in keys}
+    named |= {key for pair in definitions.OVERLAP_PAIRS.values() for key in pair}
+    assert named <= known
+
+
+def test_definitions_side_by_side():
+    on = result("A", {"S": {"Dice": 0.9, "IoU": 0.8, "Dice@0.5": 0.7, "IoU@0.5": 0.6}})
+    off = result("A", {"S": {"Dice": 0.85, "IoU": 0.75, "Dice@0.5": 0.7, "IoU@0.5": 0.6}}, options={"minmax": False})
+    lines = definitions_table([on, off]).splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert cells[0] == ["Definition", "Stretch", "In the tables of", "S Dice", "S IoU"]
+    assert ["soft, no threshold", "on", "SEPNet", "0.900", "0.800"] in cells
+    assert ["soft, no threshold", "off", "", "0.850", "0.750"] in cells
+    assert [row[0] for row in cells].count("at 0.5, mean over images") == 1
+
+
+def test_impossible_pairs_are_found_by_the_convex_bound():
+    possible = {"Dice": 0.8, "IoU": 0.8 / 1.2, "meanDice": 0.5, "meanIoU": 0.5}
+    assert cautions.impossible_pairs(possible) == []
+    assert cautions.impossible_pairs({"Dice": 0.9, "IoU": NAN}) == []
+    ((dice, iou, floor),) = cautions.impossible_pairs({"maxDice": 0.8, "maxIoU": 0.6})
+    assert (dice, iou) == ("maxDice", "maxIoU")
+    assert floor == pytest.approx(2 / 3)
+
+
+def test_cautions_are_said_once_for_all_methods_and_by_name_otherwise():
+    shared = {"images": 3, "grey_masks": ["1", "2"], "missing_maps": [], "dropped_frames": ["a/1"]}
+    first = result("A", {"S": {"Dice": 0.5}}, counts={"S": shared | {"resized_maps": ["1"]}})
+    second = result("B", {"S": {"Dice": 0.5}}, counts={"S": shared})
+    assert cautions.cautions([first, second]) == [
+        "S: 2 of 3 masks have more than two levels; they were cut at 128.",
+        "A: S: 1 of 3 maps had another size than their mask and were resized in memory.",
+    ]

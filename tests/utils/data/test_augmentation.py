@@ -1,0 +1,217 @@
+"""The augmentations: joint geometry, PIL's arithmetic, chances, and how they are written."""
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance
+
+from measure.io.errors import InputError
+from utils.data.augmentation.affine_view import View
+from utils.data.augmentation.transforms import (
+    PARTS,
+    CentreCrop,
+    Contrast,
+    Dropout,
+    Flip,
+    FlipUpsideDown,
+    Jitter,
+    MaskNoise,
+    RandomCrop,
+    Rotate,
+    Zoom,
+    augment,
+    parse_part,
+)
+
+GEOMETRY = [Flip(p=1), FlipUpsideDown(p=1), CentreCrop(), RandomCrop(p=1), Rotate(degrees=35, p=1), Zoom(p=1)]
+AS_IT_IS = {name: (10, 10) for name in ("brightness", "contrast", "colour", "sharpness")}
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def alone(part, image, mask, generator=None):
+    """A part without a resize."""
+    return augment(image, mask, [generator or rng()], [part], size=None)
+
+
+@pytest.fixture
+def image():
+    smooth = Image.fromarray(rng().integers(256, size=(12, 15, 3), dtype=np.uint8)).resize((150, 120), Image.BILINEAR)
+    return np.asarray(smooth)
+
+
+@pytest.mark.parametrize("part", GEOMETRY, ids=lambda part: type(part).__name__)
+def test_geometry_moves_the_mask_exactly_with_the_image(image, part):
+    """A mask that is one channel of the image stays that channel, to the bit."""
+    for seed in range(20):
+        new_image, new_mask = alone(part, image, image[..., 1].copy(), rng(seed))
+        assert np.array_equal(new_image[..., 1], new_mask)
+        assert new_image.dtype == new_mask.dtype == np.uint8
+
+
+@pytest.mark.parametrize("part", [Dropout(p=1), Contrast(p=1), Jitter()], ids=lambda part: type(part).__name__)
+def test_colours_and_holes_leave_the_mask_alone(image, part):
+    mask = image[..., 0].copy()
+    new_image, new_mask = alone(part, image, mask)
+    assert new_mask is mask
+    assert not np.array_equal(new_image, image)
+
+
+@pytest.mark.parametrize("name", list(PARTS))
+def test_a_part_depends_on_its_generator_alone_and_changes_nothing_in_place(image, name):
+    before, mask = image.copy(), image[..., 0].copy()
+    for seed in range(5):
+        first, second = (alone(PARTS[name](), image, mask, rng(seed)) for _ in range(2))
+        assert np.array_equal(first[0], second[0]) and np.array_equal(first[1], second[1])
+    assert np.array_equal(image, before) and np.array_equal(mask, before[..., 0])
+
+
+@pytest.mark.parametrize("name", [name for name, part in PARTS.items() if "p" in part.__dataclass_fields__])
+def test_a_part_with_chance_0_does_nothing(image, name):
+    mask = image[..., 0].copy()
+    new_image, new_mask = alone(PARTS[name](p=0), image, mask)
+    assert new_image is image and new_mask is mask
+
+
+def test_parts_come_one_after_the_other(image):
+    mask = image[..., 0].copy()
+    new_image, new_mask = augment(image, mask, [rng()] * 2, [Flip(p=1), FlipUpsideDown(p=1)], size=None)
+    assert np.array_equal(new_image, image[::-1, ::-1]) and np.array_equal(new_mask, mask[::-1, ::-1])
+    assert augment(image, mask, [], [], size=None)[0] is image
+
+
+@pytest.mark.parametrize("name", ["brightness", "contrast", "colour", "sharpness"])
+@pytest.mark.parametrize("tenths", [0, 5, 13, 20])
+def test_jitter_is_pils(image, name, tenths):
+    ours, _ = alone(Jitter(**AS_IT_IS | {name: (tenths, tenths)}), image, image[..., 0])
+    enhancer = {
+        "brightness": ImageEnhance.Brightness,
+        "contrast": ImageEnhance.Contrast,
+        "colour": ImageEnhance.Color,
+        "sharpness": ImageEnhance.Sharpness,
+    }[name]
+    theirs = np.asarray(enhancer(Image.fromarray(image)).enhance(tenths / 10))
+    inner = np.s_[1:-1, 1:-1]  # PIL leaves the outermost pixels as they are when it sharpens
+    assert np.abs(ours[inner].astype(int) - theirs[inner]).max() <= 2
+
+
+def test_the_centre_crop_takes_1_to_30_pixels_off(image):
+    cuts, generator = [], rng()
+    for _ in range(500):
+        cropped, _ = alone(CentreCrop(pixels=30), image, image[..., 0], generator)
+        cut = 120 - cropped.shape[0], 150 - cropped.shape[1]
+        top, left = cut[0] // 2, cut[1] // 2
+        assert np.array_equal(cropped, image[top : top + cropped.shape[0], left : left + cropped.shape[1]])
+        cuts.append(cut)
+    assert 0 <= np.min(cuts) <= 1 and 29 <= np.max(cuts) <= 30
+    assert np.mean(cuts) == pytest.approx(15.5, abs=1)
+
+
+def test_the_random_crop_lies_anywhere_and_has_the_sides_asked_for():
+    ramp = np.add.outer(np.arange(100), np.arange(120)).astype(np.uint8)
+    rows = np.repeat(np.arange(100, dtype=np.uint8)[:, None], 120, axis=1)
+    tops, heights = [], []
+    for seed in range(300):
+        _, mask = alone(RandomCrop(side=(0.5, 0.8), p=1), cv2.merge([ramp] * 3), rows, rng(seed))
+        tops.append(int(mask[0, 0])), heights.append(mask.shape[0])
+        assert np.array_equal(np.diff(mask[:, 0].astype(int)), np.ones(len(mask) - 1))
+    assert min(heights) >= 50 and max(heights) <= 80 and max(heights) - min(heights) > 25
+    assert min(tops) <= 1 and max(tops) > 35
+
+
+def test_rotation_is_pils(image):
+    ours = View.whole(image.shape[:2]).turned(15).render(image).astype(int)
+    theirs = np.asarray(Image.fromarray(image).rotate(15, Image.BICUBIC)).astype(int)
+    inner = np.s_[30:90, 30:120]
+    assert np.abs(ours[inner] - theirs[inner]).mean() < 1
+    assert not ours[0, 0].any()
+
+
+@pytest.mark.parametrize(("factor", "area"), [(0.5, 0.25), (1.0, 1.0), (2.0, 4.0)])
+def test_zoom_scales_areas(factor, area):
+    """A square of 20 pixels becomes one of 20 x the factor, wherever the frame lies as long as it is in it."""
+    mask = np.zeros((100, 100), np.uint8)
+    mask[40:60, 40:60] = 255
+    part = Zoom(factor=(factor, factor), p=1)
+    whole = [
+        new for seed in range(30) if not border(new := alone(part, cv2.merge([mask] * 3), mask, rng(seed))[1]).any()
+    ]
+    assert len(whole) >= 5
+    for new in whole:
+        assert new.shape == mask.shape
+        assert new.sum() / mask.sum() == pytest.approx(area, rel=0.05)
+    if factor == 1:
+        assert all(np.array_equal(new, mask) for new in whole)
+
+
+def border(mask):
+    return np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
+
+
+def test_zoom_goes_in_as_often_as_out():
+    image = np.full((160, 160, 3), 255, np.uint8)
+    shown = [alone(Zoom(p=1), image, image[..., 0], rng(seed))[1].min() == 255 for seed in range(400)]
+    assert np.mean(shown) == pytest.approx(0.5, abs=0.07)  # zoomed in, no black is seen
+
+
+def test_dropout_blacks_out_holes_of_the_size_asked_for():
+    image = np.full((80, 160, 3), 200, np.uint8)
+    dropped, _ = alone(Dropout(holes=1, side=0.25, p=1), image, image[..., 0])
+    assert (dropped == 0).all(axis=2).sum() == 20 * 40
+    many, _ = alone(Dropout(holes=10, side=0.125, p=1), image, image[..., 0])
+    assert 10 * 20 < (many == 0).all(axis=2).sum() <= 10 * 10 * 20
+
+
+def test_contrast_moves_levels_away_from_the_mean_grey():
+    image = np.full((10, 10, 3), 100, np.uint8)
+    image[:5] = 140
+    sharper, _ = alone(Contrast(factor=(1.5, 1.5), p=1), image, image[..., 0])
+    assert sorted(np.unique(sharper)) == [90, 150]  # 120 -+ 1.5 x 20
+
+
+@pytest.mark.parametrize(("part", "chance"), [(Flip(), 0.5), (FlipUpsideDown(p=0.3), 0.3), (Rotate(), 0.2 * 30 / 31)])
+def test_chances_are_the_stated_ones(image, part, chance):
+    small = image[::4, ::4]
+    changed = [not np.array_equal(alone(part, small, small[..., 0], rng(seed))[0], small) for seed in range(400)]
+    assert np.mean(changed) == pytest.approx(chance, abs=0.07)
+
+
+def test_mask_noise_salts_the_stated_share():
+    image = np.zeros((400, 500, 3), np.uint8)
+    _, noisy = alone(MaskNoise(), image, np.full((400, 500), 128, np.uint8))
+    assert set(np.unique(noisy)) == {0, 128, 255}
+    assert (noisy != 128).mean() == pytest.approx(0.0015, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("flip", Flip()),
+        ("rotate:degrees=35,p=0.3", Rotate(degrees=35, p=0.3)),
+        ("zoom:factor=0.5..2", Zoom(factor=(0.5, 2.0))),
+        ("jitter:colour=8..12", Jitter(colour=(8, 12))),
+    ],
+)
+def test_parts_are_read_from_text(text, part):
+    assert parse_part(text) == part
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("flop", "unknown augmentation 'flop'; known are flip, "),
+        ("flip:q=1", "flip has no setting 'q'; its settings are p"),
+        ("flip:p=2", "p is '2'; expected a number between 0 and 1"),
+        ("flip:p", "p is ''; expected a number between 0 and 1"),
+        ("rotate:degrees=3.5", "expected a number, a whole one between 0 and 180"),
+        ("zoom:factor=2..0.5", "expected a range low..high between 0.01 and 100"),
+        ("zoom:factor=2", "expected a range low..high"),
+        ("dropout:p=nan", "expected a number between 0 and 1"),
+    ],
+)
+def test_mistakes_in_the_text_are_told(text, message):
+    with pytest.raises(InputError) as error:
+        parse_part(text)
+    assert message in str(error.value)

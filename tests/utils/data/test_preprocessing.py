@@ -1,0 +1,28 @@
+"""Resizing is PIL's and normalisation ImageNet's."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from utils.data.preprocessing import normalise, resize, to_chw
+
+
+@pytest.fixture
+def image():
+    rng = np.random.default_rng(0)
+    smooth = Image.fromarray(rng.integers(256, size=(12, 15, 3), dtype=np.uint8)).resize((150, 120), Image.BILINEAR)
+    return np.asarray(smooth)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (352, 352)])
+def test_resizing_is_pils_up_to_one_level(image, size):
+    ours = resize(to_chw(image), size).permute(1, 2, 0).numpy().astype(int)
+    theirs = np.asarray(Image.fromarray(image).resize(size[::-1], Image.BILINEAR)).astype(int)
+    assert np.abs(ours - theirs).max() <= 1
+
+
+def test_normalisation_is_imagenets():
+    image = torch.full((1, 3, 1, 1), 255, dtype=torch.uint8)
+    expected = [(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225]
+    assert normalise(image).flatten().tolist() == pytest.approx(expected, rel=1e-6)

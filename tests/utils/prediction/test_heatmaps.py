@@ -1,0 +1,136 @@
+"""Heat maps: where they go, their size, what they show, and that scoring is not confused by them."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+import myTest
+from lib import create_model, list_models
+from measure.commands.score import main as measure
+from utils.phantom import write_stills
+from utils.prediction.heatmaps import eigen_cam, find_head, jet_overlay
+
+OPTIONS = {"sepnet": {"backbone": "pvt-v2-b0"}, "scrnet": {}}
+RESNET = {"backbone": "resnet18"}
+
+
+def small(name):
+    return create_model(name, **OPTIONS.get(name, RESNET))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    root = tmp_path_factory.mktemp("sets")
+    write_stills(root / "Set", count=2, seed=0, size=(70, 90))
+    return root
+
+
+def predict(name, data, tmp_path, *flags):
+    torch.manual_seed(0)
+    torch.save(small(name).state_dict(), tmp_path / "weights.pth")
+    backbone = OPTIONS.get(name, RESNET).get("backbone")
+    return myTest.main(
+        [
+            *("--model", name, "--model_state_dict_path", str(tmp_path / "weights.pth")),
+            *("--test_data_path", str(data), "--pred_save_path", str(tmp_path / "maps"), "--test_size", "64"),
+            *(["--net_backbone", backbone] if backbone else []),
+            *("--device", "cpu", "--workers", "0", *flags),
+        ]
+    )
+
+
+@pytest.mark.parametrize("name", list_models("image"))
+def test_every_image_network_gives_two_heat_maps_an_image(name, data, tmp_path):
+    assert predict(name, data, tmp_path, "--heatmap") == 0
+    written = sorted(path.relative_to(tmp_path / "maps").as_posix() for path in (tmp_path / "maps").rglob("*.png"))
+    heat = [f"heatmap/Set/phantom_000{n}_{kind}.png" for n in (1, 2) for kind in ("features", "probability")]
+    assert written == ["Set/phantom_0001.png", "Set/phantom_0002.png", *heat]
+    for path in heat:
+        assert cv2.imread(str(tmp_path / "maps" / path)).shape == (70, 90, 3)
+
+
+def test_scores_do_not_see_them(data, tmp_path):
+    assert predict("scrnet", data, tmp_path, "--heatmap") == 0
+    scores = tmp_path / "scores"
+    assert measure(["--GT_root", str(data), "--pred_root", str(tmp_path / "maps"), "--out", str(scores)]) == 0
+    assert list(json.loads((scores / "scores.json").read_text())["datasets"]) == ["Set"]
+
+
+def test_dilatedsegnet_shows_its_own_explanation(data, tmp_path):
+    from measure.io.pairing import read_rgb
+    from utils.data.preprocessing import normalise, resize, to_chw
+
+    assert predict("dilatedsegnet", data, tmp_path, "--heatmap") == 0
+    model = small("dilatedsegnet").eval()
+    model.load_state_dict(torch.load(tmp_path / "weights.pth", weights_only=True))
+    image = read_rgb(data / "Set" / "images" / "phantom_0001.jpg")
+    with torch.inference_mode():
+        heat = model.heat_map(normalise(resize(to_chw(image), (64, 64))[None]))[0, 0].numpy()
+    expected = jet_overlay(image, heat)[..., ::-1].astype(int)
+    written = cv2.imread(str(tmp_path / "maps" / "heatmap" / "Set" / "phantom_0001_features.png"))
+    assert np.abs(written - expected).mean() < 0.5
+
+
+@pytest.mark.parametrize("name", list_models("image"))
+def test_the_head_makes_the_finest_logits(name):
+    model = small(name).eval()
+    head = find_head(model, size=64)
+    seen = []
+    head.register_forward_hook(lambda _, inputs, output: seen.append((inputs[0], output)))
+    with torch.no_grad():
+        out = model(torch.randn(1, 3, 64, 64))["out"]
+    features, logits = seen[0]
+    assert logits.shape[-2:] == out.shape[-2:] == features.shape[-2:]
+    if name != "scrnet":  # the sum of four heads, of which this is the finest
+        assert torch.equal(logits, out)
+
+
+def test_eigen_cam_finds_the_direction_in_which_features_vary():
+    """Features = a bump times a channel pattern, plus an offset and a little noise: the heat is the bump."""
+    axis = torch.linspace(-2, 2, 24)
+    bump = torch.exp(-(axis[:, None] ** 2) - axis**2)
+    generator = torch.Generator().manual_seed(0)
+    pattern = torch.randn(8, generator=generator)[:, None, None]
+    features = 3 + pattern * bump + 0.01 * torch.randn(8, 24, 24, generator=generator)
+    heat = eigen_cam(features[None].repeat(2, 1, 1, 1), torch.stack((bump, -bump))[:, None])
+    expected = F.relu(bump - bump.mean())
+    assert torch.allclose(heat[0, 0], expected / expected.max(), atol=0.05)
+    turned = F.relu(bump.mean() - bump)
+    assert torch.allclose(heat[1, 0], turned / turned.max(), atol=0.15)
+
+
+def test_eigen_cam_of_constant_features_is_nothing():
+    assert not eigen_cam(torch.ones(1, 4, 5, 6), torch.ones(1, 1, 5, 6)).any()
+
+
+def test_the_overlay_is_blue_where_cold_and_red_where_hot():
+    image = np.full((20, 30, 3), 100, np.uint8)
+    heat = np.zeros((2, 3), np.float32)
+    heat[:, 2] = 1
+    overlay = jet_overlay(image, heat)
+    assert overlay.shape == image.shape
+    assert overlay[0, 0].tolist() == [50, 50, 114] and overlay[0, -1].tolist() == [114, 50, 50]
+
+
+def test_video_networks_have_no_heat_maps(data, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(myTest, "find_clips", lambda root: {"a": {}})
+    torch.save(create_model("sali", backbone="pvt-v2-b0").state_dict(), tmp_path / "sali.pth")
+    flags = ["--model", "sali", "--net_backbone", "pvt-v2-b0", "--model_state_dict_path", str(tmp_path / "sali.pth")]
+    flags += ["--test_data_path", str(data), "--pred_save_path", str(tmp_path / "maps"), "--device", "cpu"]
+    assert myTest.main([*flags, "--heatmap"]) == 2
+    assert "--heatmap was given with sali, a video network" in capsys.readouterr().err
+    assert not (tmp_path / "maps").exists()
+
+
+def test_a_split_chooses_the_images(data, tmp_path, capsys):
+    (tmp_path / "test.txt").write_text("phantom_0002.jpg\n")
+    assert predict("scrnet", data, tmp_path, "--split", str(tmp_path / "test.txt")) == 0
+    assert [path.name for path in (tmp_path / "maps").rglob("*.png")] == ["phantom_0002.png"]
+    assert json.loads((tmp_path / "maps" / "predict.json").read_text())["images"] == {"Set": 1}
+    (tmp_path / "test.txt").write_text("phantom_0002\nother\n")
+    assert predict("scrnet", data, tmp_path, "--split", str(tmp_path / "test.txt")) == 2
+    assert "1 names are no images of" in capsys.readouterr().err

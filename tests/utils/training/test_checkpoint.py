@@ -1,0 +1,140 @@
+"""Checkpoints are whole or not there, hold the run as it was when asked for, and are passed over where damaged."""
+
+import os
+import resource
+import signal
+
+import pytest
+import torch
+
+import myTrain
+from measure.io.errors import InputError
+from tests.helpers.runs import assert_equal, interrupt_after, state
+from utils.phantom import write_stills
+from utils.training.checkpoint import FORMAT_VERSION, Saver, newest_whole
+
+COURSE = (
+    "--model scrnet --train_size 32 --batch_size 4 --lr_warmup_epoch 0 --epoch 3 --device cpu --workers 0 --ema 0.5"
+).split()
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("phantoms")
+    write_stills(folder, count=10, seed=0, size=(64, 64))
+    return folder
+
+
+def train(data, folder, *flags):
+    return myTrain.main(
+        ["--train_data_path", str(data), "--train_model_save_path", str(folder), "--resume", "auto", *COURSE, *flags]
+    )
+
+
+@pytest.fixture(scope="module")
+def straight(data, tmp_path_factory):
+    """A run of three epochs, two steps each, that nobody disturbed."""
+    folder = tmp_path_factory.mktemp("straight")
+    assert train(data, folder) == 0
+    return folder
+
+
+def in_a_child(work):
+    """Do `work` in a child process and return the status it ended with, negative for a signal."""
+    child = os.fork()
+    if child == 0:
+        os._exit(work())
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def assert_same_run(first, second):
+    first, second = state(first), state(second)
+    for name in ("config", "generators", "seconds"):
+        first.pop(name), second.pop(name)
+    assert_equal(first, second)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 5, 6])
+def test_a_killed_run_goes_on_from_its_last_whole_checkpoint(data, straight, steps, tmp_path, monkeypatch):
+    with monkeypatch.context() as patched:
+        interrupt_after(patched, steps, signal.SIGKILL)
+        assert in_a_child(lambda: train(data, tmp_path)) == -signal.SIGKILL
+    assert train(data, tmp_path) == 0
+    assert_same_run(straight, tmp_path)
+    assert not list(tmp_path.glob("*partial*"))
+
+
+def test_a_full_disk_ends_the_run_and_leaves_the_former_checkpoint(data, straight, tmp_path, capfd):
+    assert train(data, tmp_path, "--budget", "1epochs") == 0
+    former = (tmp_path / "last.pth").read_bytes()
+
+    def with_little_space():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+        return train(data, tmp_path, "--budget", "9epochs")
+
+    assert in_a_child(with_little_space) == 2
+    assert f"cannot write {tmp_path / 'last.pth'}" in capfd.readouterr().err
+    assert (tmp_path / "last.pth").read_bytes() == former
+    assert train(data, tmp_path, "--budget", "9epochs") == 0
+    assert_same_run(straight, tmp_path)
+
+
+def damage(path, how):
+    content = bytearray(path.read_bytes())
+    if how == "cut short":
+        content = content[: len(content) // 2]
+    else:
+        content[len(content) // 2] ^= 1  # one bit, which PyTorch itself does not notice
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("how", ["cut short", "a flipped bit"])
+def test_damaged_checkpoints_are_passed_over_with_a_warning(data, straight, how, tmp_path, capsys):
+    assert train(data, tmp_path, "--budget", "2epochs", "--train_model_save_epoch", "1") == 0
+    for name in ("last.pth", "best.pth", "checkpoint_epoch_2.pth"):
+        content = (tmp_path / name).read_bytes()
+        (tmp_path / name).unlink()  # the names may share their bytes
+        (tmp_path / name).write_bytes(content)
+        if state(tmp_path, name)["epoch"] == 2:
+            damage(tmp_path / name, how)
+    capsys.readouterr()
+    assert train(data, tmp_path, "--budget", "9epochs") == 0
+    assert (
+        f"warning: {tmp_path / 'last.pth'} is passed over: {tmp_path / 'last.pth'} is damaged"
+        in capsys.readouterr().err
+    )
+    assert_same_run(straight, tmp_path)
+
+
+def test_a_run_folder_without_checkpoints_starts_anew(tmp_path):
+    assert newest_whole(tmp_path) is None
+    assert newest_whole(tmp_path / "missing") is None
+
+
+def test_a_checkpoint_of_another_format_is_refused(straight, tmp_path, capsys):
+    torch.save({**state(straight), "format_version": FORMAT_VERSION - 1}, tmp_path / "old.pth")
+    assert myTrain.main(["--load_checkpoint_path", str(tmp_path / "old.pth")]) == 2
+    assert (
+        f"has format {FORMAT_VERSION - 1} and this code goes on from format {FORMAT_VERSION}" in capsys.readouterr().err
+    )
+
+
+def test_a_checkpoint_is_what_the_run_was_when_it_was_asked_for(tmp_path):
+    weights, saver = torch.zeros(1000), Saver()
+    first = [tmp_path / "last.pth", tmp_path / "best.pth"]
+    saver.save(first, {"weights": weights, "scores": [1.0]})
+    weights += 1
+    saver.wait()
+    assert not state(tmp_path)["weights"].any() and not state(tmp_path, "best.pth")["weights"].any()
+    saver.save(first[:1], {"weights": weights})
+    saver.close()
+    assert state(tmp_path)["weights"].all()
+    assert not state(tmp_path, "best.pth")["weights"].any()
+
+
+def test_a_write_that_failed_is_told_at_the_next(tmp_path):
+    saver = Saver()
+    saver.save([tmp_path / "no folder" / "last.pth"], {})
+    with pytest.raises(InputError, match="cannot write"):
+        saver.save([tmp_path / "last.pth"], {})
+    saver.close()

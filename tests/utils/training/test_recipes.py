@@ -1,0 +1,143 @@
+"""Recipes: what --model chooses, what flags replace; each trains, stops early and goes on with the same bits."""
+
+import csv
+
+import pytest
+
+import myTrain
+from lib import list_models
+from tests.helpers.runs import assert_equal, interrupt_after, state
+from utils.data.augmentation.transforms import parse_part
+from utils.phantom import write_stills
+from utils.training.losses import LOSSES
+from utils.training.recipes import RECIPES, departures, recipe_for
+from utils.training.schedule import SCHEDULES
+
+TINY = {"sepnet": ["--net_backbone", "pvt-v2-b0"], "scrnet": []}
+RESNET = ["--net_backbone", "resnet18"]
+RUN = ["--net_pretrained_backbone_path", "none", "--train_size", "64", "--device", "cpu", "--workers", "0"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("phantoms")
+    write_stills(folder, count=8, seed=0, size=(64, 80))
+    return folder
+
+
+def train(data, folder, model, *flags):
+    where = ["--train_data_path", str(data), "--train_model_save_path", str(folder)]
+    return myTrain.main(["--model", model, *where, *RUN, *TINY.get(model, RESNET), *flags])
+
+
+def rows(folder):
+    return list(csv.DictReader((folder / "log.csv").open()))
+
+
+@pytest.mark.parametrize("model", list_models("image"))
+def test_each_recipe_trains_an_epoch(data, tmp_path, model, capsys):
+    assert train(data, tmp_path, model, "--epoch", "1", "--batch_size", "4") == 0
+    assert all(value.isfinite().all() for value in state(tmp_path)["model_state_dict"].values())
+    flags = state(tmp_path)["config"]["flags"]
+    kept = recipe_for(model).flags().keys() - {"epoch", "batch_size", "train_size"}
+    assert {name: flags[name] for name in kept} == {name: recipe_for(model).flags()[name] for name in kept}
+    note = [line for line in capsys.readouterr().err.splitlines() if "departs" in line]
+    assert len(note) == 1
+    assert RECIPES[model].source in note[0] and f"--train_size 64 ({RECIPES[model].train_size})" in note[0]
+    assert "--lr" not in note[0]
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ("sepnet", {"train_size": 352, "batch_size": 3, "lr": 1e-4, "weight_decay": 1e-4, "gradient_clip": 0.5}),
+        ("scrnet", {"train_size": 448, "batch_size": 8, "lr": 1e-3, "loss": "ce_dice", "schedule": "poly"}),
+        ("convsegnet", {"train_size": 256, "batch_size": 16, "lr": 1e-4, "loss": "bce_dice", "early_stop": 50}),
+        ("dilatedsegnet", {"train_size": 256, "batch_size": 16, "schedule": "plateau", "lr_decay_epoch": 5}),
+    ],
+)
+def test_a_recipe_is_what_the_paper_says(model, expected):
+    args = vars(myTrain.parse_args(["--model", model]))
+    assert {name: args[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize("model", RECIPES)
+def test_recipes_name_parts_that_exist(model):
+    recipe = RECIPES[model]
+    assert recipe.loss in LOSSES and recipe.schedule in SCHEDULES
+    assert [parse_part(text) for text in recipe.augment]
+    args = vars(myTrain.parse_args(["--model", model]))
+    assert recipe.flags().keys() <= args.keys(), "every entry is a flag"
+    assert departures(recipe, args) == []
+
+
+@pytest.mark.parametrize("model", RECIPES)
+def test_help_says_where_the_defaults_come_from_and_what_was_chosen(model, capsys):
+    with pytest.raises(SystemExit):
+        myTrain.parse_args(["--model", model, "--help"])
+    printed = " ".join(capsys.readouterr().out.split())
+    assert RECIPES[model].source in printed and RECIPES[model].chosen in printed
+    assert ("It leaves open" in printed) == bool(RECIPES[model].chosen)
+
+
+def test_flags_replace_entries_of_a_recipe():
+    args = myTrain.parse_args("--model scrnet --lr 2e-3 --augment flip rotate:degrees=35 --schedule constant".split())
+    assert (args.lr, args.augment, args.schedule) == (2e-3, ["flip", "rotate:degrees=35"], "constant")
+    assert args.batch_size == 8 and args.loss == "ce_dice"
+    assert departures(recipe_for("scrnet"), vars(args)) == [
+        "--lr 0.002 (0.001)",
+        "--schedule constant (poly)",
+        "--augment flip rotate:degrees=35 (flip flip_upside_down contrast zoom random_crop)",
+    ]
+    assert myTrain.parse_args(["--augment"]).augment == []
+
+
+@pytest.mark.parametrize(
+    ("schedule", "steps"),
+    [(name, steps) for name in SCHEDULES if name != "constant" for steps in (1, 3)],
+)
+def test_a_resumed_run_has_the_same_bits_under_every_schedule(data, tmp_path, schedule, steps, monkeypatch):
+    """Four epochs of two steps; the plateau decays after each epoch without a better score."""
+    flags = ["--epoch", "4", "--batch_size", "4", "--schedule", schedule, "--lr_warmup_epoch", "1", "--lr", "0.01"]
+    flags += ["--lr_decay_epoch", "1", "--lr_decay_rate", "0.5", "--early_stop", "3"]
+    assert train(data, tmp_path / "straight", "scrnet", *flags) == 0
+    with monkeypatch.context() as patched:
+        interrupt_after(patched, steps)
+        assert train(data, tmp_path / "again", "scrnet", *flags) == 130
+    assert myTrain.main(["--load_checkpoint_path", str(tmp_path / "again" / "last.pth")]) == 0
+    first, second = state(tmp_path / "straight"), state(tmp_path / "again")
+    for content in (first, second):
+        content.pop("config"), content.pop("generators"), content.pop("seconds")
+    assert_equal(first, second)
+    rates = [[row["lr"] for row in rows(tmp_path / name)] for name in ("straight", "again")]
+    assert rates[0] == rates[1]
+
+
+def test_a_run_stops_when_the_score_stays_away_and_stays_stopped(data, tmp_path, monkeypatch, capsys):
+    scores = iter([0.5, 0.7, 0.6, 0.7, 0.9])
+    parts = {"Dice": 0.0, "IoU": 0.0, "MAE": 0.0}
+    monkeypatch.setattr("utils.evaluation.images.ImageValidation.scores", lambda *_: parts | {"score": next(scores)})
+    flags = ["--epoch", "9", "--batch_size", "4", "--early_stop", "2"]
+    assert train(data, tmp_path, "scrnet", *flags) == 0
+    assert "early stop: no better score in the last 2 epochs" in capsys.readouterr().out
+    assert [float(row["score"]) for row in rows(tmp_path)] == [0.5, 0.7, 0.6, 0.7]
+    assert state(tmp_path, "best.pth")["epoch"] == 2
+    assert myTrain.main(["--load_checkpoint_path", str(tmp_path / "last.pth")]) == 0
+    assert len(rows(tmp_path)) == 4
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--augment", "flop"], "unknown augmentation 'flop'"),
+        (["--loss_weights", "deep9=2"], "--loss_weights deep9=2 was given; expected OUTPUT=WEIGHT, of out"),
+        (["--loss_weights", "out=much"], "--loss_weights out=much was given"),
+        (["--early_stop", "-1"], "--early_stop -1 was given; it must be at least 0"),
+        (["--lr_decay_epoch", "0"], "--lr_decay_epoch 0 was given; it must be at least 1"),
+    ],
+)
+def test_mistakes_end_in_one_line(data, tmp_path, capsys, flags, message):
+    assert train(data, tmp_path / "run", "scrnet", *flags) == 2
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1 and message in errors[0]
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,184 @@
+"""Training runs: they learn, log, stop in good order and go on with the same bits."""
+
+import csv
+import json
+import os
+import signal
+
+import pytest
+import torch
+
+import myTrain
+from tests.helpers.runs import assert_equal, interrupt_after, state
+from utils.commands import train_flags as training_flags
+from utils.phantom import write_stills
+from utils.runtime.interrupts import own_process_group
+from utils.training.trainer import Trainer
+
+SMALL = ["--net_backbone", "pvt-v2-b0", "--net_pretrained_backbone_path", "none", "--train_size", "64"]
+COURSE = ["--batch_size", "3", "--lr", "1e-3", "--lr_warmup_epoch", "0", "--device", "cpu", "--workers", "0"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("phantoms")
+    write_stills(folder, count=10, seed=0, size=(64, 80))
+    return folder
+
+
+def train(data, folder, *flags):
+    return myTrain.main(
+        ["--train_data_path", str(data), "--train_model_save_path", str(folder), *SMALL, *COURSE, *flags]
+    )
+
+
+@pytest.fixture(scope="module")
+def straight(data, tmp_path_factory):
+    """A run of two epochs that nobody disturbed."""
+    folder = tmp_path_factory.mktemp("straight")
+    assert train(data, folder, "--epoch", "2", "--ema", "0.9", "--train_model_save_epoch", "1") == 0
+    return folder
+
+
+def test_a_run_leaves_its_files(straight):
+    names = {path.name for path in straight.iterdir()}
+    assert {
+        "last.pth",
+        "best.pth",
+        "checkpoint_epoch_1.pth",
+        "checkpoint_epoch_2.pth",
+        "config.json",
+        "log.csv",
+    } <= names
+    assert any(name.startswith("events.out.tfevents") for name in names)
+    assert not any("partial" in name for name in names)
+    config = json.loads((straight / "config.json").read_text())
+    assert config["model"]["name"] == "sepnet" and config["model"]["options"]["backbone"] == "pvt-v2-b0"
+    assert config["flags"]["lr"] == 1e-3 and "torch" in config["versions"]
+
+
+def test_the_log_has_every_loss_by_name_and_the_validation_scores(straight):
+    rows = list(csv.DictReader((straight / "log.csv").open()))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    for row in rows:
+        parts = {name: float(row[name]) for name in ("out", "logit2", "logit3", "logit4", "deep2", "deep3")}
+        assert float(row["loss"]) == pytest.approx(sum(parts.values()) + parts["out"], rel=1e-6)
+        assert float(row["score"]) == pytest.approx(float(row["Dice"]) + float(row["IoU"]) - float(row["MAE"]))
+
+
+def test_a_checkpoint_is_plain_data_with_the_promised_entries(straight):
+    content = state(straight)
+    assert {"epoch", "model_state_dict", "optimizer_state_dict", "config", "format_version"} <= content.keys()
+    assert content["epoch"] == 2
+    scores = content["scores"]
+    assert len(scores) == 2
+    assert state(straight, "best.pth")["epoch"] == 1 + scores.index(max(scores))
+
+
+@pytest.mark.parametrize("steps", [2, 3, 5])
+def test_an_interrupted_run_goes_on_with_the_same_bits(data, straight, steps, tmp_path, monkeypatch, capsys):
+    with monkeypatch.context() as patched:
+        interrupt_after(patched, steps)
+        assert train(data, tmp_path, "--epoch", "2", "--ema", "0.9", "--train_model_save_epoch", "1") == 130
+    assert f"--load_checkpoint_path {tmp_path / 'last.pth'}" in capsys.readouterr().err
+    torch.manual_seed(12345)  # whatever this process drew meanwhile must not matter
+    assert myTrain.main(["--load_checkpoint_path", str(tmp_path / "last.pth")]) == 0
+    first, second = state(straight), state(tmp_path)
+    for name in ("config", "generators", "seconds"):
+        first.pop(name), second.pop(name)
+    assert_equal(first, second)
+    rows = [list(csv.DictReader((folder / "log.csv").open())) for folder in (straight, tmp_path)]
+    for run_rows in rows:
+        for row in run_rows:
+            row.pop("seconds")
+    assert rows[0] == rows[1]
+
+
+def test_a_preempted_run_asks_to_be_run_again(data, tmp_path, monkeypatch):
+    interrupt_after(monkeypatch, 1, signal.SIGTERM)
+    assert train(data, tmp_path, "--epoch", "1") == 75
+    assert state(tmp_path)["step"] == 1
+
+
+def test_more_epochs_can_be_asked_of_a_finished_run(data, straight, tmp_path):
+    flags = ["--epoch", "3", "--train_model_save_path", str(tmp_path)]
+    assert myTrain.main(["--load_checkpoint_path", str(straight / "last.pth"), *flags]) == 0
+    assert state(tmp_path)["epoch"] == 3
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_parts(data, tmp_path, monkeypatch, capsys):
+    original = Trainer.train_step
+
+    def poisoned(self, *args, **keywords):
+        self.model.head2.bias.data.fill_(float("nan"))
+        original(self, *args, **keywords)
+
+    monkeypatch.setattr(Trainer, "train_step", poisoned)
+    assert train(data, tmp_path, "--epoch", "1") == 1
+    assert "the loss is not finite in epoch 1 at step 1 (loss nan, logit2 nan)" in capsys.readouterr().err
+    assert not (tmp_path / "last.pth").exists()
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--amp", "bf16", "--clip_mode", "norm", "--optimizer", "AdamW"],
+        ["--multi_scale_training", "True", "--optimizer", "SGD", "--gradient_clip", "0"],
+    ],
+)
+def test_other_ways_to_train_run(data, tmp_path, flags, monkeypatch):
+    monkeypatch.setattr(training_flags, "MULTI_SCALE", (32, 64))
+    assert train(data, tmp_path, "--epoch", "1", *flags) == 0
+    assert all(value.isfinite().all() for value in state(tmp_path)["model_state_dict"].values())
+
+
+def test_multi_scale_resizes_the_batch_as_it_was_loaded(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(training_flags, "MULTI_SCALE", (32, 64, 96))
+    seen = []
+
+    def look(self, inputs, mask, images):
+        seen.append((inputs["image"], mask))
+        self.losses.add(*zeros(), share=1.0)
+        self.losses.end_step()
+
+    monkeypatch.setattr(Trainer, "train_step", look)
+    train(data, tmp_path, "--epoch", "1", "--multi_scale_training")
+    assert [image.shape[-1] for image, _ in seen[:3]] == [32, 64, 96]
+    loaded = seen[1][0]
+    expected = torch.nn.functional.interpolate(loaded, size=(96, 96), mode="bilinear", align_corners=True)
+    assert torch.allclose(seen[2][0], expected)
+    assert seen[0][1].shape[-1] == 32
+
+
+def zeros():
+    return torch.zeros(()), {"out": torch.zeros(())}
+
+
+def test_training_starts_from_published_weights(data, tmp_path):
+    from tests.helpers.golden import published_state
+
+    torch.save({"model_state_dict": published_state("sepnet_pvt-v2-b0"), "epoch": 9}, tmp_path / "released.pth")
+    assert train(data, tmp_path / "run", "--epoch", "1", "--load_checkpoint_path", str(tmp_path / "released.pth")) == 0
+    assert state(tmp_path / "run")["epoch"] == 1
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("amp", ["off", "bf16", "fp16"])
+def test_cuda_trains_in_every_precision(data, tmp_path, amp):
+    assert train(data, tmp_path, "--epoch", "2", "--device", "cuda", "--amp", amp) == 0
+    assert all(value.isfinite().all() for value in state(tmp_path)["model_state_dict"].values())
+
+
+class Groups(torch.utils.data.Dataset):
+    """The process group of whoever loads."""
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        return os.getpgrp()
+
+
+def test_loader_processes_are_out_of_reach_of_signals_to_the_main_ones_group():
+    loader = torch.utils.data.DataLoader(Groups(), num_workers=1, worker_init_fn=own_process_group)
+    assert next(iter(loader)).item() != os.getpgrp()

@@ -1,0 +1,124 @@
+"""The command that repeats a run: python -m utils repeat checkpoint/run
+
+The command goes to stdout. Notes on stderr say what is not as it was then: revision, libraries, machine. A run whose
+data or first weights have changed is refused.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import shlex
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from measure.io import InputError
+
+from ..data import fingerprint_of, refuse_other_data, size_and_hash
+from ..runtime import machine, revision, run, versions
+from ..training import NOT_INHERITED_FLAGS, find_run_parts, pairs_of, read_record, recipe_for
+from .train_flags import build_parser, parse_args
+
+__all__ = ["command_words", "differences", "repeat"]
+
+GIVE_BACK = "put the files back; the run cannot be repeated on others"
+
+
+def repeat(place: Path) -> None:
+    """Print the command that repeats the run in a run folder, or of a checkpoint.
+
+    Raises:
+        InputError, ModelError: there is no record of a run, or its data or first weights have changed.
+    """
+    record = read_record(place)
+    folder = place if place.is_dir() else place.parent
+    words = command_words(record, folder=fresh(folder))
+    args = parse_args(words[words.index("myTrain.py") + 1 :])
+    data = fingerprint_of({name: pairs_of(part) for name, part in find_run_parts(args).items()})
+    refuse_other_data(data, record, folder=folder, advice=GIVE_BACK)
+    refuse_other_weights(record)
+    for note in differences(record):
+        print(f"note: {note}", file=sys.stderr)
+    print(shlex.join(words))
+
+
+def fresh(folder: Path) -> Path:
+    """A name beside `folder` that is not taken."""
+    folder = folder.resolve() if folder.name in ("", "..") else folder
+    names = (folder.with_name(f"{folder.name}-again{number}") for number in itertools.chain([""], itertools.count(2)))
+    return next(name for name in names if not name.exists())
+
+
+def command_words(record: Mapping[str, Any], *, folder: str | Path) -> list[str]:
+    """Return the command for a run of the same flags into `folder`; it names those that are not --model's defaults."""
+    flags = {name: value for name, value in record["flags"].items() if name not in NOT_INHERITED_FLAGS}
+    flags |= {name: weights["path"] for name, weights in record.get("weights", {}).items()}
+    flags["train_model_save_path"] = str(folder)
+    processes = record.get("machine", {}).get("processes", 1)
+    start = ["python"] if processes == 1 else ["torchrun", "--nproc_per_node", str(processes)]
+    return [*start, "myTrain.py", *flag_words(flags)]
+
+
+def flag_words(flags: Mapping[str, Any]) -> list[str]:
+    """Return the words that myTrain.py reads back as `flags`."""
+    parser = build_parser()
+    parser.set_defaults(**recipe_for(flags["model"]).flags())
+    given = [a for a in parser._actions if flags.get(a.dest) not in (None, parser.get_default(a.dest))]
+    words = []
+    for action in given:
+        value = flags[action.dest]
+        words.append(action.option_strings[0])
+        if action.nargs != 0:  # 0: a flag that is given or not
+            words += [str(item) for item in value] if isinstance(value, list) else [str(value)]
+    return words
+
+
+def refuse_other_weights(record: Mapping[str, Any]) -> None:
+    """Refuse weight files that are not those the run started from.
+
+    Raises:
+        InputError: one is missing or has changed.
+    """
+    for name, weights in record.get("weights", {}).items():
+        if size_and_hash(weights["path"])[1] != weights["hash"]:
+            raise InputError(f"{weights['path']} of --{name} has changed since the run read it; {GIVE_BACK}")
+
+
+def differences(record: Mapping[str, Any]) -> Iterator[str]:
+    """Say what is not as it was when the run was made, and what changed while it was made."""
+    then, now = record.get("revision"), revision()
+    if then is None or then["dirty"] or then != now:
+        yield f"the code was {described(then)}; it is {described(now)}"
+    device = "cuda" if record.get("machine", {}).get("device") == "cuda" and torch.cuda.is_available() else "cpu"
+    here = {"versions": versions(), "machine": machine(torch.device(device))}
+    for kind, values in here.items():
+        for name, was in record.get(kind, {}).items():
+            if name != "processes" and values.get(name) != was:
+                yield f"{name} was {was}; it is {values.get(name)}"
+    for change in record.get("earlier", []):
+        flags = [f"--{name} {value}" for name, value in change.get("flags", {}).items()]
+        others = ", ".join([*flags, *(name for name in change if name != "flags")])
+        yield f"the run began with other settings ({others}); the command has those it was last taken up with"
+
+
+def described(revision: Mapping[str, Any] | None) -> str:
+    if revision is None:
+        return "of no known commit"
+    return f"{revision['commit'][:12]}{' with uncommitted changes' if revision['dirty'] else ''}"
+
+
+def parse_place(argv: Sequence[str] | None) -> Path:
+    parser = argparse.ArgumentParser(
+        prog="python -m utils repeat", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", type=Path, help="a run folder, or a checkpoint of ours")
+    return parser.parse_args(argv).run
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    place = parse_place(argv)
+    return run(lambda: repeat(place))

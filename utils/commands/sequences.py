@@ -1,0 +1,88 @@
+"""Lay numbered stills out as clips: python -m utils sequences --data data/ClinicDB --groups clips.txt --out data/clips
+
+Some sets of stills are frames of videos. CVC-ClinicDB's 612 images come from 29 sequences and are numbered along them;
+a file of `first last` lines, the numbers of a sequence's first and last image, turns them into clips:
+
+    <data>/images/<frame>.jpg             <data>/masks/<frame>.png
+    <out>/Frame/<sequence>/<frame>.jpg    <out>/GT/<sequence>/<frame>.png
+
+as links, or with --copy as files. Lines `name,sequence` do for names that are no numbers. Images in no sequence are
+passed over. Run again, it goes on: what is there stays.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from measure.io import InputError, make_folder
+
+from ..data import Pair, find_pairs, group_reader
+from ..runtime import run
+from .sunseg import place
+
+__all__ = ["find_sequences", "lay_out", "main"]
+
+FOLDER_NAME = re.compile(r"[\w-][\w .-]*")  # what a sequence may be called: it becomes a folder
+
+
+def find_sequences(data: Path, groups: Path) -> dict[str, list[Pair]]:
+    """Find the sequences: name -> pairs of image and mask, in natural order; images in no sequence are left out.
+
+    Raises:
+        InputError: a folder or file that cannot be used, no image in any sequence, or a name that makes no folder.
+    """
+    group_of = group_reader(groups)
+    sequences: dict[str, list[Pair]] = {}
+    for pair in find_pairs(data):
+        name = group_of(pair.stem)
+        if name is not None:
+            sequences.setdefault(name, []).append(pair)
+    if not sequences:
+        raise InputError(
+            f"{groups} speaks of no image of {data}/images; expected `first last` or `name,sequence` lines"
+        )
+    for name in sequences:
+        if not FOLDER_NAME.fullmatch(name):
+            raise InputError(f"{groups}: {name!r} cannot name a folder; use letters, digits, - and _")
+    return sequences
+
+
+def lay_out(sequences: dict[str, list[Pair]], out: Path, *, copy: bool = False) -> None:
+    """Link or copy the pairs of every sequence to `<out>/Frame/<sequence>/` and `<out>/GT/<sequence>/`.
+
+    Raises:
+        InputError: a file cannot be made.
+    """
+    for name, pairs in tqdm(sequences.items(), desc="sequences", unit="sequence", disable=None):
+        for kind in ("Frame", "GT"):
+            folder = make_folder(out / kind / name)
+            for pair in pairs:
+                source = pair.image if kind == "Frame" else pair.mask
+                place(source, folder / f"{pair.stem}{source.suffix.lower()}", copy=copy)
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m utils sequences", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder with images/ and masks/")
+    parser.add_argument("--groups", type=Path, required=True, help="file of `first last` or `name,sequence` lines")
+    parser.add_argument("--out", type=Path, required=True, help="where Frame/ and GT/ go")
+    parser.add_argument("--copy", action="store_true", help="copy the files in place of linking to them")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = parse_args(argv)
+
+    def put_together() -> None:
+        sequences = find_sequences(args.data, args.groups)
+        lay_out(sequences, args.out, copy=args.copy)
+        print(f"{len(sequences)} clips of {sum(map(len, sequences.values()))} frames in {args.out}")
+
+    return run(put_together)

@@ -1,0 +1,37 @@
+"""From folders to batches: pairs, splits, checks, data sets, augmentation, caches, samplers."""
+
+from ..lazy import lazy_exports
+
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        "augmentation.transforms": ["MaskNoise", "PARTS", "Part", "parse_part"],
+        "cache": ["CACHES", "open_cache"],
+        "clip_dataset": ["Case", "ClipTrainingData", "find_case_parts", "has_clips"],
+        "fingerprint": ["DATA_FILE", "Fingerprint", "fingerprint_of", "refuse_other_data", "size_and_hash"],
+        "image_dataset": ["EvaluationData", "TrainingData"],
+        "inspection": ["check_pairs"],
+        "loader": ["training_loader", "worker_count"],
+        "pairs": ["Pair", "find_pairs"],
+        "preprocessing": [
+            "IMAGENET_MEAN",
+            "IMAGENET_STD",
+            "network_input",
+            "normalise",
+            "resize",
+            "resize_batch",
+            "to_chw",
+        ],
+        "sampler": ["TrainingBatches", "batches_in_order"],
+        "splits": [
+            "GroupOf",
+            "check_known",
+            "find_parts",
+            "group_reader",
+            "part_sizes",
+            "pattern_reader",
+            "read_split",
+            "split_names",
+        ],
+    },
+)

@@ -1,0 +1,1 @@
+"""What training does to a sample: geometry put together first, then pixels."""

@@ -1,0 +1,113 @@
+"""Folders of images and masks as data sets: pairs by stem, a held-out part, samples drawn by (epoch, index).
+
+Every sample has a random generator of its own, seeded by (seed, epoch, index): what is drawn does not depend on the
+number of workers or on what was drawn before, so a run resumes exactly and workers carry no state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from measure.io import Classes, read_grey, read_rgb
+
+from .augmentation.affine_view import Size
+from .augmentation.transforms import Part, augment
+from .pairs import Pair
+from .preprocessing import resize, to_chw
+
+__all__ = ["Decoded", "EvaluationData", "TrainingData", "decode"]
+
+
+def read_target(path: Path, classes: Classes | None) -> np.ndarray:
+    """Read what a network is to learn, uint8: the grey mask (H, W), or of several classes (H, W, K), a plane each."""
+    return classes.read_planes(path) if classes else read_grey(path)
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Image (h, w, 3) and mask (h, w) or (h, w, K), uint8; `size` is the height and width of the files themselves."""
+
+    image: np.ndarray
+    mask: np.ndarray
+    size: Size
+
+
+def decode(pair: Pair, classes: Classes | None) -> Decoded:
+    """Read a pair at its own size.
+
+    Raises:
+        InputError: a file cannot be read.
+    """
+    image, mask = read_rgb(pair.image), read_target(pair.mask, classes)
+    return Decoded(image, mask, mask.shape[:2])
+
+
+class TrainingData(Dataset):
+    """Augmented samples, addressed by (epoch, index): {"image": (3, S, S), "mask": (K, S, S)}, uint8, K planes.
+
+    Masks keep the grey levels that resizing gives their borders, as in the released loader. `augmentation` is drawn at
+    the images' own size, as if the resize came last. `read` may keep what it decodes (see `cache`).
+    """
+
+    def __init__(
+        self,
+        pairs: Sequence[Pair],
+        *,
+        size: int,
+        seed: int,
+        augmentation: Sequence[Part],
+        classes: Classes | None = None,
+        read: Callable[[Pair], Decoded] | None = None,
+    ):
+        self.pairs = list(pairs)
+        self.size = (size, size)
+        self.seed = seed
+        self.augmentation = tuple(augmentation)
+        self.read = read or partial(decode, classes=classes)
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, draw: tuple[int, int]) -> dict[str, Tensor]:
+        epoch, index = draw
+        rng = np.random.default_rng((self.seed, epoch, index))
+        found = self.read(self.pairs[index])
+        image, mask = augment(
+            found.image,
+            found.mask,
+            [rng] * len(self.augmentation),
+            self.augmentation,
+            size=self.size,
+            own_size=found.size,
+        )
+        return {"image": to_chw(image), "mask": to_chw(mask)}
+
+
+class EvaluationData(Dataset):
+    """Images at the network's size and their masks at their own: {"image": (3, S, S), "mask": (K, H, W)}, uint8."""
+
+    def __init__(self, pairs: Sequence[Pair], *, size: int, classes: Classes | None = None):
+        self.pairs = list(pairs)
+        self.size = (size, size)
+        self.classes = classes
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        pair = self.pairs[index]
+        image, mask = read_rgb(pair.image), read_target(pair.mask, self.classes)
+        return {"image": resize(to_chw(image), self.size), "mask": to_chw(mask)}
+
+    @staticmethod
+    def collate(samples: list[dict[str, Tensor]]) -> dict[str, Tensor | list[Tensor]]:
+        """Images as a batch; masks as a list, since their sizes differ."""
+        return {"image": torch.stack([s["image"] for s in samples]), "mask": [s["mask"] for s in samples]}

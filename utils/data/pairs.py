@@ -1,0 +1,30 @@
+"""Images and their masks, paired by the stem of their file names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from measure.io import pair_by_stem
+
+__all__ = ["Pair", "find_pairs"]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An image and its mask; `stem` is what their file names share."""
+
+    stem: str
+    image: Path
+    mask: Path
+
+
+def find_pairs(folder: str | Path) -> list[Pair]:
+    """Pair `<folder>/images` and `<folder>/masks` by stem, in natural order.
+
+    Raises:
+        InputError: a folder is missing or empty, or images lack masks or the reverse (the first five, and the counts).
+    """
+    folder = Path(folder)
+    pairing = pair_by_stem(folder / "images", folder / "masks", first_kind="images", second_kind="masks")
+    return [Pair(*pair) for pair in pairing.pairs]

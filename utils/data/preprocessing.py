@@ -1,0 +1,44 @@
+"""From decoded files to what a network takes: layout, size and normalisation."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = ["network_input", "normalise", "resize", "resize_batch", "to_chw"]
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def to_chw(image: np.ndarray) -> Tensor:
+    """(H, W, C) or (H, W) uint8 array -> (C, H, W) or (1, H, W) uint8 tensor."""
+    return torch.from_numpy(np.ascontiguousarray(np.atleast_3d(image))).permute(2, 0, 1)
+
+
+def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize a (C, H, W) uint8 tensor to (C, *size) like PIL's antialiased bilinear filter, at most one level off."""
+    # [None] on a permuted view hides from PyTorch that it is channels-last, which it resizes much faster
+    batch = image.permute(1, 2, 0)[None].permute(0, 3, 1, 2)
+    return F.interpolate(batch, size=size, mode="bilinear", antialias=True, align_corners=False)[0]
+
+
+def resize_batch(batch: Tensor, size: int) -> Tensor:
+    """Resize a (N, C, H, W) float batch for multi-scale training."""
+    if batch.shape[-2:] == (size, size):
+        return batch
+    return F.interpolate(batch, size=(size, size), mode="bilinear", align_corners=True)
+
+
+def normalise(image: Tensor) -> Tensor:
+    """(N, 3, H, W) uint8 RGB on any device -> float32, ImageNet mean and deviation."""
+    mean = torch.tensor(IMAGENET_MEAN, device=image.device)[:, None, None]
+    std = torch.tensor(IMAGENET_STD, device=image.device)[:, None, None]
+    return (image.float() / 255 - mean) / std
+
+
+def network_input(picture: np.ndarray, size: int) -> Tensor:
+    """(H, W, 3) uint8 RGB -> (3, size, size) normalised."""
+    return normalise(resize(to_chw(picture), (size, size))[None])[0]

@@ -1,0 +1,65 @@
+"""Held-out clips, streamed as in use: the network meets its own memory, not the true masks it learned with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from measure.io import read_grey, read_rgb
+
+from ..data import Case, network_input
+from ..prediction import AHEAD, grey_map, probability_map, stream_clips
+from ..runtime import ALONE, World, prefetch
+from ..visualization import draw_montage
+from .soft_scores import PICTURES, as_numbers, means, soft_scores, with_score
+
+__all__ = ["ClipValidation"]
+
+APART = 5  # frames between two that are shown
+
+
+class ClipValidation:
+    """Scores and pictures of held-out cases, for a trainer; `slots` cases run side by side.
+
+    The processes of a run share the cases, none twice; the cases' scores are gathered.
+    """
+
+    def __init__(self, cases: Sequence[Case], *, size: int, slots: int, device: torch.device, world: World = ALONE):
+        self.cases = sorted(cases, key=lambda case: -len(case.frames))  # so that few slots idle at the end
+        self.size, self.slots, self.device, self.world = size, min(slots, len(cases)), device, world
+
+    def __len__(self) -> int:
+        return sum(len(case.frames) for case in self.cases)
+
+    def scores(self, model: nn.Module, amp: torch.autocast) -> dict[str, float]:
+        """Means over the frames of a case, then over cases, of Dice, IoU and MAE, and `score`."""
+        was_training = model.training
+        model.eval()
+        own = self.world.share(self.cases)
+        frames: dict[str, list[dict[str, Tensor]]] = {case.name: [] for case in own}
+        clips = (prefetch(self._read(case), AHEAD) for case in own)
+        for (case, mask), logits in stream_clips(model, clips, slots=self.slots, amp=amp):
+            probability = probability_map(logits, mask.shape, minmax=True)
+            scores = soft_scores(probability, torch.from_numpy(mask).to(self.device) > 128)
+            frames[case.name].append(scores)
+        model.train(was_training)
+        mine = [means([as_numbers(row) for row in frames[case.name]]) for case in own]
+        return with_score(self.world.collect(mine))
+
+    def _read(self, case: Case) -> Iterator[tuple[tuple[Case, np.ndarray], Tensor]]:
+        for pair in case.frames:
+            yield (case, read_grey(pair.mask)), network_input(read_rgb(pair.image), self.size)
+
+    def picture(self, model: nn.Module, amp: torch.autocast) -> np.ndarray:
+        """Image, mask, map and overlay of a few of the first frames of the first case."""
+        model.eval()
+        frames = self.cases[0].frames[: APART * (PICTURES - 1) + 1]
+        clip = ((pair, network_input(read_rgb(pair.image), self.size)) for pair in frames)
+        samples = []
+        for pair, logits in stream_clips(model, [clip], slots=1, amp=amp):
+            mask = read_grey(pair.mask)
+            samples.append((read_rgb(pair.image), mask, grey_map(logits, mask.shape, minmax=True)))
+        return draw_montage(samples[::APART])

@@ -1,0 +1,99 @@
+"""Scores of a network on held-out pairs while it trains: the soft ones of `measure`, computed where the logits are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from ..data import EvaluationData, batches_in_order, normalise, resize
+from ..prediction import grey_map, probability_map
+from ..runtime import ALONE, World, loaded, own_process_group
+from ..visualization import draw_montage
+from .soft_scores import PICTURES, as_numbers, soft_scores, with_score
+
+__all__ = ["ImageValidation", "Validation"]
+
+
+class Validation(Protocol):
+    """What a trainer judges a network by after every epoch."""
+
+    def __len__(self) -> int:
+        """How many pictures are scored."""
+
+    def scores(self, model: nn.Module, amp: torch.autocast) -> dict[str, float]:
+        """Means of Dice, IoU and MAE, and `score`, which chooses the best checkpoint."""
+
+    def picture(self, model: nn.Module, amp: torch.autocast) -> np.ndarray:
+        """(H, W, 3) uint8 RGB: a look at a few samples."""
+
+
+class ImageValidation:
+    """Held-out images, scored at their masks' own sizes, maps stretched per image as in `measure`'s default.
+
+    The processes of a run share the batches, none twice; their images' scores are gathered, so that the means are
+    those of a single process.
+    """
+
+    def __init__(
+        self, data: EvaluationData, *, batch_size: int, workers: int, device: torch.device, world: World = ALONE
+    ):
+        self.data, self.device, self.world = data, device, world
+        self.batches = DataLoader(
+            data,
+            batch_sampler=batches_in_order(len(data), batch_size=batch_size, world=world),
+            collate_fn=EvaluationData.collate,
+            generator=torch.Generator(),  # its own: a start of a loader draws from one, and no run may depend on that
+            num_workers=workers,
+            pin_memory=device.type == "cuda",
+            persistent_workers=workers > 0,
+            worker_init_fn=own_process_group,
+        )
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    @torch.inference_mode()
+    def scores(self, model: nn.Module, amp: torch.autocast) -> dict[str, float]:
+        """Means over images of Dice, IoU and MAE, and `score`."""
+        was_training = model.training
+        model.eval()
+        batches = [
+            list(self._rows(model, batch, amp)) for batch in loaded(self.batches)
+        ]  # on the device until all are done
+        model.train(was_training)
+        mine = [[as_numbers(row) for row in rows] for rows in batches]
+        return self.summary([row for rows in self.world.collect(mine) for row in rows])
+
+    def _rows(self, model: nn.Module, batch: dict[str, Any], amp: torch.autocast) -> Iterator[dict[str, Tensor]]:
+        with amp:
+            logits = model(normalise(batch["image"].to(self.device, non_blocking=True)))["out"]
+        for logit, mask in zip(logits, batch["mask"], strict=True):
+            yield self.row(logit, mask.to(self.device) > 128)
+
+    def row(self, logits: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """What is kept of one image: of logits (1, h, w) and mask (1, H, W), its scores."""
+        return soft_scores(probability_map(logits, tuple(mask.shape[-2:]), minmax=True), mask[0])
+
+    def summary(self, rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+        """The scores of all images' rows."""
+        return with_score(rows)
+
+    def shown(self, logits: Tensor, mask: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """Mask and map to look at, of logits (1, h, w) and mask (1, H, W)."""
+        return mask[0].numpy(), grey_map(logits, tuple(mask.shape[-2:]), minmax=True)
+
+    @torch.inference_mode()
+    def picture(self, model: nn.Module, amp: torch.autocast) -> np.ndarray:
+        """Image, mask, map and overlay of the first samples."""
+        model.eval()
+        samples = [self.data[index] for index in range(min(PICTURES, len(self.data)))]
+        with amp:
+            logits = model(normalise(torch.stack([s["image"] for s in samples]).to(self.device)))["out"]
+        images = [resize(s["image"], s["mask"].shape[-2:]).permute(1, 2, 0).numpy() for s in samples]
+        planes = [self.shown(logit, s["mask"]) for s, logit in zip(samples, logits, strict=True)]
+        return draw_montage([(image, *both) for image, both in zip(images, planes, strict=True)])

@@ -1,7 +1,0 @@
-"""`python -m utils.phantom`."""
-
-import sys
-
-from .command import main
-
-sys.exit(main())

@@ -1,0 +1,18 @@
+"""What every command needs of the machine: devices, processes, signals, precision, background work, provenance."""
+
+from ..lazy import lazy_exports
+
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        "background": ["in_background", "loaded", "prefetch"],
+        "command": ["run"],
+        "compile": ["compiled"],
+        "determinism": ["deterministic"],
+        "device": ["choose_device"],
+        "environment": ["machine", "revision", "versions"],
+        "interrupts": ["NonFiniteLoss", "StopRequest", "Stopped", "own_process_group", "stopped_by"],
+        "precision": ["autocast"],
+        "process_group": ["ALONE", "World", "join", "world"],
+    },
+)

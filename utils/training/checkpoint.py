@@ -1,0 +1,151 @@
+"""Checkpoints of a training run: plain data and tensors, written whole or not at all, enough to go on from exactly."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import sys
+import zipfile
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from lib import ModelError, read_checkpoint
+from measure.io import InputError, replace_when_whole
+
+__all__ = [
+    "FORMAT_VERSION",
+    "Saver",
+    "generator_states",
+    "is_resumable",
+    "newest_whole",
+    "read_run",
+    "restore_generators",
+]
+
+FORMAT_VERSION = 2
+
+
+class Saver:
+    """Writes checkpoints in a thread of its own while training goes on; one at a time, each whole or not at all."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1)
+        self._pending: Future | None = None
+
+    def save(self, paths: Sequence[Path], content: dict[str, Any]) -> None:
+        """Write `content`, as it is now, under all `paths`.
+
+        Raises:
+            InputError: the checkpoint before this one could not be written.
+        """
+        self.wait()
+        self._pending = self._pool.submit(write, paths, snapshot({"format_version": FORMAT_VERSION, **content}))
+
+    def wait(self) -> None:
+        """Wait until everything is written.
+
+        Raises:
+            InputError: no space or no permission; a former checkpoint at that path is untouched.
+        """
+        if self._pending:
+            pending, self._pending = self._pending, None
+            pending.result()
+
+    def close(self) -> None:
+        """End the thread after the write under way."""
+        self._pool.shutdown()
+
+
+def write(paths: Sequence[Path], content: dict[str, Any]) -> None:
+    """Write the first path beside it and move it there; the others become links to the same bytes, or copies.
+
+    Every write makes a new file, so a link keeps what it had when another of the names is replaced.
+    """
+    first, *others = paths
+    with replace_when_whole(first) as partial:
+        try:
+            torch.save(content, partial)
+        except RuntimeError as error:  # what PyTorch's zip writer makes of a full disk
+            raise InputError(f"cannot write {first} ({error}); free some space or choose another folder") from error
+    for path in others:
+        with replace_when_whole(path) as partial:
+            try:
+                os.link(first, partial)
+            except OSError:  # a file system without links
+                shutil.copyfile(first, partial)
+
+
+def snapshot(state: Any) -> Any:
+    """A copy of nested plain data whose tensors lie in main memory and change no more."""
+    if isinstance(state, torch.Tensor):
+        return state.detach().cpu().clone()
+    if isinstance(state, dict):
+        return {key: snapshot(value) for key, value in state.items()}
+    return [snapshot(value) for value in state] if isinstance(state, list) else state
+
+
+def is_resumable(checkpoint: dict[str, Any]) -> bool:
+    """Tell a checkpoint of ours from one of the released scripts, which holds weights but no run to go on with."""
+    return "format_version" in checkpoint and "config" in checkpoint
+
+
+def read_run(path: str | Path) -> dict[str, Any] | None:
+    """Return a checkpoint to go on from, every byte of it checked; None for weights that hold no run of ours.
+
+    Raises:
+        ModelError: the file is missing or damaged.
+        InputError: it is of another format.
+    """
+    found = read_checkpoint(path)
+    if not is_resumable(found):
+        return None
+    with zipfile.ZipFile(path) as archive:  # PyTorch's own reader passes over checksums
+        if bad := archive.testzip():
+            raise ModelError(f"{path} is damaged: the checksum of its part {bad} is wrong; go on from another one")
+    if found["format_version"] != FORMAT_VERSION:
+        raise InputError(
+            f"{path} has format {found['format_version']} and this code goes on from format {FORMAT_VERSION}; "
+            "take the revision of the code that wrote it, or start anew from its weights"
+        )
+    return found
+
+
+def newest_whole(folder: str | Path) -> Path | None:
+    """The newest checkpoint in a run folder that can be gone on from; damaged ones are passed over with a warning."""
+    found = [path for path in Path(folder).glob("*.pth") if not path.name.startswith(".")]  # dots: half-written ones
+    for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True):
+        try:
+            if read_run(path):
+                return path
+            fault = "it holds no run to go on with"
+        except (ModelError, InputError) as error:
+            fault = str(error)
+        print(f"warning: {path} is passed over: {fault}", file=sys.stderr)
+    return None
+
+
+def generator_states() -> dict[str, Any]:
+    """The states of every random generator of this process, as plain data."""
+    name, keys, position, has_gauss, cached = np.random.get_state()
+    return {
+        "python": random.getstate(),
+        "numpy": (name, keys.tolist(), position, has_gauss, cached),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def restore_generators(states: dict[str, Any]) -> None:
+    """Put every random generator back to a saved state."""
+    version, internal, gauss = states["python"]
+    random.setstate((version, tuple(internal), gauss))
+    np.random.set_state(states["numpy"])
+    torch.set_rng_state(states["torch"])
+    if states["cuda"] and torch.cuda.device_count() == len(states["cuda"]):
+        torch.cuda.set_rng_state_all(states["cuda"])

@@ -1,0 +1,115 @@
+"""Losses of logits by name, and deep supervision by output name. All arithmetic is float32, also under mixed precision.
+
+Logits and masks are (N, K, H, W), one plane a class, masks in [0, 1]; every loss is the mean of its classes' own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from inspect import signature
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from measure.io import InputError
+
+__all__ = ["LOSSES", "DeepSupervision", "border_weight", "cross_entropy_dice", "dice_loss", "structure_loss"]
+
+WINDOW = 31  # pixels, the side of the neighbourhood that tells how near the border a pixel lies (F3Net, AAAI 2020)
+
+
+def border_weight(mask: Tensor) -> Tensor:
+    """1 far from the border of the mask, up to 6 at it. (N, K, H, W) -> (N, K, H, W)."""
+    across = F.avg_pool2d(mask, (1, WINDOW), stride=1, padding=(0, WINDOW // 2))  # a box is two lines
+    mean = F.avg_pool2d(across, (WINDOW, 1), stride=1, padding=(WINDOW // 2, 0))
+    return 1 + 5 * (mean - mask).abs()
+
+
+def structure_loss(
+    logits: Tensor, mask: Tensor, *, weight: Tensor | None = None, weighted_entropy: bool = True
+) -> Tensor:
+    """Cross-entropy plus IoU loss, both weighted towards borders (Wei et al., F3Net, AAAI 2020).
+
+    Args:
+        weight: the mask's `border_weight`, where it is known already.
+        weighted_entropy: off, the cross-entropy is the plain mean: PraNet's and SALI's released code averaged it
+            before weighting, which cancels the weight.
+
+    Returns:
+        The mean over the batch and the classes of each plane's loss.
+    """
+    logits = logits.float()
+    weight = border_weight(mask) if weight is None else weight
+    reduction = "none" if weighted_entropy else "mean"
+    cross_entropy = F.binary_cross_entropy_with_logits(logits, mask, reduction=reduction)
+    cross_entropy = (weight * cross_entropy).sum(dim=(2, 3)) / weight.sum(dim=(2, 3))
+    probability = logits.sigmoid()
+    intersection = (probability * mask * weight).sum(dim=(2, 3))
+    union = ((probability + mask) * weight).sum(dim=(2, 3))
+    iou = 1 - (intersection + 1) / (union - intersection + 1)
+    return (cross_entropy + iou).mean()
+
+
+def dice_loss(logits: Tensor, mask: Tensor) -> Tensor:
+    """1 - (2 sum p g + 1) / (sum p + sum g + 1) over all pixels of the batch as one region (V-Net, 3DV 2016).
+
+    The mean over the classes, of which each is a region of its own.
+    """
+    probability = logits.float().sigmoid()
+    both, all_p, all_g = (x.sum(dim=(0, 2, 3)) for x in (probability * mask, probability, mask))  # (K,) each
+    return (1 - (2 * both + 1) / (all_p + all_g + 1)).mean()
+
+
+def cross_entropy_dice(logits: Tensor, mask: Tensor, *, cross_entropy: float = 1.0, dice: float = 1.0) -> Tensor:
+    """Weighted sum of the mean cross-entropy of the batch's pixels and `dice_loss`."""
+    entropy = F.binary_cross_entropy_with_logits(logits.float(), mask)
+    return cross_entropy * entropy + dice * dice_loss(logits, mask)
+
+
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "structure": structure_loss,
+    "structure_plain_entropy": partial(structure_loss, weighted_entropy=False),
+    "bce_dice": cross_entropy_dice,
+    # SCR-Net's equation 8 without its L2 term, which is the optimiser's weight decay
+    "ce_dice": partial(cross_entropy_dice, cross_entropy=0.4, dice=0.6),
+}
+
+
+class DeepSupervision(nn.Module):
+    """One loss for every output of a network, weighted and summed by name.
+
+    Args:
+        loss: one of `LOSSES` or another function of (logits, mask); one that takes `weight` is given the border weight.
+        weights: weight of each output's loss by name; the names must be the network's.
+    """
+
+    def __init__(self, loss: Callable[..., Tensor], weights: Mapping[str, float]):
+        super().__init__()
+        self.loss = loss
+        self.takes_weight = "weight" in signature(loss).parameters
+        self.weights = dict(weights)
+
+    def forward(self, outputs: Mapping[str, Tensor], mask: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the weighted sum, and every output's own loss (detached).
+
+        The mask is resized to each output's size, bilinearly with aligned corners.
+
+        Raises:
+            InputError: the outputs are not those the weights name.
+        """
+        if set(outputs) != set(self.weights):
+            raise InputError(
+                f"the network gives {', '.join(outputs)} but losses are set for {', '.join(self.weights)}; "
+                "give one weight for every output"
+            )
+        targets = {size: self.target(mask, size) for size in {logits.shape[-2:] for logits in outputs.values()}}
+        parts = {name: self.loss(logits, **targets[logits.shape[-2:]]) for name, logits in outputs.items()}
+        total = sum(self.weights[name] * part for name, part in parts.items())
+        return total, {name: part.detach() for name, part in parts.items()}
+
+    def target(self, mask: Tensor, size: torch.Size) -> dict[str, Tensor]:
+        """What all outputs of one size share: the mask resized, and its border weight for a loss that takes one."""
+        resized = F.interpolate(mask, size, mode="bilinear", align_corners=True)
+        return {"mask": resized, "weight": border_weight(resized)} if self.takes_weight else {"mask": resized}

@@ -1,0 +1,11 @@
+"""Pictures of what a network sees."""
+
+from ..lazy import lazy_exports
+
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        "montage": ["draw_montage"],
+        "overlays": ["MAP_COLOUR", "draw", "draw_outline"],
+    },
+)

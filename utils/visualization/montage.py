@@ -1,0 +1,50 @@
+"""Pictures that show at a glance what a network sees: image, mask, map and overlay side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from .overlays import overlay
+
+__all__ = ["draw_montage"]
+
+GAP = 6  # pixels between the panels
+HEADER = 26  # pixels of the line of titles
+TITLES = ("image", "mask", "map", "green: mask, yellow: map")
+
+
+def draw_montage(samples: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], *, height: int = 176) -> np.ndarray:
+    """Lay out (image, mask, map) samples one a row, with an overlay as the fourth column.
+
+    Args:
+        samples: images (H, W, 3) RGB, masks and maps (H, W) or in colours (H, W, 3), all uint8; sizes may differ
+            between samples.
+        height: pixels of a row; every panel is scaled to it and to the widest sample's proportions.
+
+    Returns:
+        One (H, W, 3) uint8 RGB picture.
+    """
+    width = max(round(height * image.shape[1] / image.shape[0]) for image, _, _ in samples)
+    rows = [_row(image, mask, prediction, (width, height)) for image, mask, prediction in samples]
+    gap = np.full((GAP, rows[0].shape[1], 3), 255, np.uint8)
+    stacked = [part for row in rows for part in (row, gap)][:-1]
+    return np.concatenate([_header(width, rows[0].shape[1]), *stacked])
+
+
+def _row(image: np.ndarray, mask: np.ndarray, prediction: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    planes = [np.broadcast_to(np.atleast_3d(plane), (*plane.shape[:2], 3)) for plane in (mask, prediction)]
+    panels = [image, *planes, overlay(image, mask, prediction)]
+    panels = [cv2.resize(panel, size, interpolation=cv2.INTER_AREA) for panel in panels]
+    gap = np.full((size[1], GAP, 3), 255, np.uint8)
+    return np.concatenate([part for panel in panels for part in (panel, gap)][:-1], axis=1)
+
+
+def _header(panel_width: int, width: int) -> np.ndarray:
+    header = np.full((HEADER, width, 3), 255, np.uint8)
+    for column, title in enumerate(TITLES):
+        origin = (column * (panel_width + GAP) + 4, HEADER - 9)
+        cv2.putText(header, title, origin, cv2.FONT_HERSHEY_SIMPLEX, 0.45, (40, 40, 40), 1, cv2.LINE_AA)
+    return header
