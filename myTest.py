@@ -201,7 +201,7 @@ def predict_options(
         batch_size=args.batch_size,
         minmax=not (args.input or classes) if args.minmax is None else args.minmax,
         amp=args.amp,
-        workers=worker_count(args, device),
+        workers=worker_count(args.workers, device),
         classes=classes,
     )
 

@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> None:
         warmup=args.warmup,
         repeats=args.repeats,
         amp=args.amp,
-        workers=worker_count(args, device),
+        workers=worker_count(args.workers, device),
     )
     names = args.models or list_models("image")
     with ExitStack() as stack:

@@ -296,6 +296,6 @@ def train_options(args: argparse.Namespace, device: torch.device) -> TrainOption
         sync_norms=args.sync_batchnorm,
         compile=args.compile,
         save_every=args.train_model_save_epoch,
-        workers=worker_count(args, device),
+        workers=worker_count(args.workers, device),
         seed=args.seed,
     )

@@ -11,7 +11,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "fingerprint": ["DATA_FILE", "Fingerprint", "fingerprint_of", "refuse_other_data", "size_and_hash"],
         "image_dataset": ["EvaluationData", "TrainingData"],
         "inspection": ["check_pairs"],
-        "loader": ["training_loader", "worker_count"],
+        "loader": ["make_loader", "worker_count"],
         "pairs": ["Pair", "find_pairs"],
         "preprocessing": [
             "IMAGENET_MEAN",

@@ -2,34 +2,66 @@
 
 from __future__ import annotations
 
-import argparse
-import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
+import cv2
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from ..runtime import (
-    own_process_group,
-)
-from .sampler import TrainingBatches
+from measure.parallel import available_cores
 
-__all__ = ["worker_count"]
+from ..runtime import own_process_group
 
+__all__ = ["make_loader", "worker_count"]
 
-def worker_count(args: argparse.Namespace, device: torch.device) -> int:
-    """Return --workers, or as many as feed the device: a GPU takes several, a CPU is busy with the network itself."""
-    if args.workers is not None:
-        return args.workers
-    return min(8, os.cpu_count() or 1) if device.type == "cuda" else 1
+MOST_WORKERS = 8  # by default: more of them wait for the GPU and take memory
 
 
-def training_loader(training: Dataset, batches: TrainingBatches, *, workers: int, device: torch.device) -> DataLoader:
+def worker_count(given: int | None, device: torch.device) -> int:
+    """How many processes load: `given` (--workers), or as many as feed the device.
+
+    A GPU takes several, of the cores that this process may run on; a CPU is busy with the network itself.
+    """
+    if given is not None:
+        return given
+    return min(MOST_WORKERS, available_cores()) if device.type == "cuda" else 1
+
+
+def make_loader(
+    dataset: Dataset,
+    *,
+    batch_sampler: Iterable[Sequence[Any]],
+    workers: int,
+    device: torch.device,
+    collate: Callable[[list[Any]], Any] | None = None,
+    persistent: bool = False,
+) -> DataLoader:
+    """Make the loader of a data set's batches.
+
+    Args:
+        batch_sampler: what to load, batch by batch: lists of what `dataset` is addressed by.
+        workers: processes that load; 0: this one does.
+        device: where the batches go; for a CUDA device they are loaded into pinned memory.
+        collate: makes a batch of samples; None: PyTorch's own way.
+        persistent: keep the processes from one pass to the next.
+    """
     return DataLoader(
-        training,
-        batch_sampler=batches,
+        dataset,
+        batch_sampler=batch_sampler,
+        collate_fn=collate,
         generator=torch.Generator(),  # its own: a start of a loader draws from one, and no run may depend on that
         num_workers=workers,
         pin_memory=device.type == "cuda",
-        persistent_workers=workers > 0,
-        worker_init_fn=own_process_group,
+        persistent_workers=persistent and workers > 0,
+        worker_init_fn=worker_init,
     )
+
+
+def worker_init(worker: int) -> None:
+    """Prepare a loader's process: one thread for OpenCV, as PyTorch has there, and a process group of its own.
+
+    Without the first, every one of the processes would start a thread on each core.
+    """
+    cv2.setNumThreads(1)
+    own_process_group(worker)

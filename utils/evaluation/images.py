@@ -8,11 +8,10 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
-from ..data import EvaluationData, batches_in_order, normalise, resize
+from ..data import EvaluationData, batches_in_order, make_loader, normalise, resize
 from ..prediction import grey_map, probability_map
-from ..runtime import ALONE, World, loaded, own_process_group
+from ..runtime import ALONE, World, loaded
 from ..visualization import draw_montage
 from .soft_scores import PICTURES, as_numbers, soft_scores, with_score
 
@@ -43,15 +42,13 @@ class ImageValidation:
         self, data: EvaluationData, *, batch_size: int, workers: int, device: torch.device, world: World = ALONE
     ):
         self.data, self.device, self.world = data, device, world
-        self.batches = DataLoader(
+        self.batches = make_loader(
             data,
             batch_sampler=batches_in_order(len(data), batch_size=batch_size, world=world),
-            collate_fn=EvaluationData.collate,
-            generator=torch.Generator(),  # its own: a start of a loader draws from one, and no run may depend on that
-            num_workers=workers,
-            pin_memory=device.type == "cuda",
-            persistent_workers=workers > 0,
-            worker_init_fn=own_process_group,
+            workers=workers,
+            device=device,
+            collate=EvaluationData.collate,
+            persistent=True,
         )
 
     def __len__(self) -> int:

@@ -20,13 +20,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from measure.io import InputError, make_folder, read_rgb
 
-from ..data import normalise
-from ..runtime import ALONE, World, in_background, loaded, own_process_group
+from ..data import batches_in_order, make_loader, normalise
+from ..runtime import ALONE, World, in_background, loaded
 from .images import Images, PredictOptions
 from .postprocess import write_map
 
@@ -91,11 +90,11 @@ def heat_maps(
     model: nn.Module, paths: list[Path], *, options: PredictOptions, device: torch.device
 ) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
     """Yield (index, heat of each kind, (h, w) float32 in [0, 1]) of every image."""
-    loader = DataLoader(
+    loader = make_loader(
         Images(paths, size=options.size),
-        batch_size=options.batch_size,
-        num_workers=options.workers,
-        worker_init_fn=own_process_group,
+        batch_sampler=batches_in_order(len(paths), batch_size=options.batch_size),
+        workers=options.workers,
+        device=device,
     )
     head = find_head(model, size=options.size)
     for batch in loaded(loader):

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from measure.io import (
@@ -27,8 +27,8 @@ from measure.io import (
     subfolders,
 )
 
-from ..data import batches_in_order, check_known, normalise, read_split, resize, to_chw
-from ..runtime import ALONE, World, autocast, in_background, loaded, own_process_group
+from ..data import batches_in_order, check_known, make_loader, normalise, read_split, resize, to_chw
+from ..runtime import ALONE, World, autocast, in_background, loaded
 from .postprocess import class_maps, grey_map, write_map
 
 __all__ = ["PredictOptions", "find_sets", "image_maps", "pick_images", "predict_maps"]
@@ -158,12 +158,11 @@ def image_maps(
     world: World = ALONE,
 ) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
     """Yield (index, maps by folder) of this process's images: one (H, W) uint8 under "", or those of `class_maps`."""
-    loader = DataLoader(
+    loader = make_loader(
         Images(paths, size=options.size),
         batch_sampler=batches_in_order(len(paths), batch_size=options.batch_size, world=world),
-        num_workers=options.workers,
-        pin_memory=device.type == "cuda",
-        worker_init_fn=own_process_group,
+        workers=options.workers,
+        device=device,
     )
     for batch in loaded(loader):
         image = normalise(batch["image"].to(device, non_blocking=True))

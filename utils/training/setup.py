@@ -82,7 +82,7 @@ def load_run_data(args: argparse.Namespace, device: torch.device, world: World) 
         validation = (partial(ClassValidation, classes=classes) if classes else ImageValidation)(
             EvaluationData(pairs["validation"], size=args.train_size, classes=classes),
             batch_size=args.batch_size,
-            workers=worker_count(args, device),
+            workers=worker_count(args.workers, device),
             device=device,
             world=world,
         )

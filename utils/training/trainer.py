@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from measure.io import InputError
 
-from ..data import TrainingBatches, normalise, resize_batch, training_loader
+from ..data import TrainingBatches, make_loader, normalise, resize_batch
 from ..evaluation import Validation
 from ..runtime import (
     ALONE,
@@ -90,7 +90,9 @@ class Trainer:
             raise InputError(
                 f"{len(training)} images cannot be shared by {world.size} processes; start fewer, or use more images"
             )
-        self.training = training_loader(training, self.batches, workers=options.workers, device=device)
+        self.training = make_loader(
+            training, batch_sampler=self.batches, workers=options.workers, device=device, persistent=True
+        )
         self.epoch, self.step = 1, 0  # the epoch under way, its steps done
         self.steps, self.started = 0, time.monotonic()  # of the whole run: steps done, and when it would have begun
         self.scores: list[float] = []  # of the finished epochs

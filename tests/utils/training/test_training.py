@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import signal
 
 import pytest
@@ -12,7 +11,6 @@ import myTrain
 from tests.helpers.runs import assert_equal, interrupt_after, state
 from utils.commands import train_flags as training_flags
 from utils.phantom import write_stills
-from utils.runtime.interrupts import own_process_group
 from utils.training.trainer import Trainer
 
 SMALL = ["--net_backbone", "pvt-v2-b0", "--net_pretrained_backbone_path", "none", "--train_size", "64"]
@@ -167,18 +165,3 @@ def test_training_starts_from_published_weights(data, tmp_path):
 def test_cuda_trains_in_every_precision(data, tmp_path, amp):
     assert train(data, tmp_path, "--epoch", "2", "--device", "cuda", "--amp", amp) == 0
     assert all(value.isfinite().all() for value in state(tmp_path)["model_state_dict"].values())
-
-
-class Groups(torch.utils.data.Dataset):
-    """The process group of whoever loads."""
-
-    def __len__(self):
-        return 1
-
-    def __getitem__(self, index):
-        return os.getpgrp()
-
-
-def test_loader_processes_are_out_of_reach_of_signals_to_the_main_ones_group():
-    loader = torch.utils.data.DataLoader(Groups(), num_workers=1, worker_init_fn=own_process_group)
-    assert next(iter(loader)).item() != os.getpgrp()
