@@ -1,9 +1,7 @@
 """Saved 8-bit prediction maps in, the numbers papers print out: numpy, scipy and opencv, no torch."""
 
-from __future__ import annotations
+from .io import lazy_exports
 
-from .io import InputError
-from .options import Options
-from .scoring import score_folder
-
-__all__ = ["InputError", "Options", "score_folder"]
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__, {"io": ["InputError"], "options": ["Options"], "scoring": ["score_folder"]}
+)

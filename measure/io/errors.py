@@ -1,10 +1,26 @@
-"""The one exception a user's input can cause in scoring and in everything that reads image folders."""
+"""The exceptions that a command line tells in one line instead of a traceback."""
 
-__all__ = ["InputError"]
+from __future__ import annotations
+
+__all__ = ["CommandError", "InputError"]
 
 
-class InputError(ValueError):
+class CommandError(Exception):
+    """An end of a command that its user is told in words.
+
+    Attributes:
+        status: exit status of the command, 1 to 255.
+        label: how the line begins, before a colon; empty for a line that says it all.
+    """
+
+    status = 1
+    label = "error"
+
+
+class InputError(CommandError, ValueError):
     """A mistake in what the user gave, told in one sentence: what came, what was expected, what to do.
 
-    The command lines print it without a traceback and end with status 2.
+    Raised by everything that reads flags, folders and files, in scoring, training and prediction alike.
     """
+
+    status = 2

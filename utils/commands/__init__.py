@@ -1,6 +1,6 @@
 """The command lines: one verb a file, and the flags of myTrain.py and myTest.py."""
 
-from ..lazy import lazy_exports
+from measure.io import lazy_exports
 
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,

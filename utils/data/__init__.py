@@ -1,6 +1,6 @@
 """From folders to batches: pairs, splits, checks, data sets, augmentation, caches, samplers."""
 
-from ..lazy import lazy_exports
+from measure.io import lazy_exports
 
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,

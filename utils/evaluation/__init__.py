@@ -1,6 +1,6 @@
 """Scores of a network on held-out data while it trains."""
 
-from ..lazy import lazy_exports
+from measure.io import lazy_exports
 
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,

@@ -1,6 +1,6 @@
 """What every command needs of the machine: devices, processes, signals, precision, background work, provenance."""
 
-from ..lazy import lazy_exports
+from measure.io import lazy_exports
 
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,

@@ -6,14 +6,18 @@ import os
 import signal
 from types import FrameType
 
+from measure.io import CommandError
+
 __all__ = ["LostProcess", "NonFiniteLoss", "StopRequest", "Stopped", "own_process_group", "stopped_by"]
 
 # what a batch scheduler reads as "run me again" (sysexits' EX_TEMPFAIL), and a shell as "ended by Ctrl-C"
 EXIT_STATUS = {signal.SIGTERM: 75, signal.SIGINT: 130}
 
 
-class Stopped(Exception):
+class Stopped(CommandError):
     """The run was asked to stop and has saved its state; `status` is the exit status."""
+
+    label = ""
 
     def __init__(self, message: str, status: int):
         super().__init__(message)
@@ -25,11 +29,13 @@ def stopped_by(number: int, what: str) -> Stopped:
     return Stopped(f"{signal.Signals(number).name} {what}", EXIT_STATUS[signal.Signals(number)])
 
 
-class NonFiniteLoss(Exception):
+class NonFiniteLoss(CommandError):
     """The loss became infinite or NaN; training cannot go on from here."""
 
+    label = "stopped"
 
-class LostProcess(Exception):
+
+class LostProcess(CommandError):
     """A process that loads images, or another one of a distributed run, ended before its work was done."""
 
 

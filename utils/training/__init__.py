@@ -1,6 +1,6 @@
 """Training runs: recipes, losses, schedules, the loop, checkpoints, logs."""
 
-from ..lazy import lazy_exports
+from measure.io import lazy_exports
 
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,

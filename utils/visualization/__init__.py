@@ -1,6 +1,6 @@
 """Pictures of what a network sees."""
 
-from ..lazy import lazy_exports
+from measure.io import lazy_exports
 
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,

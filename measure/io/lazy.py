@@ -1,6 +1,7 @@
-"""The names a room offers, loaded from its files when they are first used.
+"""The names that a room offers, loaded from its files when they are first used.
 
-`python myTrain.py --help` must not wait for PyTorch, and `from utils.training import Recipe` need not load the trainer.
+`python myTrain.py --help` must not wait for PyTorch, and a command that finds a package missing must get as far as
+saying so.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ def lazy_exports(
 
     Args:
         room: the package's `__name__`.
-        files: names to offer, by the module of the package that defines them.
+        files: names to offer, by the module of the package that defines them; `metrics.scores` for one in a subpackage.
     """
     file_of = {name: file for file, names in files.items() for name in names}
 
