@@ -110,9 +110,9 @@ def write_maps(args: argparse.Namespace, processes: World) -> None:
     checkpoint = read_checkpoint(args.model_state_dict_path)
     model = build_model(args, checkpoint)
     options = predict_options(args, checkpoint, model, device)
-    is_video = model_entry(model.registered_name).kind == "video"
+    is_video = model.kind == "video"
     if is_video:
-        check_video_flags(args, model.registered_name, has_clips=bool(clips))
+        check_video_flags(args, model.name, has_clips=bool(clips))
     out = make_folder(args.pred_save_path)
     started = time.perf_counter()
     predict = predict_clips if is_video else predict_maps
@@ -187,12 +187,10 @@ def predict_options(
     args: argparse.Namespace, checkpoint: dict[str, Any], model: nn.Module, device: torch.device
 ) -> PredictOptions:
     """Choose the input size (given, as trained, or the recipe's) and check it."""
-    recipe = recipe_for(model.registered_name)
+    recipe = recipe_for(model.name)
     trained = checkpoint["config"]["flags"]["train_size"] if is_resumable(checkpoint) else recipe.train_size
     size = args.test_size or trained
-    divisor = model_entry(model.registered_name).divisor
-    if size < divisor or size % divisor:
-        raise InputError(f"--test_size {size} was given; {model.registered_name} needs a multiple of {divisor}")
+    model.check_side(size, flag="--test_size")
     if args.batch_size < 1:
         raise InputError(f"--batch_size {args.batch_size} was given; it must be at least 1")
     classes = trained_classes(checkpoint)
@@ -226,7 +224,7 @@ def describe(
     description = {
         "weights": str(weights),
         "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
-        "model": {"name": model.registered_name, "options": dataclasses.asdict(model.config)},
+        "model": {"name": model.name, "options": dataclasses.asdict(model.config)},
         "options": dataclasses.asdict(options),
         "test_data_path": args.input or args.test_data_path,
         "split": args.split,

@@ -103,18 +103,12 @@ def build_model(args: argparse.Namespace, resume: dict[str, Any] | None) -> nn.M
 
 
 def output_weights(model: nn.Module, args: argparse.Namespace) -> dict[str, float]:
-    """Weight of every output's loss, 1 where no `output=weight` is given; a forward of nothing tells the names.
+    """Weight of every output's loss, 1 where no `output=weight` is given.
 
     Raises:
         InputError: something else is given, or an output the network does not have.
-        ModelError: the network does not take images of --train_size.
     """
-    entry = model_entry(model.registered_name)
-    size = args.train_size if entry.kind == "video" else 2 * entry.divisor
-    image, mask = torch.zeros(1, 3, size, size), torch.zeros(1, 1, size, size)
-    inputs = (image, image, image, mask) if entry.kind == "video" else (image,)
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        names = list(model.eval()(*inputs))
+    names = model.output_names
     return dict.fromkeys(names, 1.0) | dict(parse_weight(text, names) for text in args.loss_weights)
 
 

@@ -1,26 +1,32 @@
-"""The networks: `create_model`, `list_models`, `load_weights`. PyTorch, torchvision and timm only."""
+"""The networks: `create_model`, `list_models`, `load_weights`. PyTorch, torchvision and timm only.
 
-from . import convsegnet, dilatedsegnet, sali, scrnet, sepnet
-from .errors import ModelError
-from .modules.memory import Memory
-from .registry import create_model, list_models, model_entry
-from .sali import Encoding
-from .weights import LoadReport, load_backbone_weights, load_weights, read_checkpoint
+Names are loaded from their files when they are first used: `from lib import list_models` imports no PyTorch.
+"""
 
-__all__ = [
-    "Encoding",
-    "LoadReport",
-    "Memory",
-    "ModelError",
-    "convsegnet",
-    "create_model",
-    "dilatedsegnet",
-    "list_models",
-    "load_backbone_weights",
-    "load_weights",
-    "model_entry",
-    "read_checkpoint",
-    "sali",
-    "scrnet",
-    "sepnet",
-]
+from importlib import import_module
+from typing import Any
+
+_FILE_OF = {
+    "Encoding": "sali",
+    "LoadReport": "weights",
+    "Memory": "modules.memory",
+    "ModelError": "errors",
+    "create_model": "registry",
+    "list_models": "registry",
+    "load_backbone_weights": "weights",
+    "load_weights": "weights",
+    "model_entry": "registry",
+    "read_checkpoint": "weights",
+}
+
+__all__ = sorted(_FILE_OF)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _FILE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_FILE_OF[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

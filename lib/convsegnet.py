@@ -23,11 +23,11 @@ import torch
 from torch import Tensor, nn
 
 from .backbones import NUMBERED_RESNET, Backbone, rename
+from .base import ImageNetwork
 from .errors import ModelError
 from .modules.layers import ConvBNReLU, ParallelConv, resize_to
-from .registry import register
 
-__all__ = ["ConvSegNet", "ConvSegNetConfig", "fold_head", "remap_published"]
+__all__ = ["ConvSegNet", "ConvSegNetConfig", "fold_head"]
 
 STRIDES = (2, 4, 8, 16)
 
@@ -78,14 +78,6 @@ PUBLISHED_NAMES = (
 )
 
 
-def remap_published(state: Mapping[str, Tensor], model: ConvSegNet) -> dict[str, Tensor]:
-    """Published entry names -> ours; a released head is folded where the model's is plain."""
-    renamed = {rename(name, PUBLISHED_NAMES): value for name, value in state.items()}
-    if model.config.head == "plain" and "head.conv.weight" in renamed:
-        return fold_head(renamed)
-    return renamed
-
-
 def fold_head(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Turn a released head into a plain one that gives its value before the ReLU, with the running statistics.
 
@@ -103,17 +95,16 @@ def fold_head(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return folded
 
 
-@register(
-    "convsegnet",
-    config=ConvSegNetConfig,
-    kind="image",
-    divisor=max(STRIDES),
-    paper="Ige et al.: ConvSegNet: Automated Polyp Segmentation From Colonoscopy Using Context Feature Refinement With "
-    "Multiple Convolutional Kernel Sizes, IEEE Access 2023",
-    remap=remap_published,
-)
-class ConvSegNet(nn.Module):
+class ConvSegNet(ImageNetwork):
     """See the head of this file; `pretrained` loads the backbone's ImageNet weights through timm."""
+
+    name = "convsegnet"
+    paper = (
+        "Ige et al.: ConvSegNet: Automated Polyp Segmentation From Colonoscopy Using Context Feature Refinement With "
+        "Multiple Convolutional Kernel Sizes, IEEE Access 2023"
+    )
+    config_class = ConvSegNetConfig
+    divisor = smallest = max(STRIDES)
 
     def __init__(self, config: ConvSegNetConfig, *, pretrained: bool = False):
         super().__init__()
@@ -127,9 +118,12 @@ class ConvSegNet(nn.Module):
         fields = [(kernel, 1) for kernel in config.kernels]
         self.refine = nn.ModuleList(ParallelConv(2 * width, width, fields=fields) for _ in STRIDES)
 
-    def ignored_prefixes(self) -> tuple[str, ...]:
-        """Beginnings of entries that a weight file may have beyond this network."""
-        return tuple(f"encoder.net.{prefix}" for prefix in self.encoder.ignored_prefixes)
+    def remap_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Published entry names -> ours; a released head is folded where this one is plain."""
+        renamed = {rename(name, PUBLISHED_NAMES): value for name, value in state.items()}
+        if self.config.head == "plain" and "head.conv.weight" in renamed:
+            return fold_head(renamed)
+        return renamed
 
     def features(self, image: Tensor) -> Tensor:
         """Return the map that the head reads, (N, channels, H, W)."""

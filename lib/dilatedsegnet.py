@@ -22,10 +22,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .backbones import NUMBERED_RESNET, Backbone, rename
+from .base import ImageNetwork
 from .modules.layers import ConvBN, ConvBNReLU, ParallelConv, resize_to
-from .registry import register
 
-__all__ = ["DilatedSegNet", "DilatedSegNetConfig", "remap_published"]
+__all__ = ["DilatedSegNet", "DilatedSegNetConfig"]
 
 STRIDES = (2, 4, 8, 16)
 ATTENTION_REDUCTION = 16  # hidden width of the channel attention, as a divisor
@@ -128,21 +128,13 @@ PUBLISHED_NAMES = (
 )
 
 
-def remap_published(state: Mapping[str, Tensor], model: DilatedSegNet) -> dict[str, Tensor]:
-    """Published entry names -> ours; names of other kinds stay as they are."""
-    return {rename(name, PUBLISHED_NAMES): value for name, value in state.items()}
-
-
-@register(
-    "dilatedsegnet",
-    config=DilatedSegNetConfig,
-    kind="image",
-    divisor=max(STRIDES),
-    paper="Tomar, Jha, Bagci: DilatedSegNet: A Deep Dilated Segmentation Network for Polyp Segmentation, MMM 2023",
-    remap=remap_published,
-)
-class DilatedSegNet(nn.Module):
+class DilatedSegNet(ImageNetwork):
     """See the head of this file; `pretrained` loads the backbone's ImageNet weights through timm."""
+
+    name = "dilatedsegnet"
+    paper = "Tomar, Jha, Bagci: DilatedSegNet: A Deep Dilated Segmentation Network for Polyp Segmentation, MMM 2023"
+    config_class = DilatedSegNetConfig
+    divisor = smallest = max(STRIDES)
 
     def __init__(self, config: DilatedSegNetConfig, *, pretrained: bool = False):
         super().__init__()
@@ -161,9 +153,9 @@ class DilatedSegNet(nn.Module):
         )
         self.head = nn.Conv2d(config.decoder_channels[-1], config.classes, 1)
 
-    def ignored_prefixes(self) -> tuple[str, ...]:
-        """Beginnings of entries that a weight file may have beyond this network."""
-        return tuple(f"encoder.net.{prefix}" for prefix in self.encoder.ignored_prefixes)
+    def remap_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Published entry names -> ours; names of other kinds stay as they are."""
+        return {rename(name, PUBLISHED_NAMES): value for name, value in state.items()}
 
     def features(self, image: Tensor) -> Tensor:
         """Return the last decoder block, (N, 32, H, W), never negative: what the head and the heat map read."""

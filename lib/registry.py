@@ -1,63 +1,68 @@
-"""Networks by name: `create_model("sepnet", backbone="pvt-v2-b0")`."""
+"""Networks by name: `create_model("sepnet", backbone="pvt-v2-b0")`.
+
+The table names files and classes; nothing is imported before a network is asked for, so that a command's `--help` can
+list the names without waiting for PyTorch.
+"""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
-
-from torch import Tensor, nn
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from .errors import ModelError
 
-__all__ = ["Entry", "create_model", "list_models", "model_entry", "register"]
+if TYPE_CHECKING:
+    from .base import Network
+
+__all__ = ["Entry", "create_model", "list_models", "model_entry"]
+
+# name -> kind, file of this package, class
+NETWORKS = {
+    "convsegnet": ("image", "convsegnet", "ConvSegNet"),
+    "dilatedsegnet": ("image", "dilatedsegnet", "DilatedSegNet"),
+    "lsinet": ("video", "sali", "LSINet"),
+    "sali": ("video", "sali", "SALI"),
+    "scrnet": ("image", "scrnet", "SCRNet"),
+    "sepnet": ("image", "sepnet", "SEPNet"),
+}
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What the project knows of a network.
+    """A line of the table.
 
     Attributes:
-        network: the module class, built as `network(config, pretrained=...)`; carries `config`.
-        config: a frozen dataclass of its options, each with a default.
-        kind: "image" (one forward a frame) or "video" (a step with memory).
-        divisor: height and width of an input must be multiples of it.
-        paper: authors, venue and year.
-        remap: published entry names -> ours; pure, leaves other names as they are.
+        name: what the network is called.
+        kind: "image" or "video", as the class says too.
+        file: module of this package that has the class.
+        class_name: the class in it.
     """
 
     name: str
-    network: type[nn.Module]
-    config: type
     kind: str
-    divisor: int
-    paper: str
-    remap: Callable[[Mapping[str, Tensor], nn.Module], dict[str, Tensor]]
+    file: str
+    class_name: str
+
+    @property
+    def network(self) -> type[Network]:
+        """The class itself; this imports PyTorch."""
+        return getattr(import_module(f".{self.file}", __package__), self.class_name)
+
+    @property
+    def divisor(self) -> int:
+        """Height and width of an input must be multiples of it, pixels."""
+        return self.network.divisor
 
     @property
     def options(self) -> list[str]:
         """Names of the network's options."""
-        return [field.name for field in dataclasses.fields(self.config)]
-
-
-_ENTRIES: dict[str, Entry] = {}
-
-
-def register(name: str, *, config: type, kind: str, divisor: int, paper: str, remap: Callable) -> Callable:
-    """Class decorator: make a network known under `name`."""
-
-    def add(network: type[nn.Module]) -> type[nn.Module]:
-        network.registered_name = name
-        _ENTRIES[name] = Entry(name, network, config, kind, divisor, paper, remap)
-        return network
-
-    return add
+        return self.network.option_names()
 
 
 def list_models(kind: str | None = None) -> list[str]:
     """Return the registered names, of one kind ("image", "video") or all."""
-    return sorted(name for name, entry in _ENTRIES.items() if kind in (None, entry.kind))
+    return sorted(name for name, (own_kind, *_) in NETWORKS.items() if kind in (None, own_kind))
 
 
 def model_entry(name: str) -> Entry:
@@ -66,12 +71,12 @@ def model_entry(name: str) -> Entry:
     Raises:
         ModelError: an unknown name; the known ones are listed.
     """
-    if name not in _ENTRIES:
+    if name not in NETWORKS:
         raise ModelError(f"unknown model {name!r}; known are {', '.join(list_models())}")
-    return _ENTRIES[name]
+    return Entry(name, *NETWORKS[name])
 
 
-def create_model(name: str, *, pretrained: bool = False, **options: Any) -> nn.Module:
+def create_model(name: str, *, pretrained: bool = False, **options: Any) -> Network:
     """Build a network.
 
     Args:
@@ -82,8 +87,9 @@ def create_model(name: str, *, pretrained: bool = False, **options: Any) -> nn.M
     Raises:
         ModelError: an unknown name or option (the known ones are listed), or weights that cannot be had.
     """
-    entry = model_entry(name)
-    unknown = [option for option in options if option not in entry.options]
+    network = model_entry(name).network
+    known = network.option_names()
+    unknown = [option for option in options if option not in known]
     if unknown:
-        raise ModelError(f"{name} has no option {', '.join(unknown)}; its options are {', '.join(entry.options)}")
-    return entry.network(entry.config(**options), pretrained=pretrained)
+        raise ModelError(f"{name} has no option {', '.join(unknown)}; its options are {', '.join(known)}")
+    return network(network.config_class(**options), pretrained=pretrained)

@@ -37,14 +37,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .backbones import Backbone, remap_backbone, rename
+from .base import VideoNetwork
 from .errors import ModelError
 from .modules import RFB, PooledAttention, ReverseDecoder
 from .modules.deformable_alignment import DeformableAlignment
 from .modules.memory import Memory, read, write
 from .modules.precision import full_precision
-from .registry import register
 
-__all__ = ["SALI", "Encoding", "LSINet", "LSINetConfig", "SALIConfig", "remap_published"]
+__all__ = ["SALI", "Encoding", "LSINet", "LSINetConfig", "SALIConfig"]
 
 WIDTH = 32  # channels of everything after the backbone
 KEYS = 4  # numbers by which an entry of the memory is found
@@ -52,7 +52,6 @@ VALUES = WIDTH // 2  # numbers an entry says: read-out and own values fill the w
 DROP_PATH = 0.3  # stochastic depth of PVT-v2 in the released training
 STRIDES = (8, 16, 32)
 POOLS = (2, 4, 8)  # of the fusion's attention at each level, as released
-SMALLEST = STRIDES[-1] * POOLS[-1]  # pixels: the coarsest level must fill one pooled cell
 
 
 @dataclass(frozen=True)
@@ -126,27 +125,19 @@ PUBLISHED_NAMES = (
 PUBLISHED_ENCODER = re.compile(r"^backbone\.feat_net\.(?!rfb)\w+\.")  # named after the backbone: pvtv2_en
 
 
-def remap_published(state: Mapping[str, Tensor], model: SALI) -> dict[str, Tensor]:
-    """Published entry names -> ours; names of other kinds stay as they are."""
-    names = list(model.encoder.net.state_dict())
-    inside = {name: PUBLISHED_ENCODER.sub("", name, count=1) for name in state if PUBLISHED_ENCODER.match(name)}
-    encoder = remap_backbone({inside[name]: state[name] for name in inside}, model.encoder.timm_name, names)
-    return {f"encoder.net.{name}": value for name, value in encoder.items()} | {
-        rename(name, PUBLISHED_NAMES): value for name, value in state.items() if name not in inside
-    }
-
-
-@register(
-    "sali",
-    config=SALIConfig,
-    kind="video",
-    divisor=32,
-    paper="Hu et al.: SALI: Short-Term Alignment and Long-Term Interaction Network for Colonoscopy Video Polyp "
-    "Segmentation, MICCAI 2024",
-    remap=remap_published,
-)
-class SALI(nn.Module):
+class SALI(VideoNetwork):
     """See the head of this file; `pretrained` loads the backbone's ImageNet weights through timm."""
+
+    name = "sali"
+    paper = (
+        "Hu et al.: SALI: Short-Term Alignment and Long-Term Interaction Network for Colonoscopy Video Polyp "
+        "Segmentation, MICCAI 2024"
+    )
+    config_class = SALIConfig
+    divisor = max(STRIDES)
+    smallest = STRIDES[-1] * POOLS[-1]  # the coarsest level must fill one pooled cell
+    nondeterministic_ops = ("deform_conv2d",)
+    output_names = ("out", "stage4", "stage5", "global")
 
     def __init__(self, config: SALIConfig, *, pretrained: bool = False):
         super().__init__()
@@ -165,9 +156,18 @@ class SALI(nn.Module):
         self.decoder = ReverseDecoder(WIDTH)
         self.train()
 
-    def ignored_prefixes(self) -> tuple[str, ...]:
-        """Beginnings of entries that a weight file may have beyond this network."""
-        return tuple(f"encoder.net.{prefix}" for prefix in self.encoder.ignored_prefixes)
+    @property
+    def head(self) -> nn.Conv2d:
+        return self.decoder.stage3.blocks[-1].score
+
+    def remap_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Published entry names -> ours; names of other kinds stay as they are."""
+        names = list(self.encoder.net.state_dict())
+        inside = {name: PUBLISHED_ENCODER.sub("", name, count=1) for name in state if PUBLISHED_ENCODER.match(name)}
+        encoder = remap_backbone({inside[name]: state[name] for name in inside}, self.encoder.timm_name, names)
+        return {f"encoder.net.{name}": value for name, value in encoder.items()} | {
+            rename(name, PUBLISHED_NAMES): value for name, value in state.items() if name not in inside
+        }
 
     def train(self, mode: bool = True) -> SALI:
         """Switch to training or evaluation; with `freeze_norms` the frozen BatchNorms stay in evaluation."""
@@ -185,8 +185,8 @@ class SALI(nn.Module):
             ModelError: a side is under 256 pixels or no multiple of 32.
         """
         height, width = frame.shape[-2:]
-        if min(height, width) < SMALLEST:
-            raise ModelError(f"the input is {height} x {width} pixels; no side may be under {SMALLEST}")
+        if min(height, width) < self.smallest:
+            raise ModelError(f"the input is {height} x {width} pixels; no side may be under {self.smallest}")
         return Encoding(*(rfb(features) for rfb, features in zip(self.rfb, self.encoder(frame), strict=True)))
 
     def step(
@@ -298,17 +298,15 @@ def upsample(logits: Sequence[Tensor]) -> OrderedDict[str, Tensor]:
     """Name the decoder's four logits and bring them to the size of the input, eight times the finest."""
     size = [STRIDES[0] * side for side in logits[0].shape[-2:]]
     resized = (F.interpolate(logit, size, mode="bilinear", align_corners=False) for logit in logits)
-    return OrderedDict(zip(("out", "stage4", "stage5", "global"), resized, strict=True))
+    return OrderedDict(zip(SALI.output_names, resized, strict=True))
 
 
-@register(
-    "lsinet",
-    config=LSINetConfig,
-    kind="video",
-    divisor=32,
-    paper="LSI-Net: Long- and Short-term Temporal Interaction Network for Colonoscopy Video Polyp Segmentation, 2024 "
-    "(first release of SALI)",
-    remap=remap_published,
-)
 class LSINet(SALI):
     """SALI whose memory keeps enhanced features; see the head of this file."""
+
+    name = "lsinet"
+    paper = (
+        "LSI-Net: Long- and Short-term Temporal Interaction Network for Colonoscopy Video Polyp Segmentation, 2024 "
+        "(first release of SALI)"
+    )
+    config_class = LSINetConfig

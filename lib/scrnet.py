@@ -15,18 +15,17 @@ Differs from the released code in:
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .base import ImageNetwork
 from .errors import ModelError
 from .modules.layers import ConvBNReLU, check_size, resize_to
-from .registry import register
 
-__all__ = ["SCM", "SRM", "PyramidPooling", "SCRNet", "SCRNetConfig", "remap_published", "warp"]
+__all__ = ["SCM", "SRM", "PyramidPooling", "SCRNet", "SCRNetConfig", "warp"]
 
 ALIGN_CORNERS = False  # the paper does not say; one value, so that upsampling and warping agree on where pixels are
 DIVISOR = 16  # four poolings by two
@@ -152,26 +151,21 @@ class Level(nn.Module):
         return x, self.head(self.refine(x, coarser) if self.refine is not None else x)
 
 
-def remap_published(state: Mapping[str, Tensor], model: SCRNet) -> dict[str, Tensor]:
-    """Return the entries as they are: there is no other naming than ours."""
-    return dict(state)
-
-
-@register(
-    "scrnet",
-    config=SCRNetConfig,
-    kind="image",
-    divisor=DIVISOR,
-    paper="Wu et al.: Precise Yet Efficient Semantic Calibration and Refinement in ConvNets for Real-time Polyp "
-    "Segmentation from Colonoscopy Videos, AAAI 2021",
-    remap=remap_published,
-)
-class SCRNet(nn.Module):
+class SCRNet(ImageNetwork):
     """See the head of this file.
 
     Raises:
         ModelError: `pretrained`, as there is no backbone whose weights could be had; or widths of another number.
     """
+
+    name = "scrnet"
+    paper = (
+        "Wu et al.: Precise Yet Efficient Semantic Calibration and Refinement in ConvNets for Real-time Polyp "
+        "Segmentation from Colonoscopy Videos, AAAI 2021"
+    )
+    config_class = SCRNetConfig
+    divisor = smallest = DIVISOR
+    nondeterministic_ops = ("grid_sample",)
 
     def __init__(self, config: SCRNetConfig, *, pretrained: bool = False):
         super().__init__()
@@ -192,9 +186,10 @@ class SCRNet(nn.Module):
         )
         self.apply(init_kaiming)
 
-    def ignored_prefixes(self) -> tuple[str, ...]:
-        """Beginnings of entries that a weight file may have beyond this network."""
-        return ()
+    @property
+    def head(self) -> nn.Conv2d:
+        """Of the finest level: "out" is the sum of four heads."""
+        return self.levels[0].head
 
     def forward(self, image: Tensor) -> OrderedDict[str, Tensor]:
         check_size(image, DIVISOR)

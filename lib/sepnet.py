@@ -24,11 +24,11 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from .backbones import Backbone, remap_backbone, rename
+from .base import ImageNetwork
 from .modules import CRC, MAP, PSE, LowLevelMAP
 from .modules.layers import ConvBNReLU
-from .registry import register
 
-__all__ = ["SEPNet", "SEPNetConfig", "remap_published"]
+__all__ = ["SEPNet", "SEPNetConfig"]
 
 DROP_PATH = 0.1  # stochastic depth of PVT-v2 in the released training
 
@@ -102,32 +102,15 @@ PUBLISHED_NAMES = (
 PUBLISHED_ENCODER = "encoder_feat.backbone."
 
 
-def remap_published(state: Mapping[str, Tensor], model: SEPNet) -> dict[str, Tensor]:
-    """Published entry names -> ours; names of other kinds stay as they are."""
-    names = list(model.encoder.net.state_dict())
-    encoder = {
-        name.removeprefix(PUBLISHED_ENCODER): value
-        for name, value in state.items()
-        if name.startswith(PUBLISHED_ENCODER)
-    }
-    encoder = remap_backbone(encoder, model.encoder.timm_name, names)
-    rest = {name: value for name, value in state.items() if not name.startswith(PUBLISHED_ENCODER)}
-    return {f"encoder.net.{name}": value for name, value in encoder.items()} | {
-        rename(name, PUBLISHED_NAMES): value for name, value in rest.items()
-    }
-
-
-@register(
-    "sepnet",
-    config=SEPNetConfig,
-    kind="image",
-    divisor=32,
-    paper="Wang, Qi, Yang: Polyp Segmentation via Semantic Enhanced Perceptual Network, IEEE TCSVT 2024",
-    remap=remap_published,
-)
-class SEPNet(nn.Module):
+class SEPNet(ImageNetwork):
     """See the head of this file; `pretrained` loads the backbone's ImageNet weights through timm."""
 
+    name = "sepnet"
+    paper = "Wang, Qi, Yang: Polyp Segmentation via Semantic Enhanced Perceptual Network, IEEE TCSVT 2024"
+    config_class = SEPNetConfig
+    divisor = smallest = 32
+
+    TRAINING_OUTPUTS = ("logit2", "logit3", "logit4", "deep2", "deep3")
     # beginnings of the entries that only the training network has
     TRAINING_ONLY = ("pse", "deep_crc", "head2.", "head3.", "head4.", "deep_head")
 
@@ -173,10 +156,33 @@ class SEPNet(nn.Module):
             guide_kernel=config.guide_kernels[level - 1],
         )
 
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        return ("out", *self.TRAINING_OUTPUTS) if self.config.aux else ("out",)
+
+    @property
+    def head(self) -> nn.Conv2d:
+        return self.head1[-1]
+
+    @property
     def ignored_prefixes(self) -> tuple[str, ...]:
         """Beginnings of entries that a weight file may have beyond this network."""
-        heads = tuple(f"encoder.net.{prefix}" for prefix in self.encoder.ignored_prefixes)
+        heads = super().ignored_prefixes
         return heads if self.config.aux else heads + self.TRAINING_ONLY
+
+    def remap_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Published entry names -> ours; names of other kinds stay as they are."""
+        names = list(self.encoder.net.state_dict())
+        encoder = {
+            name.removeprefix(PUBLISHED_ENCODER): value
+            for name, value in state.items()
+            if name.startswith(PUBLISHED_ENCODER)
+        }
+        encoder = remap_backbone(encoder, self.encoder.timm_name, names)
+        rest = {name: value for name, value in state.items() if not name.startswith(PUBLISHED_ENCODER)}
+        return {f"encoder.net.{name}": value for name, value in encoder.items()} | {
+            rename(name, PUBLISHED_NAMES): value for name, value in rest.items()
+        }
 
     def forward(self, image: Tensor) -> OrderedDict[str, Tensor]:
         e1, e2, e3, e4 = self.encoder(image)

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from .backbones import Backbone, remap_backbone
+from .base import Network
 from .errors import ModelError
-from .registry import model_entry
 
 __all__ = ["LoadReport", "load_backbone_weights", "load_weights", "read_checkpoint", "state_dict_of"]
 
@@ -69,7 +69,7 @@ def state_dict_of(checkpoint: Mapping[str, Any], origin: str) -> dict[str, Tenso
     return {WRAPPERS.sub("", name): value for name, value in state.items()}
 
 
-def load_weights(model: nn.Module, source: str | Path | Mapping[str, Any]) -> LoadReport:
+def load_weights(model: Network, source: str | Path | Mapping[str, Any]) -> LoadReport:
     """Load weights of our naming or of the published one, strictly; the model changes only if everything fits.
 
     Args:
@@ -83,8 +83,8 @@ def load_weights(model: nn.Module, source: str | Path | Mapping[str, Any]) -> Lo
         ModelError: an unreadable file, or missing, unexpected or mis-shaped entries (three lists).
     """
     origin, checkpoint = _open(source)
-    state = model_entry(model.registered_name).remap(state_dict_of(checkpoint, origin), model)
-    return _load_strictly(model, state, ignored_prefixes=model.ignored_prefixes(), origin=origin)
+    state = model.remap_published(state_dict_of(checkpoint, origin))
+    return _load_strictly(model, state, ignored_prefixes=model.ignored_prefixes, origin=origin)
 
 
 def load_backbone_weights(backbone: Backbone, source: str | Path | Mapping[str, Any]) -> LoadReport:

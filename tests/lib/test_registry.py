@@ -1,18 +1,53 @@
 """Networks by name, and what every registered image network promises."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
+import lib
 from lib import ModelError, create_model, list_models, model_entry
+from lib.base import Network
 
-SMALL = {"sepnet": {"backbone": "pvt-v2-b0"}}
+ROOT = Path(__file__).parents[2]
+SMALL = {name: {"backbone": "pvt-v2-b0"} for name in ("sepnet", "sali", "lsinet")}
 IMAGE_MODELS = list_models("image")
 
 
 def build(name, **options):
     torch.manual_seed(0)
     return create_model(name, **SMALL.get(name, {}), **options)
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_a_network_says_what_the_table_says(name):
+    network = model_entry(name).network
+    assert issubclass(network, Network)
+    assert (network.name, network.kind) == (name, model_entry(name).kind)
+    assert network.smallest >= network.divisor and network.smallest % network.divisor == 0
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_outputs_and_head_are_known_without_running_the_network(name):
+    model, ran = build(name).eval(), []
+    model.head.register_forward_hook(lambda _, inputs, output: ran.append(output))
+    with torch.no_grad():
+        outputs = model(*model.example_inputs(model.smallest))
+    assert tuple(outputs) == model.output_names
+    assert len(ran) == 1 and ran[0].shape[:2] == (1, 1)
+    if "aux" in model.option_names():
+        assert build(name, aux=False).output_names == ("out",)
+
+
+def test_names_are_listed_without_pytorch_and_offered_names_exist():
+    code = "import sys; from lib import list_models; list_models('image'); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, cwd=ROOT)
+    assert all(hasattr(lib, name) for name in lib.__all__)
+    with pytest.raises(AttributeError, match="'lib' has no attribute 'creat_model'"):
+        lib.creat_model  # noqa: B018
 
 
 def test_unknown_names_and_options_are_listed():

@@ -74,8 +74,7 @@ def measure_model(
     size = course.size or recipe_for(name).train_size
     if entry.kind != "image":
         raise InputError(f"{name} is a video network; networks of images are {', '.join(list_models('image'))}")
-    if size < entry.divisor or size % entry.divisor:
-        raise InputError(f"--size {size} was given; {name} needs a multiple of {entry.divisor}")
+    entry.network.check_side(size, flag="--size")
     training = create_model(name, **options).eval()
     inference = create_model(name, **options, aux=False).eval() if "aux" in entry.options else training
     counts = {

@@ -186,7 +186,7 @@ def stream(
     arrivals = (Arrival(0, time, None, frames[time % len(frames)]) for time in range(count + 1))
     slots.advance([next(arrivals)])  # a frame is segmented when the one after it has arrived
     sizes = []
-    bar = tqdm(total=count, desc=model.registered_name, unit="frame", disable=None)
+    bar = tqdm(total=count, desc=model.name, unit="frame", disable=None)
 
     def advance() -> None:
         slots.advance([next(arrivals)])

@@ -217,8 +217,7 @@ def check_flags(args: argparse.Namespace, processes: World) -> None:
     """Refuse what cannot work before anything is read or written, and note where the run departs from its recipe."""
     entry = model_entry(args.model)
     for size in training_sizes(args):
-        if size < entry.divisor or size % entry.divisor:
-            raise InputError(f"--train_size {size} was given; {args.model} needs a multiple of {entry.divisor}")
+        entry.network.check_side(size, flag="--train_size")
     for flag, lowest in LOWEST.items():
         value = getattr(args, flag)
         if value is not None and value < lowest:

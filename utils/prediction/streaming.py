@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lib import Encoding, Memory, model_entry
+from lib import Encoding, Memory
 
 __all__ = ["WRITE_EVERY", "Arrival", "VideoSlots", "stream", "stream_clips"]
 
@@ -73,8 +73,7 @@ def stream_clips(
     """
     numbered = enumerate(clips)
     lanes = [_lane(numbered) for _ in range(slots)]
-    kind = model_entry(model.registered_name).kind
-    slots_of = {"image": ImageSlots, "video": VideoSlots}[kind]
+    slots_of = {"image": ImageSlots, "video": VideoSlots}[model.kind]
     state = slots_of(model, amp=amp or nullcontext(), write_every=write_every)
     while True:
         arrived = [next(lane, None) for lane in lanes]

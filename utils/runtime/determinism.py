@@ -13,11 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from lib import model_entry
+
 __all__ = ["deterministic", "pool_by_product"]
-
-
-# backward passes that have no deterministic version on CUDA, by the networks that use them
-WITHOUT = {"scrnet": "grid_sample", "sali": "deform_conv2d", "lsinet": "deform_conv2d"}
 
 
 @contextmanager
@@ -25,20 +23,24 @@ def deterministic(enabled: bool = True, *, model: str) -> Iterator[None]:
     """Choose deterministic algorithms for the block; enter it before anything is computed on a CUDA device.
 
     A CPU gives equal bits without it. On CUDA an operation without a deterministic version raises a RuntimeError. Only
-    the networks of `WITHOUT` cannot do without one: they train, and may differ in their last bits from run to run.
+    networks with `nondeterministic_ops` may use these: they train, and may differ in their last bits from run to run.
+
+    Args:
+        model: name of the network.
     """
     if not enabled:
         yield
         return
-    if model in WITHOUT:
-        print(f"note: on CUDA the backward of {WITHOUT[model]}, in {model}, is not deterministic", file=sys.stderr)
+    nondeterministic = model_entry(model).network.nondeterministic_ops
+    for name in nondeterministic:
+        print(f"note: on CUDA the backward of {name}, in {model}, is not deterministic", file=sys.stderr)
     # cuBLAS reads it when it starts: eight workspaces of 4 MiB a stream instead of any number of them
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     chosen = torch.are_deterministic_algorithms_enabled()
     only_warned = torch.is_deterministic_algorithms_warn_only_enabled()
     timed = torch.backends.cudnn.benchmark
     # not warn_only for all: with it PyTorch's attention keeps its faster backward, which is not deterministic
-    torch.use_deterministic_algorithms(True, warn_only=model in WITHOUT)
+    torch.use_deterministic_algorithms(True, warn_only=bool(nondeterministic))
     torch.backends.cudnn.benchmark = False
     try:
         with PoolByProduct():

@@ -129,7 +129,7 @@ def test_clips_are_scored_frame_by_frame_then_case_by_case(data):
     ("flags", "message"),
     [
         (["--train_data_path", "{stills}"], "has no Frame/ and GT/; expected"),
-        (["--train_size", "64"], "the input is 64 x 64 pixels; no side may be under 256"),
+        (["--train_size", "64"], "--train_size 64 was given; sali needs a multiple of 32, at least 256"),
         (["--val_split", "nowhere.txt"], "cannot read nowhere.txt"),
         (["--split", "{names}"], "1 names are no clips of"),
         (["--memory_window", "0"], "--memory_window [0] was given; give numbers of frames, from 1 on"),

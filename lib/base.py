@@ -1,0 +1,109 @@
+"""What every network says about itself, so that trainers, predictors and reports need not guess."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from .errors import ModelError
+
+__all__ = ["ImageNetwork", "Network", "VideoNetwork"]
+
+
+class Network(nn.Module):
+    """Base class of the networks; a subclass says what differs from the defaults here.
+
+    Class attributes:
+        name: what it is registered as, and what checkpoints call it.
+        kind: "image" (one forward a picture) or "video" (a step with memory).
+        paper: authors, title, venue and year.
+        config_class: frozen dataclass of its options, each with a default.
+        divisor: height and width of an input must be multiples of it, pixels.
+        smallest: no side of an input may be shorter, pixels.
+        nondeterministic_ops: operations whose backward has no deterministic version on CUDA.
+
+    Attributes:
+        config: the options it was built with, an instance of `config_class`.
+        output_names: keys of what `forward` returns, in order, "out" first.
+        head: the last layer before "out", whose input a heat map shows.
+    """
+
+    name: ClassVar[str]
+    kind: ClassVar[str]
+    paper: ClassVar[str]
+    config_class: ClassVar[type]
+    divisor: ClassVar[int]
+    smallest: ClassVar[int]
+    nondeterministic_ops: ClassVar[tuple[str, ...]] = ()
+
+    config: Any
+    output_names: tuple[str, ...] = ("out",)
+    head: nn.Module
+
+    @classmethod
+    def option_names(cls) -> list[str]:
+        """Names of the options that `config_class` has."""
+        return [field.name for field in fields(cls.config_class)]
+
+    @classmethod
+    def check_side(cls, side: int, *, flag: str) -> None:
+        """Refuse a height and width that the network cannot take.
+
+        Args:
+            side: pixels.
+            flag: what it was given as, for the message.
+
+        Raises:
+            ModelError: it is no multiple of `divisor`, or under `smallest`.
+        """
+        if side < cls.smallest or side % cls.divisor:
+            raise ModelError(
+                f"{flag} {side} was given; {cls.name} needs a multiple of {cls.divisor}, at least {cls.smallest}"
+            )
+
+    @property
+    def ignored_prefixes(self) -> tuple[str, ...]:
+        """Beginnings of entries that a weight file may have beyond this network: what the encoder does not use."""
+        encoder = getattr(self, "encoder", None)
+        return () if encoder is None else tuple(f"encoder.net.{prefix}" for prefix in encoder.ignored_prefixes)
+
+    def remap_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Published entry names -> ours; names of other kinds stay as they are. Here: there is no other naming."""
+        return dict(state)
+
+    def example_inputs(self, size: int, *, batch: int = 1) -> tuple[Tensor, ...]:
+        """Return zeros that `forward` takes.
+
+        Args:
+            size: height and width, pixels.
+            batch: images, or clips side by side.
+        """
+        raise NotImplementedError
+
+    def _zeros(self, batch: int, channels: int, size: int) -> Tensor:
+        """Zeros of the type and on the device of the parameters."""
+        return next(self.parameters()).new_zeros(batch, channels, size, size)
+
+
+class ImageNetwork(Network):
+    """A network that segments every picture by itself: `forward(image)`, (N, 3, H, W) -> ordered dict of logits."""
+
+    kind = "image"
+
+    def example_inputs(self, size: int, *, batch: int = 1) -> tuple[Tensor, ...]:
+        """One image (N, 3, size, size)."""
+        return (self._zeros(batch, 3, size),)
+
+
+class VideoNetwork(Network):
+    """A network that segments a clip frame by frame: `step` with memory, `forward` on frames of one clip to train."""
+
+    kind = "video"
+
+    def example_inputs(self, size: int, *, batch: int = 1) -> tuple[Tensor, ...]:
+        """Memory frame, current frame and neighbor (N, 3, size, size); the memory frame's mask (N, 1, size, size)."""
+        frame = self._zeros(batch, 3, size)
+        return frame, frame, frame, self._zeros(batch, 1, size)
