@@ -7,7 +7,6 @@ for ever when a process is killed while it writes a long one.
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +16,7 @@ from typing import TypeVar
 
 from .io import InputError, one_thread, quiet_opencv
 
-__all__ = ["available_cores", "map_in_order"]
+__all__ = ["map_in_order"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -30,11 +29,6 @@ QUEUED = 2
 
 AHEAD = 4
 """Chunks per process that may be finished before an earlier one is, so that memory stays flat."""
-
-
-def available_cores() -> int:
-    """Cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def map_in_order(

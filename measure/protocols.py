@@ -1,10 +1,10 @@
 """Which file is scored against which: the two protocols walk the folders, pair, and read nothing.
 
 image   <gt_root>/<dataset>/masks/<stem>.*      <pred_root>/<dataset>/<stem>.*
-        or one data set: masks in <gt_root>/masks/ or <gt_root>/ itself, maps in <pred_root>/
+        or one data set: masks in <gt_root>/masks/ or <gt_root>/ itself, maps in <pred_root>/ or <pred_root>/<dataset>/
         with classes, the maps of each class in <pred_root>/<class>/, and those of all of them in <pred_root>/merged/
 vps     <gt_root>/<split>/GT/<case>/<frame>.*   <pred_root>/<split>/<case>/<frame>.*
-        or one split: <gt_root>/GT/<case>/, maps in <pred_root>/<case>/
+        or one split: <gt_root>/GT/<case>/, maps in <pred_root>/<case>/; a TrainDataset below <gt_root> is passed over
 
 Pairs are made from the ground-truth side. The VPS protocol drops the first and the last frame of each case before
 pairing, in natural order of the names, as SUN-SEG's tool does.
@@ -16,7 +16,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from .io import MERGED, InputError, first_names, images_by_stem, natural_key, pair_stems, subfolders
+from .io import (
+    FRAME_MASKS,
+    MERGED,
+    STILLS,
+    InputError,
+    first_names,
+    images_by_stem,
+    pair_stems,
+    set_folders,
+    split_folders,
+    subfolders,
+)
 from .options import Options
 
 __all__ = ["Dataset", "Pair", "find_datasets"]
@@ -61,14 +72,8 @@ def find_datasets(gt_root: str | Path, pred_root: str | Path, options: Options) 
     return [
         _of_class(label, dataset)
         for label in (*options.classes.names, MERGED)
-        for dataset in _find(gt_root, _class_root(gt_root, pred_root / label), options)
+        for dataset in _find(gt_root, pred_root / label, options)
     ]
-
-
-def _class_root(gt_root: Path, maps: Path) -> Path:
-    """The maps of a class; where the ground truth is a single set, they lie in a folder of its name."""
-    single = maps / _flat_name(gt_root)
-    return single if single.is_dir() else maps
 
 
 def _of_class(label: str, dataset: Dataset) -> Dataset:
@@ -89,46 +94,43 @@ def _find(gt_root: Path, pred_root: Path, options: Options) -> list[Dataset]:
 
 
 def _image_datasets(gt_root: Path, pred_root: Path, partial: bool) -> Iterator[Dataset]:
-    folders = _image_folders(gt_root, pred_root)
-    if not partial and folders[0][2] != pred_root:
-        _refuse_extra(pred_root, [name for name, _, _ in folders])
-    for name, masks, maps in folders:
+    sets = set_folders(gt_root, STILLS.masks, bare=True)
+    if not sets:
+        raise InputError(
+            f"no masks under {gt_root}; expected {gt_root}/<dataset>/masks/, {gt_root}/masks/ or masks in it"
+        )
+    single = _single_set(gt_root, sets)
+    if not partial and not single:
+        _refuse_extra(pred_root, list(sets))
+    for name, masks in sets.items():
         dataset = Dataset(name)
+        maps = _maps_of_single_set(pred_root, name) if single else pred_root / name
         found = {} if partial and not maps.is_dir() else images_by_stem(maps, allow_empty=True)
         _pair(dataset, "", images_by_stem(masks), found, place=f"{masks} and {maps}", partial=partial)
         yield dataset
 
 
-def _image_folders(gt_root: Path, pred_root: Path) -> list[tuple[str, Path, Path]]:
-    """Data sets as (name, folder of masks, folder of maps)."""
-    folders = subfolders(gt_root)
-    if "masks" in folders or images_by_stem(gt_root, allow_empty=True):
-        masks = gt_root / "masks" if "masks" in folders else gt_root
-        return [(_flat_name(gt_root), masks, pred_root)]
-    named = [(name, masks) for name in folders if (masks := _masks_of(gt_root / name))]
-    if not named:
-        raise InputError(
-            f"no masks under {gt_root}; expected {gt_root}/<dataset>/masks/, {gt_root}/masks/ or masks in it"
-        )
-    return [(name, masks, pred_root / name) for name, masks in named]
+def _single_set(gt_root: Path, sets: dict[str, Path]) -> bool:
+    """Whether `gt_root` is a data set itself, not a folder of data sets."""
+    return list(sets.values()) in ([gt_root], [gt_root / STILLS.masks])
 
 
-def _flat_name(gt_root: Path) -> str:
-    """A single data set is called after its folder; one called masks says nothing, so after the one above."""
-    folder = gt_root.resolve()
-    return folder.parent.name if folder.name == "masks" else folder.name
-
-
-def _masks_of(folder: Path) -> Path | None:
-    """The folder of a data set's masks: its `masks/`, or itself where it holds images; None where neither."""
-    if (folder / "masks").is_dir():
-        return folder / "masks"
-    return folder if images_by_stem(folder, allow_empty=True) else None
+def _maps_of_single_set(pred_root: Path, name: str) -> Path:
+    """Maps of a single data set lie in the folder given or, as prediction leaves them, in one of the set's name."""
+    named = pred_root / name
+    return named if named.is_dir() and not images_by_stem(pred_root, allow_empty=True) else pred_root
 
 
 def _vps_splits(gt_root: Path, pred_root: Path, partial: bool) -> Iterator[Dataset]:
-    for name, masks, maps in _vps_folders(gt_root, pred_root):
+    splits = split_folders(gt_root, FRAME_MASKS)
+    if not splits:
+        raise InputError(
+            f"no split under {gt_root}; expected {gt_root}/<split>/{FRAME_MASKS}/<case>/<frame>.png, such as "
+            f"TestEasyDataset/Seen/{FRAME_MASKS}/case1_1/"
+        )
+    for name, masks in splits.items():
         dataset = Dataset(name)
+        maps = pred_root if masks.parent == gt_root else pred_root / name
         cases = subfolders(masks)
         if not cases:
             raise InputError(f"no case under {masks}; expected {masks}/<case>/<frame>.png")
@@ -137,20 +139,6 @@ def _vps_splits(gt_root: Path, pred_root: Path, partial: bool) -> Iterator[Datas
         for case in cases:
             _pair_case(dataset, case, masks / case, maps / case, partial=partial)
         yield dataset
-
-
-def _vps_folders(gt_root: Path, pred_root: Path) -> list[tuple[str, Path, Path]]:
-    """Splits as (name, folder of cases of masks, folder of cases of maps)."""
-    if "GT" in (top := subfolders(gt_root)):
-        return [(gt_root.resolve().name, gt_root / "GT", pred_root)]
-    below = [f"{outer}/{inner}" for outer in top for inner in subfolders(gt_root / outer)]
-    names = [name for name in (*top, *below) if (gt_root / name / "GT").is_dir()]
-    if not names:
-        raise InputError(
-            f"no split under {gt_root}; expected {gt_root}/<split>/GT/<case>/<frame>.png, such as "
-            "TestEasyDataset/Seen/GT/case1_1/"
-        )
-    return [(name, gt_root / name / "GT", pred_root / name) for name in sorted(names, key=natural_key)]
 
 
 def _refuse_extra(maps: Path, known: list[str]) -> None:

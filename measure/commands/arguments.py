@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from ..io import InputError, parse_classes
+from ..io import InputError, available_cores, parse_classes
 from ..options import PROTOCOLS
-from ..parallel import available_cores
 
 __all__ = ["parse_args"]
 

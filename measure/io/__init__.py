@@ -1,4 +1,4 @@
-"""Files and command lines: pairing, reading, class masks, damage, atomic writes, flags and how commands end."""
+"""Files and command lines: layouts, pairing, reading, class masks, damage, atomic writes, flags, how commands end."""
 
 from .lazy import lazy_exports
 
@@ -17,10 +17,24 @@ __getattr__, __dir__, __all__ = lazy_exports(
             "sentence_of",
             "switch",
         ],
+        "cores": ["available_cores"],
         "errors": ["CommandError", "InputError"],
+        "images": ["read_grey", "read_rgb"],
         "integrity": ["damage"],
         "json_file": ["write_json"],
         "lazy": ["lazy_exports"],
+        "layouts": [
+            "FRAMES",
+            "FRAME_MASKS",
+            "STILLS",
+            "TRAINING_SPLIT",
+            "Layout",
+            "has_clips",
+            "images_beside",
+            "set_folders",
+            "set_name",
+            "split_folders",
+        ],
         "opencv_env": ["one_thread", "quiet_opencv"],
         "pairing": [
             "IMAGE_SUFFIXES",
@@ -29,8 +43,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
             "natural_key",
             "pair_by_stem",
             "pair_stems",
-            "read_grey",
-            "read_rgb",
             "subfolders",
         ],
     },

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from .errors import InputError
-from .pairing import read_grey, read_rgb, read_whole
+from .images import read_grey, read_rgb, read_whole
 
 __all__ = ["LABELS", "MERGED", "Classes", "parse_classes", "read_mask"]
 

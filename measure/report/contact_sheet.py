@@ -13,7 +13,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from ..io import Classes, InputError, images_by_stem, read_grey, read_mask, read_rgb
+from ..io import FRAMES, STILLS, Classes, InputError, images_beside, images_by_stem, read_grey, read_mask, read_rgb
 from ..options import Options
 from ..protocols import Pair, find_datasets
 from .colors import FALSE_NEGATIVE, FALSE_POSITIVE, INK, MUTED, TRUE_POSITIVE
@@ -76,9 +76,10 @@ class Sources:
 
     def _image_folders(self, pair: Pair) -> list[Path]:
         """Folders that may hold the images (video: the cases), the likeliest first."""
-        inner, masks = ("Frame", pair.mask.parents[1]) if self._video else ("images", pair.mask.parent)
+        inner, masks = (FRAMES, pair.mask.parents[1]) if self._video else (STILLS.images, pair.mask.parent)
         if self._image_root is None:
-            return [masks.parent / inner] if masks.name in ("masks", "GT") else []
+            beside = images_beside(masks)
+            return [beside] if beside else []
         dataset = self._image_root / pair.dataset.removeprefix(f"{pair.label}/")
         return [dataset / inner, dataset, self._image_root / inner, self._image_root]
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from measure.io.class_masks import MERGED, parse_classes, read_mask
 from measure.io.errors import InputError
-from measure.io.pairing import read_grey
+from measure.io.images import read_grey
 from tests.helpers.two_classes import CLASSES, INDEX_TEXTS, TEXTS
 
 LABELS = np.zeros((40, 60), np.uint8)

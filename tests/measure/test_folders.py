@@ -201,7 +201,7 @@ def test_mistakes_end_with_one_line_and_status_2(
         ((gt, pred), ("--out", str(pred / "scores")), "would be written into the input folder"),
         ((gt, pred), ("--record_path", str(gt / "record.txt")), "would be written into the input folder"),
         ((gt, pred), ("--model", "a/b"), "cannot be that of a folder"),
-        ((gt / "CVC-300", pred), (), "0 of 3 maps found"),
+        ((gt / "CVC-300", gt), (), "0 of 3 maps found"),
         ((gt, pred), ("--workers", "0"), "--workers"),
     ):
         assert run(folders, tmp_path / "out", *more) == 2

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from measure.io.errors import InputError
-from measure.io.pairing import images_by_stem, natural_key, pair_by_stem, read_grey
+from measure.io.images import read_grey
+from measure.io.pairing import images_by_stem, natural_key, pair_by_stem
 
 
 def grey(seed: int = 0, shape: tuple[int, int] = (24, 31)) -> np.ndarray:

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from measure.io import InputError
+from measure.io import STILLS, InputError
 
 from ..data import Pair, TrainingData, check_pairs, find_pairs, open_cache, parse_part
 from ..phantom import phantom_still
@@ -151,9 +151,10 @@ def one_thread() -> Iterator[None]:
 
 def write_png_pairs(folder: Path, *, count: int, size: tuple[int, int]) -> None:
     """Write phantoms as PNG pairs, `<folder>/images/1.png` and `<folder>/masks/1.png`, and so on."""
-    for kind in ("images", "masks"):
-        (folder / kind).mkdir(parents=True)
+    images, masks = folder / STILLS.images, folder / STILLS.masks
+    for kind in (images, masks):
+        kind.mkdir(parents=True)
     for number in range(1, count + 1):
         image, mask = phantom_still(seed=number, size=size)
-        cv2.imwrite(str(folder / "images" / f"{number}.png"), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-        cv2.imwrite(str(folder / "masks" / f"{number}.png"), mask)
+        cv2.imwrite(str(images / f"{number}.png"), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        cv2.imwrite(str(masks / f"{number}.png"), mask)

@@ -17,7 +17,7 @@ import torch
 from tqdm import tqdm
 
 from lib import list_models
-from measure.io import InputError, images_by_stem
+from measure.io import STILLS, InputError, images_by_stem
 
 from ..commands import add_device_flags
 from ..data import worker_count
@@ -85,7 +85,7 @@ def made_up(stack: ExitStack) -> Path:
     """A folder of phantom images that lasts as long as `stack`."""
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
     write_stills(folder, count=PHANTOMS, seed=0, size=PHANTOM_SIZE)
-    return folder / "images"
+    return folder / STILLS.images
 
 
 def table(times: Sequence[ModelTimes]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from measure.io import InputError, images_by_stem, make_folder, read_rgb, replace_when_whole
+from measure.io import STILLS, InputError, images_by_stem, make_folder, read_rgb, replace_when_whole
 
 from ..runtime import run
 from ..visualization import draw_montage
@@ -32,7 +32,9 @@ def write_montage(*, data: Path, maps: Path, out: Path, count: int) -> None:
     Raises:
         InputError: a folder or file is missing or unreadable, or no image has a map.
     """
-    images, masks, predictions = (images_by_stem(folder) for folder in (data / "images", data / "masks", maps))
+    images, masks, predictions = (
+        images_by_stem(folder) for folder in (data / STILLS.images, data / STILLS.masks, maps)
+    )
     shared = [stem for stem in images if stem in masks and stem in predictions]
     if not shared:
         raise InputError(f"no image of {data} has a map in {maps}; names must agree up to the suffix")

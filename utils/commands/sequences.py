@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from measure.io import InputError, make_folder
+from measure.io import FRAME_MASKS, FRAMES, STILLS, InputError, make_folder
 
 from ..data import Pair, find_pairs, group_reader
 from ..runtime import run
@@ -44,7 +44,7 @@ def find_sequences(data: Path, groups: Path) -> dict[str, list[Pair]]:
             sequences.setdefault(name, []).append(pair)
     if not sequences:
         raise InputError(
-            f"{groups} speaks of no image of {data}/images; expected `first last` or `name,sequence` lines"
+            f"{groups} speaks of no image of {data / STILLS.images}; expected `first last` or `name,sequence` lines"
         )
     for name in sequences:
         if not FOLDER_NAME.fullmatch(name):
@@ -59,10 +59,10 @@ def lay_out(sequences: dict[str, list[Pair]], out: Path, *, copy: bool = False) 
         InputError: a file cannot be made.
     """
     for name, pairs in tqdm(sequences.items(), desc="sequences", unit="sequence", disable=None):
-        for kind in ("Frame", "GT"):
+        for kind in (FRAMES, FRAME_MASKS):
             folder = make_folder(out / kind / name)
             for pair in pairs:
-                source = pair.image if kind == "Frame" else pair.mask
+                source = pair.image if kind == FRAMES else pair.mask
                 place(source, folder / f"{pair.stem}{source.suffix.lower()}", copy=copy)
 
 

@@ -14,7 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from measure.io import (
+    FRAMES,
+    STILLS,
     InputError,
+    has_clips,
     images_by_stem,
     make_folder,
     replace_when_whole,
@@ -27,9 +30,10 @@ from ..runtime import run
 
 def names_in(folder: Path) -> list[str]:
     """Names of the cases where there is a Frame/, else of the images in images/ or in the folder itself."""
-    if (folder / "Frame").is_dir():
-        return subfolders(folder / "Frame")
-    return list(images_by_stem(folder / "images" if (folder / "images").is_dir() else folder))
+    if has_clips(folder):
+        return subfolders(folder / FRAMES)
+    images = folder / STILLS.images
+    return list(images_by_stem(images if images.is_dir() else folder))
 
 
 def group_reading(args: argparse.Namespace) -> GroupOf:

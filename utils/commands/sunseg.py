@@ -26,7 +26,17 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from measure.io import InputError, first_names, images_by_stem, make_folder, replace_when_whole, subfolders
+from measure.io import (
+    FRAME_MASKS,
+    FRAMES,
+    TRAINING_SPLIT,
+    InputError,
+    first_names,
+    images_by_stem,
+    make_folder,
+    replace_when_whole,
+    subfolders,
+)
 
 from ..runtime import run
 
@@ -34,7 +44,7 @@ __all__ = ["PUBLISHED", "Member", "assemble", "find_members", "main"]
 
 # split -> (clips, frames) with a polyp: 285 and 49,136 in all
 PUBLISHED = {
-    "TrainDataset": (112, 19544),
+    TRAINING_SPLIT: (112, 19544),
     "TestEasyDataset/Seen": (33, 4719),
     "TestEasyDataset/Unseen": (86, 12351),
     "TestHardDataset/Seen": (17, 3882),
@@ -74,7 +84,7 @@ def assemble(*, sun: Path, annotations: Path, out: Path, copy: bool = False, par
         print(f"note: {fault}", file=sys.stderr)
     found = [member for member in members if member.frame]
     for member in tqdm(found, desc="frames", unit="frame", disable=None):
-        for kind, source in (("Frame", member.frame), ("GT", member.mask)):
+        for kind, source in ((FRAMES, member.frame), (FRAME_MASKS, member.mask)):
             folder = make_folder(out / member.split / kind / member.clip)
             place(source, folder / f"{member.stem}{source.suffix.lower()}", copy=copy)
     return len(found)
@@ -89,12 +99,14 @@ def find_members(sun: Path, annotations: Path) -> list[Member]:
     frames = frames_by_stem(sun)
     members = []
     for split in PUBLISHED:
-        masks = annotations / split / "GT"
+        masks = annotations / split / FRAME_MASKS
         for clip in subfolders(masks) if masks.is_dir() else []:
             for stem, mask in images_by_stem(masks / clip, allow_empty=True).items():
                 members.append(Member(split, clip, stem, mask, frame_of(frames.get(stem, []), clip)))
     if not members:
-        raise InputError(f"no mask under {annotations}; expected {annotations}/TrainDataset/GT/<clip>/<frame>.png")
+        raise InputError(
+            f"no mask under {annotations}; expected {annotations}/{TRAINING_SPLIT}/{FRAME_MASKS}/<clip>/<frame>.png"
+        )
     return members
 
 

@@ -16,7 +16,18 @@ import numpy as np
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from measure.io import InputError, first_names, images_by_stem, natural_key, pair_stems, read_grey, read_rgb, subfolders
+from measure.io import (
+    FRAME_MASKS,
+    FRAMES,
+    InputError,
+    first_names,
+    images_by_stem,
+    natural_key,
+    pair_stems,
+    read_grey,
+    read_rgb,
+    subfolders,
+)
 
 from .augmentation.affine_view import Size
 from .augmentation.transforms import Contrast, Jitter, Part, augment
@@ -30,7 +41,6 @@ __all__ = [
     "draw_memory_frame",
     "find_case_parts",
     "find_cases",
-    "has_clips",
     "memory_window",
     "neighbour_of",
 ]
@@ -52,11 +62,6 @@ class Case:
         return self.name.rpartition("_")[0] or self.name
 
 
-def has_clips(folder: str | Path) -> bool:
-    """Tell a split of SUN-SEG from a folder of stills."""
-    return (Path(folder) / "Frame").is_dir()
-
-
 def find_cases(folder: str | Path) -> list[Case]:
     """Find the cases of a split and pair their frames with their masks.
 
@@ -64,9 +69,9 @@ def find_cases(folder: str | Path) -> list[Case]:
         InputError: a folder is missing or empty, or frames lack masks or the reverse (the first five, and the counts).
     """
     folder = Path(folder)
-    frames, masks = folder / "Frame", folder / "GT"
+    frames, masks = folder / FRAMES, folder / FRAME_MASKS
     if not (frames.is_dir() and masks.is_dir()):
-        raise InputError(f"{folder} has no Frame/ and GT/; expected {folder}/Frame/<case>/ and {folder}/GT/<case>/")
+        raise InputError(f"{folder} has no {FRAMES}/ and {FRAME_MASKS}/; expected {frames}/<case>/ and {masks}/<case>/")
     cases, unmasked, unseen = [], [], []
     for name in sorted({*subfolders(frames), *subfolders(masks)}, key=natural_key):
         pairing = pair_stems(
@@ -97,7 +102,9 @@ def _refuse_unpaired(folder: Path, unmasked: Sequence[str], unseen: Sequence[str
     if unseen:
         faults.append(f"{len(unseen)} masks have no frame, first {first_names(unseen)}")
     if faults:
-        raise InputError(f"{folder}: {'; '.join(faults)}; names in Frame/ and GT/ must agree up to the suffix")
+        raise InputError(
+            f"{folder}: {'; '.join(faults)}; names in {FRAMES}/ and {FRAME_MASKS}/ must agree up to the suffix"
+        )
 
 
 def find_case_parts(

@@ -9,7 +9,7 @@ import cv2
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from measure.parallel import available_cores
+from measure.io import available_cores
 
 from ..runtime import own_process_group
 

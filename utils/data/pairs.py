@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from measure.io import pair_by_stem
+from measure.io import STILLS, Layout, pair_by_stem
 
 __all__ = ["Pair", "find_pairs"]
 
@@ -19,12 +19,12 @@ class Pair:
     mask: Path
 
 
-def find_pairs(folder: str | Path) -> list[Pair]:
-    """Pair `<folder>/images` and `<folder>/masks` by stem, in natural order.
+def find_pairs(folder: str | Path, layout: Layout = STILLS) -> list[Pair]:
+    """Pair `<folder>/images` and `<folder>/masks`, or what `layout` calls them, by stem, in natural order.
 
     Raises:
         InputError: a folder is missing or empty, or images lack masks or the reverse (the first five, and the counts).
     """
     folder = Path(folder)
-    pairing = pair_by_stem(folder / "images", folder / "masks", first_kind="images", second_kind="masks")
+    pairing = pair_by_stem(folder / layout.images, folder / layout.masks, first_kind="images", second_kind="masks")
     return [Pair(*pair) for pair in pairing.pairs]

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from measure.io import InputError
+from measure.io import FRAME_MASKS, FRAMES, InputError
 
 from .camera import Camera, draw_camera, photograph
 from .files import check_count, check_size, claim_folder, member_seed, write_pair
@@ -207,7 +207,7 @@ def write_clips(
     check_clip(seed=seed, frames=frames, size=size, bursts=bursts, severity=severity)
     look_named(look)
     folder, names = Path(root) / split, [f"case{number}" for number in range(1, cases + 1)]
-    for part in ("Frame", "GT"):
+    for part in (FRAMES, FRAME_MASKS):
         claim_folder(folder / part, names)
     for index, name in enumerate(tqdm(names, desc=split, unit="clip", disable=None)):
         clip_seed = member_seed(seed=seed, set_name=f"clips of {split}", index=index)
@@ -215,7 +215,7 @@ def write_clips(
             seed=clip_seed, frames=frames, size=size, bursts=bursts, severity=severity, steady=steady, look=look
         )
         stems = [_frame_stem(index + 1, t) for t in range(frames)]
-        paths = folder / "Frame" / name, folder / "GT" / name
+        paths = folder / FRAMES / name, folder / FRAME_MASKS / name
         claim_folder(paths[0], [f"{stem}.jpg" for stem in stems])
         claim_folder(paths[1], [f"{stem}.png" for stem in stems])
         for stem, image, mask in zip(stems, images, masks, strict=True):

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from measure.io import STILLS
+
 from .camera import draw_camera, photograph
 from .files import check_count, check_size, claim_folder, member_seed, write_pair
 from .scene import draw_scene, look_named
@@ -71,9 +73,10 @@ def write_stills(
     check_size(size)
     look_named(look)
     stems = [f"phantom_{number:04d}" for number in range(1, count + 1)]
-    claim_folder(folder / "images", [f"{stem}.jpg" for stem in stems])
-    claim_folder(folder / "masks", [f"{stem}.png" for stem in stems])
+    images, masks = folder / STILLS.images, folder / STILLS.masks
+    claim_folder(images, [f"{stem}.jpg" for stem in stems])
+    claim_folder(masks, [f"{stem}.png" for stem in stems])
     for index, stem in enumerate(tqdm(stems, desc=folder.name, unit="still", disable=None)):
         still_seed = member_seed(seed=seed, set_name=set_name or folder.resolve().name, index=index)
         image, mask = phantom_still(seed=still_seed, size=size, look=look)
-        write_pair(folder / "images" / f"{stem}.jpg", folder / "masks" / f"{stem}.png", image, mask)
+        write_pair(images / f"{stem}.jpg", masks / f"{stem}.png", image, mask)

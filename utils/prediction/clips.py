@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from measure.io import images_by_stem, make_folder, natural_key, read_rgb, subfolders
+from measure.io import FRAMES, images_by_stem, make_folder, read_rgb, split_folders, subfolders
 
 from ..data import network_input
 from ..runtime import ALONE, World, autocast, in_background, prefetch
@@ -40,17 +40,10 @@ def find_clips(root: str | Path) -> dict[str, dict[str, Path]]:
     Raises:
         InputError: `root` is missing, or a case has no frames.
     """
-    root = Path(root)
-    top = subfolders(root)
-    if "Frame" in top:
-        splits = {root.resolve().name: root}
-    else:
-        names = [*top, *(f"{outer}/{inner}" for outer in top for inner in subfolders(root / outer))]
-        splits = {name: root / name for name in names if name != "TrainDataset" and (root / name / "Frame").is_dir()}
     return {
-        f"{name}/{case}": images_by_stem(splits[name] / "Frame" / case)
-        for name in sorted(splits, key=natural_key)
-        for case in subfolders(splits[name] / "Frame")
+        f"{name}/{case}": images_by_stem(frames / case)
+        for name, frames in split_folders(root, FRAMES).items()
+        for case in subfolders(frames)
     }
 
 

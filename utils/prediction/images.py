@@ -19,12 +19,13 @@ from tqdm import tqdm
 from measure.io import (
     LABELS,
     MERGED,
+    STILLS,
     Classes,
     InputError,
     images_by_stem,
     make_folder,
     read_rgb,
-    subfolders,
+    set_folders,
 )
 
 from ..data import batches_in_order, check_known, make_loader, normalise, read_split, resize, to_chw
@@ -88,17 +89,10 @@ def find_sets(root: str | Path) -> dict[str, dict[str, Path]]:
     Raises:
         InputError: the folder is missing, or no image lies where one of these forms has it.
     """
-    root = Path(root)
-    names = subfolders(root)
-    if "images" in names:
-        return {root.resolve().name: images_by_stem(root / "images")}
-    sets = {name: images_by_stem(root / name / "images") for name in names if (root / name / "images").is_dir()}
-    if sets:
-        return sets
-    direct = images_by_stem(root, allow_empty=True)
-    if not direct:
+    folders = set_folders(root, STILLS.images)
+    if not folders:
         raise InputError(f"no images under {root}; expected <set>/images/, images/ or image files in it")
-    return {root.resolve().name: direct}
+    return {name: images_by_stem(folder) for name, folder in folders.items()}
 
 
 def pick_images(

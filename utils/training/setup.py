@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import Dataset
 
 from lib import model_entry
-from measure.io import parse_classes
+from measure.io import has_clips, parse_classes
 
 from ..data import (
     Case,
@@ -26,7 +26,6 @@ from ..data import (
     find_case_parts,
     find_parts,
     fingerprint_of,
-    has_clips,
     open_cache,
     parse_part,
     worker_count,

@@ -61,7 +61,7 @@ def test_scores_do_not_see_them(data, tmp_path):
 
 
 def test_dilatedsegnet_shows_its_own_explanation(data, tmp_path):
-    from measure.io.pairing import read_rgb
+    from measure.io.images import read_rgb
     from utils.data.preprocessing import normalise, resize, to_chw
 
     assert predict("dilatedsegnet", data, tmp_path, "--heatmap") == 0

@@ -10,7 +10,7 @@ import torch
 import myTest
 from lib import create_model, load_weights
 from measure.io.errors import InputError
-from measure.io.pairing import read_rgb
+from measure.io.images import read_rgb
 from measure.metrics.scores import score_pair
 from measure.options import Options
 from tests.helpers.golden import published_state
@@ -84,7 +84,7 @@ def test_maps_are_the_published_networks_probabilities(weights, data, tmp_path, 
 
 def test_one_set_and_a_plain_folder_are_found(data, tmp_path):
     assert list(find_sets(data / "First")) == ["First"]
-    assert list(find_sets(data / "First" / "images")) == ["images"]
+    assert list(find_sets(data / "First" / "images")) == ["First"], "named as scoring names it"
     with pytest.raises(InputError, match="no images under"):
         find_sets(tmp_path)
 

@@ -10,7 +10,7 @@ import myTest
 import myTrain
 from lib import create_model
 from measure.io.errors import InputError
-from measure.io.pairing import read_grey, read_rgb
+from measure.io.images import read_grey, read_rgb
 from tests.helpers.runs import assert_equal, interrupt_after, state
 from utils.commands import split
 from utils.commands.common_flags import model_options
