@@ -14,6 +14,7 @@ from functools import cache, cached_property
 
 import timm
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .errors import ModelError
@@ -33,6 +34,9 @@ BACKBONES = {
     "efficientnet-b1": "tf_efficientnet_b1",
     "efficientnet-b4": "tf_efficientnet_b4",
 }
+
+# pixels a side that the released EfficientNets pad for, whatever the input is; timm's pad for the input itself
+NOMINAL_SIDES = {"efficientnet-b1": 240, "efficientnet-b4": 380}
 
 State = Mapping[str, Tensor]
 Rules = Sequence[tuple[str, str | Callable[[re.Match], str]]]
@@ -143,7 +147,8 @@ class Backbone(nn.Module):
         strides: the strides asked for.
 
     Attributes:
-        channels: channels of each map. divisor: height and width of an image must be multiples of it.
+        channels: channels of each map.
+        divisor: height and width of an image must be multiples of it, pixels.
         ignored_prefixes: beginnings of entries that a weight file may have beyond the maps (stages, classifier heads).
 
     Raises:
@@ -165,6 +170,8 @@ class Backbone(nn.Module):
         options = {"drop_path_rate": drop_path} if family.drop_path else {}
         self.net = build(self.timm_name, pretrained=pretrained, out_indices=indices, **options)
         drop_unused_blocks(self.net)
+        if name in NOMINAL_SIDES:
+            pad_for_nominal_side(self.net, NOMINAL_SIDES[name])
         self.channels: list[int] = self.net.feature_info.channels()
         self.divisor = max(strides)
         self.nhwc = str(getattr(self.net, "output_fmt", "")).endswith("NHWC")
@@ -202,6 +209,47 @@ def drop_unused_blocks(net: nn.Module) -> None:
     last = re.fullmatch(r"blocks\.(\d+)", net.feature_info.module_name()[-1])
     if last and isinstance(getattr(net, "blocks", None), nn.Sequential):
         net.blocks = net.blocks[: int(last[1]) + 1]
+
+
+class PaddedConv2d(nn.Conv2d):
+    """A convolution that pads each side of an image by a fixed number of zeros, more behind than before.
+
+    Args:
+        conv: the convolution whose weights and settings it takes over; its own padding is dropped.
+        total: rows and columns of zeros to add; the odd one comes last.
+    """
+
+    def __init__(self, conv: nn.Conv2d, *, total: int):
+        super().__init__(
+            conv.in_channels,
+            conv.out_channels,
+            conv.kernel_size,
+            stride=conv.stride,
+            groups=conv.groups,
+            bias=False,
+            device="meta",  # draws no random numbers; the weight is the other's
+        )
+        self.weight, self.bias = conv.weight, conv.bias
+        before = total // 2
+        self.zeros = (before, total - before, before, total - before)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(F.pad(x, self.zeros))
+
+
+def nominal_padding(side: int, kernel: int) -> int:
+    """Zeros that a convolution of stride 2 needs to halve `side` pixels, rounded up."""
+    return max((-(-side // 2) - 1) * 2 + kernel - side, 0)
+
+
+def pad_for_nominal_side(net: nn.Module, side: int) -> None:
+    """Make the stride-2 convolutions of an EfficientNet pad as for an image of `side` pixels, as released."""
+    for name, conv in list(net.named_modules()):
+        if isinstance(conv, nn.Conv2d) and conv.stride == (2, 2):
+            parent, _, leaf = name.rpartition(".")
+            padded = PaddedConv2d(conv, total=nominal_padding(side, conv.kernel_size[0]))
+            setattr(net.get_submodule(parent), leaf, padded)
+            side = -(-side // 2)
 
 
 def build(timm_name: str, *, pretrained: bool, **options) -> nn.Module:

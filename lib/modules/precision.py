@@ -1,4 +1,4 @@
-"""Full precision for the few places where half precision overflows or where near-ties decide."""
+"""Full precision, float32 or better, for the few places where half precision overflows or where near-ties decide."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .layers import ConvBNReLU, resize_to
+from .precision import full_precision
 
 __all__ = ["PSE", "SelectRegion", "SemanticConv", "gaussian_kernel", "region_guides"]
 
@@ -50,8 +51,8 @@ class SelectRegion(torch.autograd.Function):
 
     Backward, with g the incoming gradient and s = softmax of the guide over the regions: a region receives g where it
     was chosen; the guide receives s_r (G_r - sum_k s_k G_k), G_r = sum over channels of g x region r, which for two
-    regions is s_0 s_1 (G_0 - G_1) and its negative. Softmax and channel sums are float32 whatever the type of the
-    regions.
+    regions is s_0 s_1 (G_0 - G_1) and its negative. Softmax and channel sums are at least float32 whatever the type of
+    the regions.
     """
 
     @staticmethod
@@ -65,9 +66,9 @@ class SelectRegion(torch.autograd.Function):
     def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor]:
         regions, guide, is_polyp = ctx.saved_tensors
         chosen = torch.stack((is_polyp, ~is_polyp), dim=1)  # (N, 2, 1, H, W)
-        polyp, background = regions.float().unbind(1)
-        gain = (grad.float() * (polyp - background)).sum(dim=1, keepdim=True)
-        to_polyp = guide.float().softmax(dim=1).prod(dim=1, keepdim=True) * gain
+        polyp, background = full_precision(regions).unbind(1)
+        gain = (full_precision(grad) * (polyp - background)).sum(dim=1, keepdim=True)
+        to_polyp = full_precision(guide).softmax(dim=1).prod(dim=1, keepdim=True) * gain
         return grad[:, None] * chosen, torch.cat((to_polyp, -to_polyp), dim=1).to(guide.dtype)
 
 
@@ -148,9 +149,9 @@ class PSE(nn.Module):
         self.shortcut = nn.Identity() if same_width else ConvBNReLU(in_channels, channels, 1)
 
     def forward(self, x: Tensor, guide: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):  # near-ties decide regions: keep them in float32
-            probability = resize_to(guide.float(), x, align_corners=False).sigmoid()
-            kernels = torch.cat([layer.conv.guide_kernel for layer in self.layers])
+        with torch.autocast(x.device.type, enabled=False):  # near-ties decide regions: no half precision
+            probability = resize_to(full_precision(guide), x, align_corners=False).sigmoid()
+            kernels = full_precision(torch.cat([layer.conv.guide_kernel for layer in self.layers]))
             guides = region_guides(probability, kernels)  # of all layers at once: they look at the same probability
         features = self.reduce(x)
         for layer, regions in zip(self.layers, guides.unbind(1), strict=True):

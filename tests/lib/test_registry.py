@@ -117,3 +117,17 @@ def test_an_illegal_size_is_refused(name):
     divisor = model_entry(name).divisor
     with pytest.raises(ModelError, match=f"multiples of {divisor}"):
         build(name)(torch.zeros(1, 3, divisor + 1, divisor))
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_a_network_in_double_precision_runs_both_ways(name):
+    model = build(name).eval()
+    with torch.no_grad():
+        inputs = model.example_inputs(model.smallest)
+        inputs = tuple(torch.randn(x.shape, generator=torch.Generator().manual_seed(0)) for x in inputs)
+        single = model(*inputs)["out"]
+    outputs = model.double()(*(x.double() for x in inputs))
+    assert all(logits.dtype == torch.float64 for logits in outputs.values())
+    torch.testing.assert_close(outputs["out"].float(), single, rtol=1e-3, atol=1e-3)
+    sum(logits.sum() for logits in outputs.values()).backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
