@@ -117,7 +117,7 @@ def write_maps(args: argparse.Namespace, processes: World) -> None:
     started = time.perf_counter()
     predict = predict_clips if is_video else predict_maps
     count = predict(model, sets, out, options=options, device=device, world=processes)
-    seconds = processes.largest(time.perf_counter() - started)  # so all maps are there before they are described
+    seconds = processes.all_reduce_max(time.perf_counter() - started)  # so all maps are there before they are described
     if processes.is_first:
         describe(out, args, model, options, sets={name: len(images) for name, images in sets.items()}, seconds=seconds)
     kind = "clips" if clips else "sets"

@@ -16,7 +16,7 @@ from lib import create_model
 from tests.helpers.runs import state
 from tests.helpers.two_processes import report
 from utils.phantom import write_stills
-from utils.runtime.process_group import ALONE
+from utils.runtime.process_group import SINGLE_PROCESS
 
 ROOT = Path(__file__).parents[2]
 # small steps of SGD: rounding differs with the number of processes and must not grow, as it does under Adam
@@ -52,7 +52,7 @@ def rows(folder):
 
 def test_two_processes_train_as_one_does(data, tmp_path):
     flags = [*SMALL, "--train_data_path", data, "--epoch", "2", "--ema", "0.5"]
-    done = torchrun("myTrain.py", *flags, "--train_model_save_path", tmp_path / "two")
+    done = torchrun("tests/helpers/sync_batchnorm.py", *flags, "--train_model_save_path", tmp_path / "two")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("epoch 1/2") == 1
     assert myTrain.main([*map(str, flags), "--train_model_save_path", str(tmp_path / "one")]) == 0
@@ -71,14 +71,15 @@ def test_two_processes_see_what_one_does(data, tmp_path):
     found = json.loads((tmp_path / "found.json").read_text())
     for gaps in found["gaps"]:
         assert max(gaps.values()) < 2e-4, gaps
-    assert found["largest"] == 11
-    assert found["collected"] == [0, 10, 20, 30, 40]
-    assert found["scores"] == report(data, ALONE)["scores"]  # to the last bit
+    assert found["all_reduce_max"] == 11
+    assert found["gather_in_order"] == [0, 10, 20, 30, 40]
+    assert found["scores"] == report(data, SINGLE_PROCESS)["scores"]  # to the last bit
 
 
 def test_a_killed_process_ends_the_run_and_a_restart_goes_on(data, tmp_path):
     flags = [*SMALL, "--train_data_path", data, "--epoch", "2", "--batch_size", "9", "--resume", "auto"]
-    done = torchrun("tests/helpers/dying_process.py", *flags, "--train_model_save_path", tmp_path, flags=["--max-restarts=1"])
+    flags += ["--train_model_save_path", tmp_path]
+    done = torchrun("tests/helpers/dying_process.py", *flags, flags=["--max-restarts=1"])
     assert done.returncode == 0, done.stderr
     assert "process 0: error: process 0 of 2 lost the others" in done.stderr
     assert done.stdout.count("epoch 1/2") == 1 and "epoch 2/2" in done.stdout
@@ -99,3 +100,16 @@ def test_two_processes_write_the_maps_that_one_writes(data, tmp_path):
     for name in names:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     assert json.loads((tmp_path / "two" / "predict.json").read_text())["images"] == {data.name: 19}
+
+
+def test_a_mistake_of_all_processes_is_told_once(data, tmp_path):
+    flags = [*SMALL, "--train_data_path", data, "--train_model_save_path", tmp_path / "run"]
+    joined = torchrun("myTrain.py", *flags, "--batch_size", "1")
+    assert joined.stderr.count("error: --batch_size 1 was given for 2 processes") == 1, joined.stderr
+
+
+def test_without_cuda_every_process_keeps_its_own_statistics(data, tmp_path):
+    flags = [*SMALL, "--train_data_path", data, "--epoch", "1", "--budget", "1steps"]
+    done = torchrun("myTrain.py", *flags, "--train_model_save_path", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("note: on CPUs every process normalizes its own part of a batch") == 1

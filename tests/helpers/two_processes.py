@@ -8,20 +8,20 @@ import torch
 from torch import nn
 
 from lib import create_model
+from tests.helpers.sync_batchnorm import synchronize_on_cpu
 from utils.data.image_dataset import EvaluationData
 from utils.data.pairs import find_pairs
 from utils.evaluation.images import ImageValidation
 from utils.runtime.precision import autocast
 from utils.runtime.process_group import join, world
-from utils.runtime.sync_batchnorm import synchronised
 
 
-def normalised(x, *, sync):
-    """Outputs, input gradients and running statistics of a batch normalisation of rows of `x`."""
+def normalized(x, *, sync):
+    """Outputs, input gradients and running statistics of a batch normalization of rows of `x`."""
     torch.manual_seed(0)
     norm = nn.BatchNorm2d(3)
     nn.init.uniform_(norm.weight)
-    norm = synchronised(nn.Sequential(norm))[0] if sync else norm
+    norm = synchronize_on_cpu(nn.Sequential(norm), world())[0] if sync else norm
     x = x.clone().requires_grad_()
     out = norm(x)
     (out**3).sum().backward()
@@ -39,16 +39,16 @@ def scores(folder, processes):
 
 def report(folder, processes):
     batch = torch.randn(5, 3, 4, 6, generator=torch.Generator().manual_seed(1)) * 3 + 2
-    whole = normalised(batch, sync=False)
-    mine = normalised(processes.share(batch), sync=processes.size > 1)
-    rows = {name: processes.share(whole[name]) for name in ("out", "grad")} | {n: whole[n] for n in ("mean", "var")}
+    whole = normalized(batch, sync=False)
+    mine = normalized(processes.shard(batch), sync=processes.size > 1)
+    rows = {name: processes.shard(whole[name]) for name in ("out", "grad")} | {n: whole[n] for n in ("mean", "var")}
     gaps = {name: float((mine[name] - rows[name]).detach().abs().max()) for name in rows}
-    weight = sum(torch.tensor(part) for part in processes.gather(mine["weight"].tolist()))
+    weight = sum(torch.tensor(part) for part in processes.all_gather(mine["weight"].tolist()))
     gaps["weight"] = float((weight - whole["weight"]).abs().max())
     return {
-        "gaps": processes.gather(gaps),
-        "largest": processes.largest(10 + processes.rank),
-        "collected": processes.collect([10 * item for item in processes.share(range(5))]),
+        "gaps": processes.all_gather(gaps),
+        "all_reduce_max": processes.all_reduce_max(10 + processes.rank),
+        "gather_in_order": processes.gather_in_order([10 * item for item in processes.shard(range(5))]),
         "scores": scores(folder, processes),
     }
 

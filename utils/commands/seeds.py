@@ -47,12 +47,12 @@ def train_seeds(args: argparse.Namespace, train: Train, *, world: World) -> None
     check_seeds(args)
     folder = Path(args.train_model_save_path)
     refuse_other_flags(args, folder)
-    finished: dict[int, Row] = world.gather(read_finished(folder) if world.is_first else {})[0]
+    finished: dict[int, Row] = world.all_gather(read_finished(folder) if world.is_first else {})[0]
     for seed in args.seeds:
         if seed not in finished:
             like = next((folder / f"seed_{other}" for other in finished), None)
             train_seed(args, seed, train, like=like, world=world)
-            finished[seed] = world.gather(best_epoch(folder / f"seed_{seed}") if world.is_first else {})[0]
+            finished[seed] = world.all_gather(best_epoch(folder / f"seed_{seed}") if world.is_first else {})[0]
             if world.is_first:
                 write_summary(folder, finished)
     print(table(finished))
@@ -68,7 +68,7 @@ def check_seeds(args: argparse.Namespace) -> None:
 def train_seed(args: argparse.Namespace, seed: int, train: Train, *, like: Path | None, world: World) -> None:
     """Start the run of one seed, or go on with it."""
     folder = Path(args.train_model_save_path) / f"seed_{seed}"
-    newest = world.gather(checkpoint.newest_whole(folder) if world.is_first else None)[0]
+    newest = world.all_gather(checkpoint.newest_whole(folder) if world.is_first else None)[0]
     own = {
         "seeds": None,
         "seed": seed,

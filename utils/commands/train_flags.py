@@ -180,7 +180,7 @@ def add_recipe_flags(parser: argparse.ArgumentParser) -> None:
         type=switch,
         metavar="on|off",
         default=True,
-        help="under torchrun, normalise over the images of all processes",
+        help="under torchrun, normalize over the images of all processes; without CUDA, of each",
     )
     course.add_argument("--loss", choices=LOSSES, help="loss of every output")
     course.add_argument("--loss_weights", nargs="*", metavar="OUTPUT=WEIGHT", help="weights of outputs that are not 1")

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from torch.utils.data import Sampler
 
-from ..runtime import ALONE, World
+from ..runtime import SINGLE_PROCESS, World
 
 __all__ = ["TrainingBatches", "batches_in_order"]
 
 
-def batches_in_order(count: int, *, batch_size: int, world: World = ALONE) -> Sequence[range]:
+def batches_in_order(count: int, *, batch_size: int, world: World = SINGLE_PROCESS) -> Sequence[range]:
     """One process's share of the batches of samples 0 ... count - 1, whole batches, as a single process makes them."""
-    return world.share([range(at, min(at + batch_size, count)) for at in range(0, count, batch_size)])
+    return world.shard([range(at, min(at + batch_size, count)) for at in range(0, count, batch_size)])
 
 
 class TrainingBatches(Sampler[list[tuple[int, int]]]):
@@ -25,7 +25,7 @@ class TrainingBatches(Sampler[list[tuple[int, int]]]):
     Set `epoch` and `start` (batches to pass over, after a resume) before iterating.
     """
 
-    def __init__(self, count: int, *, batch_size: int, seed: int, world: World = ALONE, least: int = 2):
+    def __init__(self, count: int, *, batch_size: int, seed: int, world: World = SINGLE_PROCESS, least: int = 2):
         self.count = count
         self.batch_size = batch_size
         self.seed = seed
@@ -47,4 +47,4 @@ class TrainingBatches(Sampler[list[tuple[int, int]]]):
         order = np.random.default_rng((self.seed, self.epoch)).permutation(self.count).tolist()
         for batch in range(self.start, len(self)):
             indices = order[batch * self.batch_size : (batch + 1) * self.batch_size]
-            yield [(self.epoch, index) for index in self.world.share(indices)]
+            yield [(self.epoch, index) for index in self.world.shard(indices)]

@@ -12,7 +12,7 @@ from measure.io import read_grey, read_rgb
 
 from ..data import Case, network_input
 from ..prediction import AHEAD, grey_map, probability_map, stream_clips
-from ..runtime import ALONE, World, prefetch
+from ..runtime import SINGLE_PROCESS, World, prefetch
 from ..visualization import draw_montage
 from .soft_scores import PICTURES, as_numbers, means, soft_scores, with_score
 
@@ -27,7 +27,9 @@ class ClipValidation:
     The processes of a run share the cases, none twice; the cases' scores are gathered.
     """
 
-    def __init__(self, cases: Sequence[Case], *, size: int, slots: int, device: torch.device, world: World = ALONE):
+    def __init__(
+        self, cases: Sequence[Case], *, size: int, slots: int, device: torch.device, world: World = SINGLE_PROCESS
+    ):
         self.cases = sorted(cases, key=lambda case: -len(case.frames))  # so that few slots idle at the end
         self.size, self.slots, self.device, self.world = size, min(slots, len(cases)), device, world
 
@@ -38,7 +40,7 @@ class ClipValidation:
         """Means over the frames of a case, then over cases, of Dice, IoU and MAE, and `score`."""
         was_training = model.training
         model.eval()
-        own = self.world.share(self.cases)
+        own = self.world.shard(self.cases)
         frames: dict[str, list[dict[str, Tensor]]] = {case.name: [] for case in own}
         clips = (prefetch(self._read(case), AHEAD) for case in own)
         for (case, mask), logits in stream_clips(model, clips, slots=self.slots, amp=amp):
@@ -47,7 +49,7 @@ class ClipValidation:
             frames[case.name].append(scores)
         model.train(was_training)
         mine = [means([as_numbers(row) for row in frames[case.name]]) for case in own]
-        return with_score(self.world.collect(mine))
+        return with_score(self.world.gather_in_order(mine))
 
     def _read(self, case: Case) -> Iterator[tuple[tuple[Case, np.ndarray], Tensor]]:
         for pair in case.frames:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..data import EvaluationData, batches_in_order, make_loader, normalise, resize
 from ..prediction import grey_map, probability_map
-from ..runtime import ALONE, World, loaded
+from ..runtime import SINGLE_PROCESS, World, load_batches
 from ..visualization import draw_montage
 from .soft_scores import PICTURES, as_numbers, soft_scores, with_score
 
@@ -39,7 +39,13 @@ class ImageValidation:
     """
 
     def __init__(
-        self, data: EvaluationData, *, batch_size: int, workers: int, device: torch.device, world: World = ALONE
+        self,
+        data: EvaluationData,
+        *,
+        batch_size: int,
+        workers: int,
+        device: torch.device,
+        world: World = SINGLE_PROCESS,
     ):
         self.data, self.device, self.world = data, device, world
         self.batches = make_loader(
@@ -60,11 +66,11 @@ class ImageValidation:
         was_training = model.training
         model.eval()
         batches = [
-            list(self._rows(model, batch, amp)) for batch in loaded(self.batches)
+            list(self._rows(model, batch, amp)) for batch in load_batches(self.batches)
         ]  # on the device until all are done
         model.train(was_training)
         mine = [[as_numbers(row) for row in rows] for rows in batches]
-        return self.summary([row for rows in self.world.collect(mine) for row in rows])
+        return self.summary([row for rows in self.world.gather_in_order(mine) for row in rows])
 
     def _rows(self, model: nn.Module, batch: dict[str, Any], amp: torch.autocast) -> Iterator[dict[str, Tensor]]:
         with amp:

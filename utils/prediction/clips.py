@@ -13,7 +13,7 @@ from tqdm import tqdm
 from measure.io import FRAMES, images_by_stem, make_folder, read_rgb, split_folders, subfolders
 
 from ..data import network_input
-from ..runtime import ALONE, World, autocast, in_background, prefetch
+from ..runtime import SINGLE_PROCESS, World, autocast, in_background, prefetch
 from .images import WRITERS, PredictOptions
 from .postprocess import grey_map, write_map
 from .streaming import WRITE_EVERY, stream_clips
@@ -55,7 +55,7 @@ def predict_clips(
     options: PredictOptions,
     device: torch.device,
     write_every: int = WRITE_EVERY,
-    world: World = ALONE,
+    world: World = SINGLE_PROCESS,
 ) -> int:
     """Write the map of every frame with a video network; the memory starts anew in every clip.
 
@@ -73,7 +73,7 @@ def predict_clips(
         InputError: a frame cannot be read or a map cannot be written; the maps written so far stay.
     """
     model = model.to(device, memory_format=torch.channels_last).eval()
-    longest_first = world.share(sorted(clips, key=lambda name: -len(clips[name])))
+    longest_first = world.shard(sorted(clips, key=lambda name: -len(clips[name])))
     readers = (_read(make_folder(Path(out) / name), clips[name], options.size) for name in longest_first)
     answers = stream_clips(
         model,
@@ -83,7 +83,7 @@ def predict_clips(
         amp=autocast(device, options.amp),
     )
     total = sum(len(frames) for frames in clips.values())
-    bar = tqdm(total=total, desc="maps", unit="frame", disable=world.no_bar)
+    bar = tqdm(total=total, desc="maps", unit="frame", disable=world.disable_progress)
     with bar, in_background(threads=WRITERS) as later:
         for target, logits in answers:
             later(write_map, target.path, grey_map(logits, target.size, minmax=options.minmax))

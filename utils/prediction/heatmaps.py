@@ -25,7 +25,7 @@ from tqdm import tqdm
 from measure.io import InputError, make_folder, read_rgb
 
 from ..data import batches_in_order, make_loader, normalise
-from ..runtime import ALONE, World, in_background, loaded
+from ..runtime import SINGLE_PROCESS, World, in_background, load_batches
 from .images import Images, PredictOptions
 from .postprocess import write_map
 
@@ -42,7 +42,7 @@ def write_heat_maps(
     *,
     options: PredictOptions,
     device: torch.device,
-    world: World = ALONE,
+    world: World = SINGLE_PROCESS,
 ) -> int:
     """Write both heat maps of every image, at its own size; `world` shares the images. Returns their number.
 
@@ -52,12 +52,12 @@ def write_heat_maps(
     model = model.to(device, memory_format=torch.channels_last).eval()
     total = sum(len(images) for images in sets.values())
     with (
-        tqdm(total=total, desc="heat maps", unit="image", disable=world.no_bar) as bar,
+        tqdm(total=total, desc="heat maps", unit="image", disable=world.disable_progress) as bar,
         in_background(threads=2) as later,
     ):
         for name, images in sets.items():
             folder = make_folder(Path(out) / "heatmap" / name)
-            stems, paths = world.share(list(images)), world.share(list(images.values()))
+            stems, paths = world.shard(list(images)), world.shard(list(images.values()))
             for index, heats in heat_maps(model, paths, options=options, device=device):
                 later(write_overlays, folder / stems[index], paths[index], heats)
                 bar.update()
@@ -97,7 +97,7 @@ def heat_maps(
         device=device,
     )
     head = find_head(model, size=options.size)
-    for batch in loaded(loader):
+    for batch in load_batches(loader):
         image = normalise(batch["image"].to(device)).contiguous(memory_format=torch.channels_last)
         with recorded(head) as record:
             probability = model(image)["out"].amax(dim=1, keepdim=True).sigmoid()

@@ -29,7 +29,7 @@ from measure.io import (
 )
 
 from ..data import batches_in_order, check_known, make_loader, normalise, read_split, resize, to_chw
-from ..runtime import ALONE, World, autocast, in_background, loaded
+from ..runtime import SINGLE_PROCESS, World, autocast, in_background, load_batches
 from .postprocess import class_maps, grey_map, write_map
 
 __all__ = ["PredictOptions", "find_sets", "image_maps", "pick_images", "predict_maps"]
@@ -117,7 +117,7 @@ def predict_maps(
     *,
     options: PredictOptions,
     device: torch.device,
-    world: World = ALONE,
+    world: World = SINGLE_PROCESS,
 ) -> int:
     """Write the maps of every image; a map that exists is replaced by a whole new one. Returns the images' number.
 
@@ -128,7 +128,7 @@ def predict_maps(
     """
     model = model.to(device, memory_format=torch.channels_last).eval()
     total = sum(len(images) for images in sets.values())
-    with tqdm(total=total, desc="maps", unit="image", disable=world.no_bar) as bar:
+    with tqdm(total=total, desc="maps", unit="image", disable=world.disable_progress) as bar:
         for name, images in sets.items():
             folders = {kind: make_folder(Path(out) / kind / name) for kind in options.folders}
             stems = list(images)
@@ -149,7 +149,7 @@ def image_maps(
     *,
     options: PredictOptions,
     device: torch.device,
-    world: World = ALONE,
+    world: World = SINGLE_PROCESS,
 ) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
     """Yield (index, maps by folder) of this process's images: one (H, W) uint8 under "", or those of `class_maps`."""
     loader = make_loader(
@@ -158,7 +158,7 @@ def image_maps(
         workers=options.workers,
         device=device,
     )
-    for batch in loaded(loader):
+    for batch in load_batches(loader):
         image = normalise(batch["image"].to(device, non_blocking=True))
         image = image.contiguous(memory_format=torch.channels_last)
         with autocast(device, options.amp):

@@ -5,7 +5,7 @@ from measure.io import lazy_exports
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
-        "background": ["in_background", "loaded", "prefetch"],
+        "background": ["in_background", "load_batches", "prefetch"],
         "command": ["run"],
         "compile": ["compiled"],
         "determinism": ["deterministic"],
@@ -13,6 +13,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "environment": ["machine", "revision", "versions"],
         "interrupts": ["NonFiniteLoss", "StopRequest", "Stopped", "own_process_group", "stopped_by"],
         "precision": ["autocast"],
-        "process_group": ["ALONE", "World", "join", "world"],
+        "process_group": ["SINGLE_PROCESS", "World", "join", "world"],
     },
 )

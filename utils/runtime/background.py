@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 
 from .interrupts import LostProcess
 
-__all__ = ["in_background", "loaded", "prefetch"]
+__all__ = ["in_background", "load_batches", "prefetch"]
 
 Item = TypeVar("Item")
 END = object()
@@ -38,7 +38,7 @@ def prefetch(items: Iterable[Item], depth: int) -> Iterator[Item]:
         pool.shutdown(cancel_futures=True)
 
 
-def loaded(loader: DataLoader) -> Iterator[Any]:
+def load_batches(loader: DataLoader) -> Iterator[Any]:
     """Yield the batches of a loader.
 
     Raises:

@@ -2,12 +2,15 @@
 
     torchrun --nproc_per_node 4 myTrain.py --train_data_path data/TrainDataset
 
-Tensors on CUDA devices travel by NCCL, everything else by gloo: telling scores or signals never makes a GPU wait.
+Tensors on CUDA devices travel by NCCL, everything else by gloo: exchanging scores or signals never makes a GPU wait.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
+import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass, fields
@@ -16,26 +19,31 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
+from timm.layers import convert_sync_batchnorm
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from .interrupts import LostProcess
-from .sync_batchnorm import synchronised
+from lib import ModelError
+from measure.io import CommandError
 
-__all__ = ["ALONE", "World", "join", "world"]
+from .interrupts import LostProcess
+
+__all__ = ["SINGLE_PROCESS", "World", "join", "world"]
 
 Item = TypeVar("Item")
 NOTHING = object()
+HEAD_START = 1.0  # seconds
 VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK")  # torchrun's, in the order of World's fields
 
 
 @dataclass(frozen=True)
 class World:
-    """The processes of a run.
+    """The processes of a run, and what they exchange.
 
     Attributes:
-        rank: this process's number. size: how many there are.
-        local_rank: its number on this machine, which is that of its CUDA device.
+        rank: this process's number, from 0.
+        size: how many processes there are.
+        local_rank: this process's number on its machine, which is that of its CUDA device.
     """
 
     rank: int = 0
@@ -44,20 +52,20 @@ class World:
 
     @property
     def is_first(self) -> bool:
-        """Whether this process is the one that writes."""
+        """Whether this process is the one that writes files."""
         return self.rank == 0
 
     @property
-    def no_bar(self) -> bool | None:
-        """What tqdm calls `disable`: the first process shows its progress where that goes to a terminal."""
+    def disable_progress(self) -> bool | None:
+        """What tqdm calls `disable`: only the first process shows a bar, and only on a terminal (None)."""
         return None if self.is_first else True
 
-    def share(self, items: Sequence[Item]) -> Sequence[Item]:
-        """What of `items` falls to this process: every size-th; nothing is repeated, nothing left out."""
+    def shard(self, items: Sequence[Item]) -> Sequence[Item]:
+        """This process's part of `items`: every size-th from its rank on; nothing is repeated or left out."""
         return items[self.rank :: self.size]
 
-    def gather(self, item: Item) -> list[Item]:
-        """Every process's item, by rank, in every process."""
+    def all_gather(self, item: Item) -> list[Item]:
+        """Every process's item, ordered by rank, in every process."""
         if self.size == 1:
             return [item]
         items: list[Any] = [None] * self.size
@@ -65,13 +73,17 @@ class World:
             dist.all_gather_object(items, item)
         return items
 
-    def collect(self, mine: Sequence[Item]) -> list[Item]:
-        """Undo `share`, in every process: what all made of their items, in the order the items had."""
-        rounds = zip_longest(*self.gather(list(mine)), fillvalue=NOTHING)
+    def gather_in_order(self, mine: Sequence[Item]) -> list[Item]:
+        """Undo `shard`, in every process: the results for all items, in the items' order.
+
+        Args:
+            mine: one result for each item of this process's shard.
+        """
+        rounds = zip_longest(*self.all_gather(list(mine)), fillvalue=NOTHING)
         return [item for round in rounds for item in round if item is not NOTHING]
 
-    def largest(self, number: float) -> float:
-        """The largest of the processes' numbers, so that all of them decide alike."""
+    def all_reduce_max(self, number: float) -> float:
+        """The largest of the processes' numbers, in every process, so that all of them decide alike."""
         if self.size == 1:
             return number
         tensor = torch.tensor(number, dtype=torch.float64)
@@ -82,11 +94,12 @@ class World:
         """Return `model` as a module whose backward averages gradients over the processes.
 
         Args:
-            sync_norms: batch normalisation over the images of all processes, not of each.
+            sync_norms: whether batch normalization takes its statistics from the images of all processes.
         """
         if self.size == 1:
             return model
-        model = synchronised(model) if sync_norms else model
+        if sync_norms:
+            model = synchronize_norms(model, self)
         device = next(model.parameters()).device
         return DistributedDataParallel(
             model,
@@ -94,25 +107,43 @@ class World:
             gradient_as_bucket_view=True,
         )
 
-    def share_statistics(self, model: nn.Module) -> None:
+    def broadcast_buffers(self, model: nn.Module) -> None:
         """Give all processes the first one's batch-norm statistics, where each kept its own."""
         if self.size > 1:
             for buffer in model.buffers():
                 dist.broadcast(buffer, src=0)
 
 
-ALONE = World()  # a run of one process
+SINGLE_PROCESS = World()  # a run of one process
 
 
 def world() -> World:
-    """The processes that torchrun tells of in the environment; a single one without it."""
-    told = {field.name: os.environ.get(variable) for field, variable in zip(fields(World), VARIABLES, strict=True)}
-    return World(**{name: int(value) for name, value in told.items() if value is not None})
+    """The processes that torchrun describes in the environment; a single one without it."""
+    given = {field.name: os.environ.get(variable) for field, variable in zip(fields(World), VARIABLES, strict=True)}
+    return World(**{name: int(value) for name, value in given.items() if value is not None})
+
+
+def synchronize_norms(model: nn.Module, world: World) -> nn.Module:
+    """Return `model` with batch normalization over all processes; names and values of its entries stay.
+
+    PyTorch has it for CUDA alone. On a CPU the model stays as it is, and a line says so.
+    """
+    if next(model.parameters()).is_cuda:
+        return convert_sync_batchnorm(model)
+    if world.is_first:
+        print(
+            "note: on CPUs every process normalizes its own part of a batch; batch normalization over all processes "
+            "needs CUDA",
+            file=sys.stderr,
+        )
+    return model
 
 
 @contextmanager
 def join(world: World) -> Iterator[None]:
     """Connect the processes for the block; only the first one prints to stdout.
+
+    A mistake that several processes run into is told by one of them.
 
     Raises:
         LostProcess: another process ended before its work was done.
@@ -120,23 +151,26 @@ def join(world: World) -> Iterator[None]:
     if world.size == 1:
         yield
         return
-    connect(world)
+    store = connect(world)
     try:
         with nullcontext() if world.is_first else silence():
             yield
+    except (CommandError, ModelError) as error:
+        raise first_of_its_kind(error, store, world) from error
     except RuntimeError as error:
         if not is_broken_connection(error):
             raise
-        raise LostProcess(
+        lost = LostProcess(
             f"process {world.rank} of {world.size} lost the others: one of them ended, its own message says why; "
             "start the same torchrun command with --resume auto to go on from the last checkpoint"
-        ) from error
+        )
+        raise first_of_its_kind(lost, store, world) from error
     finally:
         dist.destroy_process_group()
 
 
-def connect(world: World) -> None:
-    """Start the process group.
+def connect(world: World) -> dist.Store:
+    """Start the process group and return the store that the processes share.
 
     torchrun keeps its store when it restarts the processes, so they would find the addresses of those that died; names
     in the store therefore begin with the number of the restart. Machines count their restarts on their own: with
@@ -147,6 +181,34 @@ def connect(world: World) -> None:
         store = dist.PrefixStore(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"), store)
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     dist.init_process_group(backend, store=store, rank=rank, world_size=size)
+    return store
+
+
+def first_of_its_kind(error: Exception, store: dist.Store, world: World) -> Exception:
+    """Return `error` in the process that is to tell it, and in the others one of the same status without words.
+
+    The first process goes before the others, which torchrun mostly ends while they wait.
+    """
+    if not world.is_first:
+        time.sleep(HEAD_START)
+    text = type(error).__name__ if isinstance(error, LostProcess) else str(error)
+    try:
+        is_first = store.add(f"told/{hashlib.sha256(text.encode(errors='replace')).hexdigest()}", 1) == 1
+    except RuntimeError:  # torchrun is gone, and its store with it
+        is_first = True
+    told = error if is_first else ToldByAnother(getattr(error, "status", 2))
+    told.process = world.rank
+    return told
+
+
+class ToldByAnother(CommandError):
+    """Another process tells why the run ends."""
+
+    label = ""
+
+    def __init__(self, status: int):
+        super().__init__()
+        self.status = status
 
 
 @contextmanager

@@ -34,7 +34,7 @@ class LossSums:
 
     def totals(self) -> dict[str, float]:
         mine = {name: float(value) for name, value in self.sums.items()}
-        gathered = self.world.gather(mine)
+        gathered = self.world.all_gather(mine)
         return {name: sum(values[name] for values in gathered) for name in mine}
 
     def state(self) -> dict[str, Any]:

@@ -20,13 +20,13 @@ from measure.io import InputError
 from ..data import TrainingBatches, make_loader, normalise, resize_batch
 from ..evaluation import Validation
 from ..runtime import (
-    ALONE,
+    SINGLE_PROCESS,
     NonFiniteLoss,
     StopRequest,
     World,
     autocast,
     compiled,
-    loaded,
+    load_batches,
     stopped_by,
 )
 from . import checkpoint
@@ -69,7 +69,7 @@ class Trainer:
         device: torch.device,
         config: dict[str, Any],
         resume: dict[str, Any] | None = None,
-        world: World = ALONE,
+        world: World = SINGLE_PROCESS,
     ):
         self.options, self.device, self.config, self.world = options, device, config, world
         self.model = model.to(device, memory_format=torch.channels_last)
@@ -134,7 +134,7 @@ class Trainer:
 
     def is_spent(self) -> bool:
         """Whether the budget is used up; the processes agree."""
-        seconds = self.world.largest(time.monotonic() - self.started)
+        seconds = self.world.all_reduce_max(time.monotonic() - self.started)
         return self.options.budget.is_spent(epochs=self.epoch - 1, steps=self.steps, seconds=seconds)
 
     def exhausted(self) -> bool:
@@ -150,12 +150,12 @@ class Trainer:
         self.network.train()
         self.batches.epoch, self.batches.start = self.epoch, self.step
         bar = tqdm(
-            loaded(self.training),
+            load_batches(self.training),
             desc=f"epoch {self.epoch}/{self.options.epochs}",
             total=len(self.batches),
             initial=self.step,
             unit="step",
-            disable=self.world.no_bar,
+            disable=self.world.disable_progress,
             leave=False,
         )
         for batch in bar:
@@ -165,7 +165,7 @@ class Trainer:
             self.step, self.steps = self.step + 1, self.steps + 1
             if self.step % LOOK_EVERY[self.device.type] == 0 or self.step == len(self.batches):
                 bar.set_postfix(loss=f"{self.check_losses():.3f}", lr=f"{rate:.1e}")
-            if number := self.world.largest(stop.number):
+            if number := self.world.all_reduce_max(stop.number):
                 self.stop(int(number))
             if self.is_spent():
                 break
@@ -251,7 +251,7 @@ class Trainer:
         losses = self.losses.means()
         trained = time.perf_counter() - started
         judged = self.model if self.average is None else self.average.module
-        self.world.share_statistics(judged)
+        self.world.broadcast_buffers(judged)
         scores = self.validation.scores(judged, self.amp)
         is_best = scores["score"] > max(self.scores, default=-float("inf"))
         if self.log:
@@ -293,7 +293,7 @@ class Trainer:
             "seconds": time.monotonic() - self.started,
             "losses": self.losses.state(),
             "scores": self.scores,
-            "generators": self.world.gather(checkpoint.generator_states()),
+            "generators": self.world.all_gather(checkpoint.generator_states()),
             "config": self.config,
         }
         if self.world.is_first:

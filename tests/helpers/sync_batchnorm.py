@@ -1,15 +1,18 @@
-"""Batch normalisation over the images of all processes of a run, on CUDA (PyTorch's own) and on the CPU (here)."""
+"""Batch normalization over all processes on the CPU, where PyTorch has none, so that tests need no CUDA.
+
+As a script, run by torchrun in test_distributed.py: myTrain.py with it.
+"""
 
 from __future__ import annotations
 
+import sys
+
 import torch
 import torch.distributed as dist
-from timm.layers import convert_sync_batchnorm
 from torch import Tensor, nn
 
-from measure.io import InputError
-
-__all__ = ["SyncBatchNorm", "synchronised"]
+from utils.runtime import process_group
+from utils.runtime.process_group import World
 
 
 class SumOverProcesses(torch.autograd.Function):
@@ -31,10 +34,7 @@ def reduced(part: Tensor) -> Tensor:
 
 
 class SyncBatchNorm(nn.BatchNorm2d):
-    """`nn.BatchNorm2d` whose training statistics are those of all processes' images; gradients run through them.
-
-    PyTorch's own works on CUDA alone; this one is for the CPU, where speed is not what one comes for.
-    """
+    """`nn.BatchNorm2d` whose training statistics are those of all processes' images; gradients run through them."""
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or not dist.is_initialized():
@@ -42,11 +42,11 @@ class SyncBatchNorm(nn.BatchNorm2d):
         axes, levels = (0, 2, 3), x.float()
         count = reduced(levels.new_tensor(x.numel() // x.shape[1]))
         mean = SumOverProcesses.apply(levels.sum(axes)) / count
-        centred = levels - mean[:, None, None]
-        variance = SumOverProcesses.apply(centred.square().sum(axes)) / count
+        centered = levels - mean[:, None, None]
+        variance = SumOverProcesses.apply(centered.square().sum(axes)) / count
         self._remember(mean.detach(), (variance * count / (count - 1)).detach())
         scale = self.weight * torch.rsqrt(variance + self.eps)
-        return torch.addcmul(self.bias[:, None, None], centred, scale[:, None, None]).to(x.dtype)
+        return torch.addcmul(self.bias[:, None, None], centered, scale[:, None, None]).to(x.dtype)
 
     @torch.no_grad()
     def _remember(self, mean: Tensor, variance: Tensor) -> None:
@@ -55,19 +55,16 @@ class SyncBatchNorm(nn.BatchNorm2d):
         self.num_batches_tracked += 1
 
 
-def synchronised(model: nn.Module) -> nn.Module:
-    """Let `model` normalise over all processes; names and values of its entries stay.
-
-    Raises:
-        InputError: on the CPU, a batch normalisation of another kind than `nn.BatchNorm2d`.
-    """
-    if next(model.parameters()).is_cuda:
-        return convert_sync_batchnorm(model)
+def synchronize_on_cpu(model: nn.Module, world: World) -> nn.Module:
+    """Let every `nn.BatchNorm2d` of `model` normalize over all processes; stands in for `synchronize_norms`."""
     for module in model.modules():
         if type(module) is nn.BatchNorm2d:
             module.__class__ = SyncBatchNorm
-        elif isinstance(module, nn.modules.batchnorm._BatchNorm) and not isinstance(module, SyncBatchNorm):
-            raise InputError(
-                f"{type(module).__name__} cannot be synchronised between processes on a CPU; use --sync_batchnorm off"
-            )
     return model
+
+
+if __name__ == "__main__":
+    import myTrain
+
+    process_group.synchronize_norms = synchronize_on_cpu
+    sys.exit(myTrain.main())
