@@ -24,7 +24,7 @@ import numpy as np
 
 from .metrics import CURVES, PairScores, hard_scores
 
-__all__ = ["FORMAT_VERSION", "SIZE_CLASSES", "DatasetRecorder", "MeanScores", "size_class"]
+__all__ = ["FORMAT_VERSION", "SIZE_CLASSES", "DatasetAggregation", "MeanScores", "image_scores", "size_class"]
 
 FORMAT_VERSION = 1
 
@@ -92,13 +92,19 @@ def _curve_numbers(curves: np.ndarray) -> dict[str, float]:
     return numbers
 
 
+def image_scores(scores: PairScores) -> dict[str, float]:
+    """One image's entry in `per_image`: its numbers, and the mean and maximum of its own curves."""
+    numbers = {name: value for name, value in scores.numbers.items() if name != "size"}
+    return _ordered(numbers | _curve_numbers(scores.curves)) | {"size": scores.numbers["size"]}
+
+
 def _ordered(scores: dict[str, float]) -> dict[str, float]:
     """`scores` in the order the released tools print them, what they do not print at the end."""
     first = [name for name in _TABLE_ORDER if name in scores]
     return {name: scores[name] for name in dict.fromkeys([*first, *scores])}
 
 
-class DatasetRecorder:
+class DatasetAggregation:
     """Collects one data set (VPS: one split) and gives its part of the result; per image only numbers are kept."""
 
     def __init__(self, *, by_case: bool) -> None:
@@ -113,7 +119,7 @@ class DatasetRecorder:
         """Add the scores of one pair; in the VPS protocol its stem is case/frame."""
         size = scores.numbers["size"]
         numbers = {name: value for name, value in scores.numbers.items() if name != "size"}
-        self.per_image[stem] = _ordered(numbers | _curve_numbers(scores.curves)) | {"size": size}
+        self.per_image[stem] = image_scores(scores)
         self._confusion += scores.confusion
         self._sizes.setdefault(size_class(size), MeanScores()).add(numbers, scores.curves)
         if self._by_case:

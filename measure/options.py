@@ -18,7 +18,7 @@ class Options:
 
     Attributes:
         protocol: "image" (still-image sets, mean over images) or "vps" (SUN-SEG: mean over frames, then cases).
-        minmax: stretch every map to [0, 1] before scoring, as the released tools do; off, maps count as saved.
+        minmax: min-max normalize every map before scoring, as the released tools do; off, maps count as saved.
         border: also score the border region.
         br_rate: side of the square that widens the contour to the border region, pixels.
         partial: score the pairs that are there and readable; otherwise a missing map is an error.
@@ -44,6 +44,10 @@ class Options:
     def ddof(self) -> int:
         """Of the S-measure's deviations: population in the image protocol's tool, sample in the VPS one's."""
         return 1 if self.protocol == "vps" else 0
+
+    def of_pairs(self) -> dict[str, Any]:
+        """What `metrics.pair_scores` is to do."""
+        return {"minmax": self.minmax, "ddof": self.ddof, "br_rate": self.br_rate if self.border else None}
 
     def record(self) -> dict[str, Any]:
         """The options as `scores.json` keeps them; classes only where there are some."""

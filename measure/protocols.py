@@ -30,9 +30,10 @@ from .io import (
 )
 from .options import Options
 
-__all__ = ["Dataset", "Pair", "find_datasets"]
+__all__ = ["SHORTEST_CASE", "Dataset", "Pair", "find_datasets"]
 
 SHORTEST_CASE = 3
+"""Frames of a case of which one is left when the first and the last are dropped."""
 
 
 @dataclass(frozen=True)

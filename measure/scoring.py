@@ -1,9 +1,10 @@
-"""From two folders to a result: pair, read, score and record; see `recorder` for what the result holds."""
+"""From two folders to a result: pair, read, score and aggregate; see `aggregation` for what the result holds."""
 
 from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,9 +14,9 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from .aggregation import FORMAT_VERSION, DatasetRecorder
-from .io import InputError, read_grey, read_mask
-from .metrics import PairScores, score_pair
+from .aggregation import FORMAT_VERSION, DatasetAggregation
+from .io import InputError, natural_key, read_grey, read_masks
+from .metrics import PairScores, pair_scores
 from .options import Options
 from .parallel import map_in_order
 from .protocols import Dataset, Pair, find_datasets
@@ -51,7 +52,7 @@ def score_folder(
         workers: processes.
 
     Returns:
-        The result dictionary described in `recorder`.
+        The result dictionary described in `aggregation`.
 
     Raises:
         InputError: folders or files are not what the protocol expects, or cannot be read.
@@ -61,16 +62,18 @@ def score_folder(
     method = method or Path(pred_root).resolve().name
     datasets = find_datasets(gt_root, pred_root, options)
     pairs = [pair for dataset in datasets for pair in dataset.pairs]
-    recorders = {dataset.name: DatasetRecorder(by_case=options.protocol == "vps") for dataset in datasets}
+    aggregations = {dataset.name: DatasetAggregation(by_case=options.protocol == "vps") for dataset in datasets}
     counts = {dataset.name: _counts(dataset) for dataset in datasets}
     faults: list[str] = []
-    scored = map_in_order(partial(score_files, options=options), pairs, workers=workers)
-    for pair, outcome in tqdm(scored, desc=method, total=len(pairs), unit="map", disable=None, leave=False):
-        _note(counts[pair.dataset], pair, outcome)
-        if outcome.scores is None:
-            faults.append(outcome.fault)
-        else:
-            recorders[pair.dataset].add(pair.stem, outcome.scores)
+    scored = map_in_order(partial(score_mask, options=options), _by_mask(pairs), workers=workers)
+    with tqdm(desc=method, total=len(pairs), unit="map", disable=None, leave=False) as bar:
+        for pair, outcome in (known for group in scored for known in zip(*group, strict=True)):
+            _note(counts[pair.dataset], pair, outcome)
+            if outcome.scores is None:
+                faults.append(outcome.fault)
+            else:
+                aggregations[pair.dataset].add(pair.stem, outcome.scores)
+            bar.update()
     _refuse_unreadable(faults, len(pairs), options.partial)
     return {
         "format_version": FORMAT_VERSION,
@@ -80,14 +83,32 @@ def score_folder(
         "versions": _versions(),
         "seconds": time.perf_counter() - start,
         "counts": counts,
-        **_merged(recorders),
+        **_merged(aggregations),
     }
 
 
-def score_files(pair: Pair, *, options: Options) -> Scored:
-    """Read and score one pair; a map of another size is resized to its mask in memory."""
+def _by_mask(pairs: Sequence[Pair]) -> list[list[Pair]]:
+    """Pairs with the maps of one mask's classes together, so that it is decoded once; in the order of the masks."""
+    groups: dict[Path, list[Pair]] = {}
+    for pair in pairs:
+        groups.setdefault(pair.mask, []).append(pair)
+    place = {folder: number for number, folder in enumerate(dict.fromkeys(mask.parent for mask in groups))}
+    return sorted(groups.values(), key=lambda group: (place[group[0].mask.parent], natural_key(group[0].mask.name)))
+
+
+def score_mask(pairs: Sequence[Pair], *, options: Options) -> list[Scored]:
+    """Read a mask and score the maps made for it, one, or one a class."""
     try:
-        mask, prediction = read_mask(pair.mask, options.classes, pair.label), read_grey(pair.prediction)
+        masks = read_masks(pairs[0].mask, options.classes, [pair.label for pair in pairs])
+    except InputError as error:
+        return [Scored(None, fault=str(error))] * len(pairs)
+    return [_score_map(pair.prediction, mask, options) for pair, mask in zip(pairs, masks, strict=True)]
+
+
+def _score_map(path: Path, mask: np.ndarray, options: Options) -> Scored:
+    """Read and score a map; one of another size is resized to the mask in memory."""
+    try:
+        prediction = read_grey(path)
     except InputError as error:
         return Scored(None, fault=str(error))
     resized = prediction.shape != mask.shape
@@ -96,7 +117,7 @@ def score_files(pair: Pair, *, options: Options) -> Scored:
     lowest, highest = mask.min(), mask.max()
     levels = np.count_nonzero(mask == lowest) + np.count_nonzero(mask == highest)
     return Scored(
-        score_pair(prediction, mask, options),
+        pair_scores(prediction, mask, **options.of_pairs()),
         resized=resized,
         grey_mask=lowest < highest and levels < mask.size,
         one_level_mask=bool(lowest == highest),
@@ -141,12 +162,12 @@ def _refuse_unreadable(faults: list[str], pairs: int, allowed: bool) -> None:
         )
 
 
-def _merged(recorders: dict[str, DatasetRecorder]) -> dict[str, Any]:
+def _merged(aggregations: dict[str, DatasetAggregation]) -> dict[str, Any]:
     """Parts of the data sets, turned from {data set: {part: value}} to {part: {data set: value}}."""
     merged: dict[str, Any] = {}
-    for name, recorder in recorders.items():
-        if recorder.per_image:
-            for part, value in recorder.result().items():
+    for name, aggregation in aggregations.items():
+        if aggregation.per_image:
+            for part, value in aggregation.result().items():
                 merged.setdefault(part, {})[name] = value
     return merged
 

@@ -23,7 +23,7 @@ import numpy as np
 from ..io import InputError, pair_by_stem, read_grey
 from ..options import PROTOCOLS, Options
 from ..protocols import Pair
-from ..scoring import score_files
+from ..scoring import score_mask
 
 __all__ = ["Timing", "main", "measure_times", "write_smooth_pairs"]
 
@@ -65,10 +65,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def measure_times(pairs: Sequence[Pair], options: Options, *, literal: bool = True, repeats: int = 3) -> list[Timing]:
     """Time every way of scoring on `pairs`; the first is decoding, to which the ratios refer."""
     cv2.setNumThreads(1)
-    score_files(pairs[0], options=options)
+    score_mask(pairs[:1], options=options)
     ways: dict[str, tuple[Callable[[Pair], object], Sequence[Pair]]] = {
         "decoding the two files": (_decode, list(pairs) * repeats),
-        "measure, reading included": (lambda pair: score_files(pair, options=options), list(pairs) * repeats),
+        "measure, reading included": (lambda pair: score_mask([pair], options=options), list(pairs) * repeats),
     }
     if literal:
         ways["literal formulas, reading included"] = (lambda pair: _literal(pair, options), pairs[:LITERAL_PAIRS])

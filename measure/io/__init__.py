@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
         "atomic_write": ["drop_partials", "make_folder", "replace_when_whole"],
-        "class_masks": ["LABELS", "MERGED", "Classes", "parse_classes", "read_mask"],
+        "class_masks": ["LABELS", "MERGED", "Classes", "parse_classes", "read_mask", "read_masks"],
         "command_line": [
             "CommandParser",
             "Switch",

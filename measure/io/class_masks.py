@@ -19,7 +19,7 @@ from PIL import Image
 from .errors import InputError
 from .images import read_grey, read_rgb, read_whole
 
-__all__ = ["LABELS", "MERGED", "Classes", "parse_classes", "read_mask"]
+__all__ = ["LABELS", "MERGED", "Classes", "parse_classes", "read_mask", "read_masks"]
 
 MERGED = "merged"
 """Stands where a class's name could: polyp of whatever class."""
@@ -134,10 +134,18 @@ def read_mask(path: str | Path, classes: Classes | None, label: str = MERGED) ->
     Raises:
         InputError: as `Classes.read_planes`.
     """
+    return read_masks(path, classes, [label])[0]
+
+
+def read_masks(path: str | Path, classes: Classes | None, labels: Sequence[str]) -> list[np.ndarray]:
+    """Read a file once for several labels; see `read_mask`."""
     if classes is None:
-        return read_grey(path)
+        return [read_grey(path)] * len(labels)
     planes = classes.read_planes(path)
-    return planes.max(axis=2) if label == MERGED else np.ascontiguousarray(planes[..., classes.names.index(label)])
+    return [
+        planes.max(axis=2) if label == MERGED else np.ascontiguousarray(planes[..., classes.names.index(label)])
+        for label in labels
+    ]
 
 
 def parse_classes(texts: Sequence[str]) -> Classes:

@@ -1,5 +1,5 @@
 """Every score of a map against its mask, from arrays alone."""
 
-from .scores import CURVES, PairScores, hard_scores, score_pair
+from .scores import CURVES, PairScores, hard_scores, pair_scores
 
-__all__ = ["CURVES", "PairScores", "hard_scores", "score_pair"]
+__all__ = ["CURVES", "PairScores", "hard_scores", "pair_scores"]

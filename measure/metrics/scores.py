@@ -20,7 +20,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..options import Options
 from .border import border_scores
 from .histograms import PairCounts, count_pair
 from .s_measure import s_measure
@@ -34,7 +33,7 @@ __all__ = [
     "e_measure",
     "hard_scores",
     "mean_absolute_error",
-    "score_pair",
+    "pair_scores",
     "soft_scores",
     "swept_curves",
     "threshold_curves",
@@ -65,15 +64,25 @@ class PairScores:
     confusion: np.ndarray
 
 
-def score_pair(prediction: np.ndarray, mask: np.ndarray, options: Options) -> PairScores:
-    """Score a map against a mask, both (H, W) uint8 of one size."""
-    counts = count_pair(prediction, mask, minmax=options.minmax)
+def pair_scores(
+    prediction: np.ndarray, mask: np.ndarray, *, minmax: bool = True, ddof: int = 0, br_rate: int | None = None
+) -> PairScores:
+    """Score a map against a mask, both (H, W) uint8 of one size.
+
+    Args:
+        prediction: the map's levels.
+        mask: polyp above 128.
+        minmax: min-max normalize the map first.
+        ddof: of the S-measure's deviations, 0 (image protocol) or 1 (VPS).
+        br_rate: side of the square that widens the contour to the border region, pixels; None leaves those scores out.
+    """
+    counts = count_pair(prediction, mask, minmax=minmax)
     curves = np.empty((len(CURVES), 256))
     adaptive_e, adaptive_f = threshold_curves(counts, out=curves[:4])
     swept_curves(counts, out=curves[4:])
     confusion = confusion_at_half(counts)
     numbers = {
-        "Smeasure": s_measure(counts, ddof=options.ddof),
+        "Smeasure": s_measure(counts, ddof=ddof),
         "wFmeasure": weighted_f(counts),
         "MAE": mean_absolute_error(counts),
         "adpEm": adaptive_e,
@@ -82,8 +91,8 @@ def score_pair(prediction: np.ndarray, mask: np.ndarray, options: Options) -> Pa
         **hard_scores(*confusion),
         "size": counts.foreground / counts.pixels,
     }
-    if options.border:
-        numbers |= border_scores(prediction, mask, br_rate=options.br_rate, minmax=options.minmax)
+    if br_rate is not None:
+        numbers |= border_scores(prediction, mask, br_rate=br_rate, minmax=minmax)
     return PairScores(numbers, curves, np.array(confusion))
 
 

@@ -10,7 +10,7 @@ import pytest
 from measure.commands.score import main
 from measure.io.class_masks import MERGED, read_mask
 from measure.io.errors import InputError
-from measure.metrics.scores import score_pair
+from measure.metrics.scores import pair_scores
 from measure.options import Options
 from measure.scoring import score_folder
 from tests.helpers.two_classes import CLASSES, TEXTS, write_two_classes
@@ -47,10 +47,28 @@ def test_every_class_is_scored_against_its_own_plane(roots: tuple[Path, Path], t
         for stem, found in scores["per_image"][f"{label}/A"].items():
             map_ = cv2.imread(str(pred / label / "A" / f"{stem}.png"), cv2.IMREAD_GRAYSCALE)
             mask = read_mask(gt / "A" / "masks" / f"{stem}.png", CLASSES, label)
-            expected = score_pair(map_, mask, Options(minmax=False)).numbers
+            expected = pair_scores(map_, mask, minmax=False).numbers
             assert {key: found[key] for key in expected} == expected
     red, green, merged = (scores["datasets"][f"{label}/B"]["pooledDice@0.5"] for label in LABELS)
     assert len({red, green, merged}) == 3
+
+
+def test_a_mask_is_decoded_once_for_all_classes(roots: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded = []
+    read_planes = type(CLASSES).read_planes
+    monkeypatch.setattr(
+        type(CLASSES), "read_planes", lambda self, path: (decoded.append(path), read_planes(self, path))[1]
+    )
+    result = score_folder(*roots, options=Options(classes=CLASSES))
+    assert len(decoded) == len(set(decoded)) == 5
+    assert list(result["per_image"]["merged/A"]) == ["phantom_0001", "phantom_0002", "phantom_0003"]
+
+
+def test_images_keep_their_order_where_a_map_of_a_class_is_missing(roots: tuple[Path, Path]) -> None:
+    roots[1].joinpath(CLASSES.names[0], "A", "phantom_0001.png").unlink()
+    result = score_folder(*roots, options=Options(classes=CLASSES, partial=True))
+    assert list(result["per_image"][f"{CLASSES.names[0]}/A"]) == ["phantom_0002", "phantom_0003"]
+    assert list(result["per_image"]["merged/A"]) == ["phantom_0001", "phantom_0002", "phantom_0003"]
 
 
 def test_reports_show_classes_apart(roots: tuple[Path, Path], tmp_path: Path) -> None:

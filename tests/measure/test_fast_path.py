@@ -10,7 +10,7 @@ from measure import Options
 from measure.metrics import reference as literal
 from measure.metrics.border import border_scores
 from measure.metrics.histograms import count_pair
-from measure.metrics.scores import CURVES, score_pair
+from measure.metrics.scores import CURVES, pair_scores
 from measure.metrics.weighted_f import weighted_f
 
 SWEPT = ("Dice", "IoU", "Sen", "Spe")
@@ -75,7 +75,7 @@ def random_pair(seed: int) -> tuple[np.ndarray, np.ndarray, Options]:
 
 
 def assert_like_literal(prediction: np.ndarray, mask: np.ndarray, options: Options) -> None:
-    ours = score_pair(prediction, mask, options)
+    ours = pair_scores(prediction, mask, **options.of_pairs())
     numbers, curves = literal.naive_scores(prediction, mask, minmax=options.minmax, ddof=options.ddof)
     numbers.pop("fnr")
     assert {key: ours.numbers[key] for key in numbers} == pytest.approx(numbers, abs=1e-9)
@@ -175,7 +175,7 @@ def test_against_py_sod_metrics() -> None:
         alignment, f_measure = sod.Emeasure(), sod.Fmeasure()
         for measure in (*measures.values(), alignment, f_measure):
             measure.step(pred=prediction, gt=mask)
-        ours = score_pair(prediction, mask, Options("vps"))
+        ours = pair_scores(prediction, mask, ddof=1)
         theirs = {key: float(next(iter(measure.get_results().values()))) for key, measure in measures.items()}
         theirs["adpEm"] = float(alignment.get_results()["em"]["adp"])
         theirs["adpFm"] = float(f_measure.get_results()["fm"]["adp"])

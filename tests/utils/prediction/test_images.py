@@ -11,8 +11,7 @@ import myTest
 from lib import create_model, load_weights
 from measure.io.errors import InputError
 from measure.io.images import read_rgb
-from measure.metrics.scores import score_pair
-from measure.options import Options
+from measure.metrics.scores import pair_scores
 from tests.helpers.golden import published_state
 from utils.data.preprocessing import normalise, resize, to_chw
 from utils.evaluation.soft_scores import soft_scores
@@ -115,7 +114,7 @@ def test_soft_scores_are_those_of_measure():
         rng.integers(30, 200, size=(20, 30), dtype=np.uint8),
         255 * (rng.random((20, 30)) > 0.6).astype(np.uint8),
     )
-    expected = score_pair(map_, mask, Options()).numbers
+    expected = pair_scores(map_, mask).numbers
     logits = torch.logit(torch.from_numpy(map_)[None].double() / 255)
     probability = probability_map(logits, (20, 30), minmax=True)
     for name, value in soft_scores(probability, torch.from_numpy(mask) > 128).items():

@@ -1,0 +1,146 @@
+"""Scoring arrays in memory, without folders: one pair, or a data set that grows pair by pair.
+
+    from measure import ScoreSet, score_pair
+
+    score_pair(prediction, mask)["Dice"]
+    scores = ScoreSet()
+    for name, prediction, mask in pairs:
+        scores.add(name, prediction, mask)
+    scores.compute()["datasets"]
+
+Keys and numbers are those of `scores.json`, as the command line writes it for the same files.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .aggregation import DatasetAggregation, image_scores
+from .io import InputError, natural_key
+from .metrics import PairScores, pair_scores
+from .options import Options
+from .protocols import SHORTEST_CASE
+
+__all__ = ["ScoreSet", "score_pair"]
+
+
+def score_pair(
+    prediction: np.ndarray,
+    mask: np.ndarray,
+    *,
+    protocol: str = "image",
+    minmax: bool = True,
+    border: bool = False,
+    br_rate: int = 15,
+) -> dict[str, float]:
+    """Score one map against its mask.
+
+    Args:
+        prediction: the map, (H, W) uint8, 255 x probability.
+        mask: the ground truth, (H, W) uint8, polyp above 128.
+        protocol: "image" or "vps"; they differ in the S-measure's deviation alone.
+        minmax: min-max normalize the map first, as published tables have it; False scores it as it is.
+        border: also score the border region (`BR_mae`, `BR_wF`).
+        br_rate: side of the square that widens the contour to the border region, pixels.
+
+    Returns:
+        The image's entry in `per_image` of `scores.json`; NaN where a score is not defined.
+
+    Raises:
+        InputError: arrays of another kind, or of two sizes.
+    """
+    options = Options(protocol=protocol, minmax=minmax, border=border, br_rate=br_rate)
+    return image_scores(_checked_scores(prediction, mask, options))
+
+
+class ScoreSet:
+    """Scores of one data set (VPS: of one split), from pairs that are added one at a time.
+
+    Args:
+        name: what `compute` calls the data set.
+        protocol: "image" (mean over images) or "vps" (mean over frames, then cases; the first and the last frame of
+            every case are dropped, as SUN-SEG's tool does).
+        minmax, border, br_rate: as in `score_pair`.
+    """
+
+    def __init__(
+        self,
+        name: str = "set",
+        *,
+        protocol: str = "image",
+        minmax: bool = True,
+        border: bool = False,
+        br_rate: int = 15,
+    ) -> None:
+        self.name = name
+        self._options = Options(protocol=protocol, minmax=minmax, border=border, br_rate=br_rate)
+        self._scores: dict[str, PairScores] = {}
+
+    def __len__(self) -> int:
+        return len(self._scores)
+
+    def add(self, name: str, prediction: np.ndarray, mask: np.ndarray) -> None:
+        """Score a pair and keep its scores, 17 kB; the arrays are not kept.
+
+        Args:
+            name: of the image; in the VPS protocol `<case>/<frame>`.
+            prediction, mask: as in `score_pair`.
+
+        Raises:
+            InputError: arrays of another kind or of two sizes, a name without a case (VPS), a name twice.
+        """
+        if name in self._scores:
+            raise InputError(f"{name} was added twice; every image is scored once")
+        if self._options.protocol == "vps" and not all(name.rpartition("/")[::2]):
+            raise InputError(f"{name} was added; the vps protocol needs names of the form <case>/<frame>")
+        self._scores[name] = _checked_scores(prediction, mask, self._options)
+
+    def compute(self) -> dict[str, Any]:
+        """Aggregate what was added so far; more may be added afterwards.
+
+        Returns:
+            The parts `datasets`, `curves`, `per_image`, `by_size` (VPS: `per_case` too) of `scores.json`, each a
+            dictionary with the one key `name`.
+
+        Raises:
+            InputError: nothing was added, or a case has fewer than three frames (VPS).
+        """
+        if not self._scores:
+            raise InputError("no pair was added; call add(name, prediction, mask) first")
+        video = self._options.protocol == "vps"
+        aggregation = DatasetAggregation(by_case=video)
+        for name in self._frames_that_count() if video else self._scores:
+            aggregation.add(name, self._scores[name])
+        return {part: {self.name: value} for part, value in aggregation.result().items()}
+
+    def _frames_that_count(self) -> list[str]:
+        """Frames by case, in natural order, without the first and the last of each."""
+        cases: dict[str, list[str]] = {}
+        for name in sorted(self._scores, key=natural_key):
+            cases.setdefault(name.rpartition("/")[0], []).append(name)
+        for case, names in cases.items():
+            if len(names) < SHORTEST_CASE:
+                raise InputError(
+                    f"{case} has {len(names)} frames, at least {SHORTEST_CASE} were expected: the first and the last "
+                    "one are dropped by this protocol"
+                )
+        return [name for names in cases.values() for name in names[1:-1]]
+
+
+def _checked_scores(prediction: np.ndarray, mask: np.ndarray, options: Options) -> PairScores:
+    for kind, array in (("prediction", prediction), ("mask", mask)):
+        if not isinstance(array, np.ndarray) or array.dtype != np.uint8 or array.ndim != 2 or not array.size:
+            raise InputError(
+                f"the {kind} is {_described(array)}; an array (H, W) of uint8 was expected, with levels from 0 to 255"
+            )
+    if prediction.shape != mask.shape:
+        raise InputError(
+            f"the prediction is {prediction.shape} and the mask {mask.shape}, height and width; resize one of them"
+        )
+    return pair_scores(np.ascontiguousarray(prediction), np.ascontiguousarray(mask), **options.of_pairs())
+
+
+def _described(array: Any) -> str:
+    return f"{array.shape} {array.dtype}" if isinstance(array, np.ndarray) else f"a {type(array).__name__}"
