@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import cv2
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from measure.io import available_cores
+from measure.io import available_cores, one_thread
 
 from ..runtime import own_process_group
 
@@ -46,7 +46,7 @@ def make_loader(
         collate: makes a batch of samples; None: PyTorch's own way.
         persistent: keep the processes from one pass to the next.
     """
-    return DataLoader(
+    return Loader(
         dataset,
         batch_sampler=batch_sampler,
         collate_fn=collate,
@@ -58,10 +58,22 @@ def make_loader(
     )
 
 
+class Loader(DataLoader):
+    """A DataLoader that starts its processes while OpenCV has no threads beside this one.
+
+    A forked process inherits OpenCV's record of its threads without the threads: it hangs or crashes when their number
+    is changed there.
+    """
+
+    def __iter__(self) -> Iterator[Any]:
+        with one_thread():
+            return super().__iter__()
+
+
 def worker_init(worker: int) -> None:
     """Prepare a loader's process: one thread for OpenCV, as PyTorch has there, and a process group of its own.
 
     Without the first, every one of the processes would start a thread on each core.
     """
-    cv2.setNumThreads(1)
+    cv2.setNumThreads(1)  # for processes that are spawned; forked ones have inherited it
     own_process_group(worker)

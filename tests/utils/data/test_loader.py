@@ -3,6 +3,7 @@
 import os
 
 import cv2
+import numpy as np
 import pytest
 import torch
 from torch.utils.data import Dataset
@@ -26,6 +27,7 @@ class Loading(Dataset):
 def several_threads():
     before = cv2.getNumThreads()
     cv2.setNumThreads(4)
+    cv2.GaussianBlur(np.zeros((2000, 2000, 3), np.uint8), (31, 31), 0)  # starts them
     yield
     cv2.setNumThreads(before)
 
