@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from measure.io import STILLS, InputError
 
-from ..data import Pair, TrainingData, check_pairs, find_pairs, open_cache, parse_part
+from ..data import Pair, TrainingData, find_pairs, inspect, open_cache, parse_part
 from ..phantom import phantom_still
 from ..training import recipe_for
 from .plain_loader import load_sample
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> None:
         if not args.images:
             write_png_pairs(Path(folder) / "pairs", count=PHANTOMS, size=PHANTOM_SIZE)
         pairs = find_pairs(args.images or Path(folder) / "pairs")
-        check_pairs(pairs)
+        inspect({"training": pairs})
         rows = measure_loaders(pairs, size=args.size, repeats=args.repeats, folder=Path(folder) / "cache")
     print(
         f"{len(pairs)} pairs, {args.repeats} samples of each at {args.size} x {args.size}, one thread: milliseconds a "

@@ -18,7 +18,7 @@ import torch
 
 from measure.io import InputError
 
-from ..data import fingerprint_of, refuse_other_data, size_and_hash
+from ..data import inspect, refuse_other_data, size_and_hash
 from ..runtime import machine, revision, run, versions
 from ..training import NOT_INHERITED_FLAGS, find_run_parts, pairs_of, read_record, recipe_for
 from .train_flags import build_parser, parse_args
@@ -38,7 +38,7 @@ def repeat(place: Path) -> None:
     folder = place if place.is_dir() else place.parent
     words = command_words(record, folder=fresh(folder))
     args = parse_args(words[words.index("myTrain.py") + 1 :])
-    data = fingerprint_of({name: pairs_of(part) for name, part in find_run_parts(args).items()})
+    data = inspect({name: pairs_of(part) for name, part in find_run_parts(args).items()})
     refuse_other_data(data, record, folder=folder, advice=GIVE_BACK)
     refuse_other_weights(record)
     for note in differences(record):

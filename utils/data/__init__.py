@@ -8,9 +8,9 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "augmentation.transforms": ["MaskNoise", "PARTS", "Part", "parse_part"],
         "cache": ["CACHES", "open_cache"],
         "clip_dataset": ["Case", "ClipTrainingData", "find_case_parts"],
-        "fingerprint": ["DATA_FILE", "Fingerprint", "fingerprint_of", "refuse_other_data", "size_and_hash"],
+        "fingerprint": ["DATA_FILE", "Fingerprint", "refuse_other_data", "size_and_hash"],
         "image_dataset": ["EvaluationData", "TrainingData"],
-        "inspection": ["check_pairs"],
+        "inspection": ["inspect"],
         "loader": ["make_loader", "worker_count"],
         "pairs": ["Pair", "find_pairs"],
         "preprocessing": [

@@ -7,36 +7,38 @@ import hashlib
 import os
 import unicodedata
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from measure.io import InputError, first_names, replace_when_whole
-
-from .pairs import Pair
 
 __all__ = [
     "DATA_FILE",
-    "Entry",
+    "FileRecord",
     "Fingerprint",
     "changes",
-    "fingerprint_of",
+    "content_hash",
+    "names_under_root",
     "read_fingerprint",
     "refuse_other_data",
     "size_and_hash",
 ]
 
-READERS = 4  # threads: reading and hashing both run beside Python
 HASH_BYTES = 16
 DATA_FILE = "data.csv"  # in a run folder
 
 
 @dataclass(frozen=True, order=True)
-class Entry:
-    """One file: the part it belongs to, its path under the part's folder, its size in bytes and its BLAKE2b hash."""
+class FileRecord:
+    """One file of a run.
+
+    Attributes:
+        part: what it is used for, "training" or "validation".
+        file: its path under the part's folder.
+        size: bytes.
+        hash: BLAKE2b of the bytes, hexadecimal.
+    """
 
     part: str
     file: str
@@ -48,7 +50,7 @@ class Entry:
 class Fingerprint:
     """The files of a run, sorted by part and path."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[FileRecord, ...]
 
     def summary(self) -> dict[str, dict[str, Any]]:
         """Number of files, bytes and one hash of each part: what a checkpoint keeps.
@@ -62,40 +64,17 @@ class Fingerprint:
         """Write a table of the files, `part,file,size,hash`."""
         with replace_when_whole(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow(Entry.__dataclass_fields__)
+            writer.writerow(FileRecord.__dataclass_fields__)
             writer.writerows((entry.part, entry.file, entry.size, entry.hash) for entry in self.entries)
 
 
-def summarise(entries: Sequence[Entry]) -> dict[str, Any]:
+def summarise(entries: Sequence[FileRecord]) -> dict[str, Any]:
     lines = "".join(f"{entry.file}\0{entry.size}\0{entry.hash}\n" for entry in entries)
     return {
         "files": len(entries),
         "bytes": sum(entry.size for entry in entries),
-        "hash": hashlib.blake2b(lines.encode(), digest_size=HASH_BYTES).hexdigest(),
+        "hash": content_hash(lines.encode()),
     }
-
-
-def fingerprint_of(parts: Mapping[str, Sequence[Pair]]) -> Fingerprint:
-    """Read and hash every image and mask of the parts, given by name.
-
-    Where a part's folder lies does not matter, nor when its files were written.
-
-    Raises:
-        InputError: a file cannot be read.
-    """
-    named = [
-        (part, path, name)
-        for part, pairs in parts.items()
-        for path, name in names_under_root([path for pair in pairs for path in (pair.image, pair.mask)])
-    ]
-    bar = tqdm(total=len(named), desc="hashing files", unit="file", disable=None, leave=False)
-    with bar, ThreadPoolExecutor(READERS) as pool:
-        contents = pool.map(size_and_hash, [path for _, path, _ in named])
-        entries = []
-        for (part, _, name), content in zip(named, contents, strict=True):
-            entries.append(Entry(part, name, *content))
-            bar.update()
-    return Fingerprint(tuple(sorted(entries)))
 
 
 def names_under_root(paths: Sequence[Path]) -> list[tuple[Path, str]]:
@@ -114,7 +93,12 @@ def size_and_hash(path: str | Path) -> tuple[int, str]:
         content = Path(path).read_bytes()
     except OSError as error:
         raise InputError(f"cannot read {path} ({error.strerror}); put it back") from error
-    return len(content), hashlib.blake2b(content, digest_size=HASH_BYTES).hexdigest()
+    return len(content), content_hash(content)
+
+
+def content_hash(content: bytes) -> str:
+    """BLAKE2b of a file's bytes, hexadecimal."""
+    return hashlib.blake2b(content, digest_size=HASH_BYTES).hexdigest()
 
 
 def read_fingerprint(path: Path, summary: Mapping[str, Any]) -> Fingerprint | None:
@@ -122,7 +106,7 @@ def read_fingerprint(path: Path, summary: Mapping[str, Any]) -> Fingerprint | No
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
-        found = Fingerprint(tuple(Entry(row["part"], row["file"], int(row["size"]), row["hash"]) for row in rows))
+        found = Fingerprint(tuple(FileRecord(row["part"], row["file"], int(row["size"]), row["hash"]) for row in rows))
     except (OSError, KeyError, ValueError):
         return None
     return found if found.summary() == summary else None
@@ -131,7 +115,7 @@ def read_fingerprint(path: Path, summary: Mapping[str, Any]) -> Fingerprint | No
 def changes(before: Fingerprint, after: Fingerprint) -> str:
     """Say how many files were added, removed and changed, the first five names of each; "" for equal ones.
 
-    One file more can draw a whole held-out part anew: files that only went to another part are told of where nothing
+    One more file can change which files are held out: files that only went to another part are reported where nothing
     else happened.
     """
     old, new = contents_of(before), contents_of(after)

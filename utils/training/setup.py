@@ -22,10 +22,9 @@ from ..data import (
     Pair,
     Part,
     TrainingData,
-    check_pairs,
     find_case_parts,
     find_parts,
-    fingerprint_of,
+    inspect,
     open_cache,
     parse_part,
     worker_count,
@@ -57,7 +56,7 @@ def load_run_data(args: argparse.Namespace, device: torch.device, world: World) 
         print(f"note: best.pth is chosen on {chosen}; report no results on the same images")
     pairs = {name: pairs_of(part) for name, part in parts.items()}
     classes = parse_classes(args.classes) if args.classes else None
-    check_pairs([pair for part in pairs.values() for pair in part], classes)
+    files = inspect(pairs, classes=classes, world=world)
     if model_entry(args.model).kind == "video":
         training: Dataset = ClipTrainingData(
             parts["training"],
@@ -85,7 +84,7 @@ def load_run_data(args: argparse.Namespace, device: torch.device, world: World) 
             device=device,
             world=world,
         )
-    return RunData(training, validation, fingerprint_of(pairs))
+    return RunData(training, validation, files)
 
 
 def find_run_parts(args: argparse.Namespace) -> dict[str, list[Case] | list[Pair]]:

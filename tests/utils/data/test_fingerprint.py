@@ -3,24 +3,33 @@
 import os
 import subprocess
 
+import cv2
+import numpy as np
 import pytest
 
 from measure.io.errors import InputError
 from utils.data.clip_dataset import find_cases
-from utils.data.fingerprint import DATA_FILE, changes, fingerprint_of, read_fingerprint, refuse_other_data
+from utils.data.fingerprint import DATA_FILE, changes, read_fingerprint, refuse_other_data
+from utils.data.inspection import inspect
 from utils.data.pairs import find_pairs
 from utils.data.splits import find_parts
 from utils.runtime.environment import revision
 from utils.training.setup import pairs_of
 
 
+def write_image(path, word):
+    """Write a black image with a word behind its end, which decoders pass over."""
+    content = cv2.imencode(path.suffix, np.zeros((8, 8, 3), np.uint8))[1].tobytes()
+    path.write_bytes(content + word.encode())
+
+
 def write_pairs(folder, *, word):
-    """Nine pairs of files that are hashed and never looked at."""
+    """Nine pairs of files of different bytes."""
     for number in range(1, 10):
         for kind, suffix in (("images", "jpg"), ("masks", "png")):
             path = folder / kind / f"phantom_{number:04}.{suffix}"
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(f"{word} {kind} {number}")
+            write_image(path, f"{word} {kind} {number}")
     return folder
 
 
@@ -31,7 +40,7 @@ def data(tmp_path):
 
 def taken(folder, *, seed=0):
     training, validation = find_parts(folder, seed=seed)
-    return fingerprint_of({"training": training, "validation": validation})
+    return inspect({"training": training, "validation": validation})
 
 
 def flip_a_bit(path):
@@ -81,20 +90,20 @@ def test_another_draw_of_the_held_out_part_is_told(data):
 def test_two_folders_may_hold_files_of_one_name(data, tmp_path):
     other = write_pairs(tmp_path / "validation", word="second")
     parts = {"training": find_pairs(data), "validation": find_pairs(other)}
-    before = fingerprint_of(parts)
+    before = inspect(parts)
     flip_a_bit(parts["validation"][3].image)
-    assert changes(before, fingerprint_of(parts)) == "1 file changed (images/phantom_0004.jpg)"
+    assert changes(before, inspect(parts)) == "1 file changed (images/phantom_0004.jpg)"
 
 
 def test_frames_of_clips_are_named_with_their_case(tmp_path):
     for kind, suffix in (("Frame", "jpg"), ("GT", "png")):
         for case in ("case1", "case2"):
             (tmp_path / kind / case).mkdir(parents=True)
-            (tmp_path / kind / case / f"image1.{suffix}").write_text(f"{kind} {case}")
+            write_image(tmp_path / kind / case / f"image1.{suffix}", f"{kind} {case}")
     frames = {"training": pairs_of(find_cases(tmp_path))}
-    before = fingerprint_of(frames)
+    before = inspect(frames)
     flip_a_bit(tmp_path / "Frame" / "case2" / "image1.jpg")
-    assert changes(before, fingerprint_of(frames)) == "1 file changed (Frame/case2/image1.jpg)"
+    assert changes(before, inspect(frames)) == "1 file changed (Frame/case2/image1.jpg)"
 
 
 def test_other_data_are_refused_with_names_or_at_least_with_numbers(data, tmp_path):
