@@ -19,8 +19,8 @@ import torch
 from torch import nn
 
 from lib import create_model, load_weights, model_entry, read_checkpoint
-from measure.io import Classes, InputError, make_folder, parse_classes, replace_when_whole
-from utils.commands import HelpFormatter, add_device_flags, add_model_flags, model_options
+from measure.io import Classes, CommandParser, InputError, make_folder, parse_classes, replace_when_whole
+from utils.commands import add_device_flags, add_model_flags, model_options
 from utils.data import worker_count
 from utils.prediction import (
     PredictOptions,
@@ -39,7 +39,7 @@ from utils.training import is_resumable, recipe_for
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
+    parser = CommandParser(description=__doc__)
     files = parser.add_argument_group("files")
     files.add_argument("--model_state_dict_path", default="checkpoint/run/best.pth", help="weights: ours or published")
     files.add_argument(
@@ -88,9 +88,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    args, processes = parse_args(argv), world()
+    processes = world()
 
     def start() -> None:
+        args = parse_args(argv)
         with join(processes):
             write_video(args, processes) if args.input else write_maps(args, processes)
 

@@ -1,34 +1,52 @@
-"""`python -m utils VERB`: the commands beside myTrain.py and myTest.py."""
+"""`python -m utils VERB`: the commands beside myTrain.py, myTest.py and `python -m measure`."""
 
 from __future__ import annotations
 
+import difflib
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-__all__ = ["main"]
+from measure.io import InputError
+
+from .runtime import run
+
+__all__ = ["VERBS", "main"]
 
 # verb -> module with `main(argv)`, what it does
 VERBS = {
-    "split": ("commands.split", "split files by seed or by group, for --split and --val_split"),
-    "repeat": ("commands.repeat", "the command that repeats a run, refused when its data have changed"),
-    "benchmark": ("benchmark.command", "time, size and memory of networks, training steps, samples and frames"),
-    "phantom": ("commands.phantom", "synthetic stills and clips with exact masks"),
-    "montage": ("commands.montage", "image, mask, map and overlay in one picture"),
-    "sunseg": ("commands.sunseg", "SUN-SEG's layout from its two downloads"),
-    "sequences": ("commands.sequences", "numbered stills (CVC-ClinicDB) as clips"),
+    "phantom": ("commands.phantom", "draw synthetic stills and clips with exact masks"),
+    "split": ("commands.split", "draw training, validation and test parts, by image or by group (patient, sequence)"),
+    "sunseg": ("commands.sunseg", "lay SUN-SEG out from its two downloads, counted and checked"),
+    "sequences": ("commands.sequences", "lay numbered stills (CVC-ClinicDB) out as clips"),
+    "montage": ("commands.montage", "draw image, mask, map and overlay of some samples into one picture"),
+    "repeat": ("commands.repeat", "print the command that repeats a run; refused when its data have changed"),
+    "benchmark": ("benchmark.command", "measure time and memory of networks, training steps, loading and video"),
 }
+USAGE = "usage: python -m utils VERB [flags]\n\n{verbs}\n\npython -m utils VERB --help explains one."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a verb; returns the exit status."""
-    verb, *rest = [*(sys.argv[1:] if argv is None else argv), ""]
+    """Run a verb, or list the verbs where none is given; returns the exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    return run(lambda: run_verb(words))
+
+
+def run_verb(words: Sequence[str]) -> int:
+    """Run `words[0]` with the flags that follow.
+
+    Raises:
+        InputError: there is no such verb.
+    """
+    verb = words[0] if words else "--help"
+    if verb in ("-h", "--help", "help"):
+        print(USAGE.format(verbs="\n".join(f"  {name:<10} {text}" for name, (_, text) in VERBS.items())))
+        return 0
     if verb not in VERBS:
-        known = "\n".join(f"  {name:<10} {text}" for name, (_, text) in VERBS.items())
-        asked = verb in ("", "-h", "--help")
-        print(f"usage: python -m utils VERB [--help]\n\n{known}", file=sys.stdout if asked else sys.stderr)
-        return 0 if asked else 2
-    return import_module(f".{VERBS[verb][0]}", __package__).main(rest[:-1])
+        near = difflib.get_close_matches(verb, VERBS, n=1)
+        advice = f"did you mean {near[0]}?" if near else "python -m utils lists what there is"
+        raise InputError(f"unknown verb {verb}: {advice}")
+    return import_module(f".{VERBS[verb][0]}", __package__).main(words[1:])
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from .lazy import lazy_exports
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
-        "atomic_write": ["drop_partials", "make_folder", "replace_when_whole"],
+        "atomic_write": ["drop_partials", "make_folder", "refuse_outputs_in_inputs", "replace_when_whole"],
         "class_masks": ["LABELS", "MERGED", "Classes", "parse_classes", "read_mask", "read_masks"],
         "command_line": [
             "CommandParser",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import InputError
 
-__all__ = ["drop_partials", "make_folder", "replace_when_whole"]
+__all__ = ["drop_partials", "make_folder", "refuse_outputs_in_inputs", "replace_when_whole"]
 
 
 def make_folder(folder: str | Path) -> Path:
@@ -48,6 +48,24 @@ def replace_when_whole(path: str | Path) -> Iterator[Path]:
         ) from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def refuse_outputs_in_inputs(outputs: Iterable[str | Path], inputs: Iterable[str | Path]) -> None:
+    """Refuse places to write to that are, or lie in, what is read; links are followed.
+
+    Args:
+        outputs: the files and folders that are going to be written, not a folder above them.
+        inputs: files and folders that are read.
+
+    Raises:
+        InputError: an output is one of the inputs or lies in one.
+    """
+    sources = [Path(source) for source in inputs]
+    for output in map(Path, outputs):
+        for source in sources:
+            if output.resolve().is_relative_to(source.resolve()):
+                where = "is itself an input" if output.resolve() == source.resolve() else f"lies in the input {source}"
+                raise InputError(f"{output} {where} and would be written to; choose another place for the output")
 
 
 def drop_partials(folder: Path) -> None:

@@ -1,13 +1,11 @@
-"""The command lines: one verb a file, and the flags of myTrain.py and myTest.py."""
+"""The command lines: one verb a file, each with `main(argv)`, and the flags of myTrain.py and myTest.py."""
 
 from measure.io import lazy_exports
 
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
-        "common_flags": ["HelpFormatter", "add_device_flags", "add_model_flags", "model_options", "switch"],
-        "montage": ["main"],
-        "phantom": ["main"],
+        "common_flags": ["add_device_flags", "add_model_flags", "model_options"],
         "seeds": ["train_seeds"],
         "train_flags": ["check_flags", "parse_args", "parse_weight", "train_options"],
     },

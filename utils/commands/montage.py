@@ -1,4 +1,7 @@
-"""`python -m utils montage`: image, mask, map and overlay in one picture."""
+"""Draw image, mask, map and overlay of some samples side by side, one sample a row.
+
+python -m utils montage --data data/TestDataset/Kvasir --maps result/Kvasir --out kvasir.png
+"""
 
 from __future__ import annotations
 
@@ -9,20 +12,43 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from measure.io import STILLS, InputError, images_by_stem, make_folder, read_rgb, replace_when_whole
+from measure.io import (
+    STILLS,
+    CommandParser,
+    InputError,
+    images_by_stem,
+    make_folder,
+    number,
+    path,
+    read_rgb,
+    replace_when_whole,
+)
 
 from ..runtime import run
 from ..visualization import draw_montage
 
-__all__ = ["write_montage"]
+__all__ = ["main", "write_montage"]
+
+SUFFIXES = (".png", ".jpg", ".jpeg")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the picture that the flags ask for; returns the exit status."""
+    return run(lambda: write_montage(**vars(parse_args(argv))))
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m utils montage", description=__doc__)
-    parser.add_argument("--data", required=True, type=Path, help="folder with images/ and masks/")
-    parser.add_argument("--maps", required=True, type=Path, help="folder with the prediction maps")
-    parser.add_argument("--out", required=True, type=Path, help="the picture to write (.png or .jpg)")
-    parser.add_argument("--count", type=int, default=8, help="samples to show, evenly spread over the folder")
+    parser = CommandParser(prog="python -m utils montage", description=__doc__)
+    parser.add_argument("--data", required=True, type=path, help="folder with images/ and masks/")
+    parser.add_argument("--maps", required=True, type=path, help="folder with the prediction maps")
+    parser.add_argument("--out", required=True, type=path, help="the picture to write, .png or .jpg")
+    parser.add_argument(
+        "--count",
+        type=number(int, low=1, high=500),
+        default=8,
+        metavar="N",
+        help="samples to show, evenly spread over the folder",
+    )
     return parser.parse_args(argv)
 
 
@@ -44,8 +70,3 @@ def write_montage(*, data: Path, maps: Path, out: Path, count: int) -> None:
     with replace_when_whole(out) as partial:
         cv2.imwrite(str(partial), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     print(f"picture: {out.resolve()}")
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    args = parse_args(argv)
-    return run(lambda: write_montage(**vars(args)))

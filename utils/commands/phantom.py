@@ -1,50 +1,46 @@
-"""The command line: training stills, test sets and clips in one go.
+"""Write synthetic colonoscopy sets with exact masks: training stills, test sets and clips in one go.
 
-python -m utils phantom --out data --train 200 --test clear=40 hard=40
-python -m utils phantom --out data --clips TrainDataset=8 TestHardDataset/Unseen=4 --frames 48
+    python -m utils phantom --out data --train 200 --test clear=40 hard=40
+    python -m utils phantom --out data --clips TrainDataset=8 TestHardDataset/Unseen=4 --frames 48
+
+The same flags give the same files on every machine.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
+import re
 from collections.abc import Sequence
-from pathlib import Path
 
-from measure.io import InputError
+from measure.io import CommandParser, InputError, Switch, nonempty, number, path
 
-from ..phantom import LOOKS, write_clips, write_stills
-from ..phantom.clips import check_clip
-from ..phantom.files import check_count
-from ..phantom.scene import look_named
+from ..phantom import LOOKS, check_clip, check_count, look_named, write_clips, write_stills
+from ..runtime import run
 
 __all__ = ["main"]
 
+SIDE = number(int, low=1, high=2048)  # pixels; the scene itself says what is too small for it
+FOLDER = re.compile(r"[\w-][\w .-]*(/[\w-][\w .-]*)*")  # what a split may be called, as TestHardDataset/Unseen
+COUNT = number(int, low=1, high=1_000_000)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write what the arguments ask for; 0 when all of it is there, 2 after a mistake told in one line."""
-    args = _parse(argv)
-    try:
-        _write(args)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; the same command starts again and replaces what is there", file=sys.stderr)
-        return 130
-    return 0
+    """Write what the flags ask for; returns the exit status."""
+    again = "interrupted; the same command starts again and replaces what is there"
+    return run(lambda: _write(_parse(argv)), interrupted=again)
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m utils phantom", description="Write synthetic colonoscopy sets.")
-    parser.add_argument("--out", type=Path, required=True, help="folder to write to, created where missing")
-    parser.add_argument("--seed", type=int, default=0, help="of everything; the same seed gives the same files")
-    parser.add_argument("--size", type=int, nargs=2, default=(288, 352), metavar=("HEIGHT", "WIDTH"), help="pixels")
+    parser = CommandParser(prog="python -m utils phantom", description=__doc__)
+    parser.add_argument("--out", type=path, required=True, help="folder to write to, created where missing")
+    parser.add_argument("--seed", type=number(int, high=2**32 - 1), default=0, metavar="N", help="of everything")
+    parser.add_argument("--size", type=SIDE, nargs=2, default=(288, 352), metavar=("HEIGHT", "WIDTH"), help="pixels")
     stills = parser.add_argument_group("stills")
-    stills.add_argument("--train", type=int, metavar="COUNT", help="stills in OUT/TrainDataset, of mixed difficulty")
+    stills.add_argument("--train", type=COUNT, metavar="COUNT", help="stills in OUT/TrainDataset, of mixed difficulty")
     stills.add_argument(
         "--test",
         nargs="+",
+        type=nonempty,
         default=[],
         metavar="LOOK=COUNT",
         help=f"test sets, as OUT/TestDataset/Phantom<Look>; looks: {', '.join(LOOKS)}",
@@ -53,15 +49,24 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     clips.add_argument(
         "--clips",
         nargs="+",
+        type=nonempty,
         default=[],
         metavar="SPLIT=CASES",
         help="clips in OUT/SUN-SEG/<split>, e.g. TrainDataset=8",
     )
-    clips.add_argument("--frames", type=int, default=24, help="frames per clip")
-    clips.add_argument("--bursts", type=int, default=1, help="bursts of bad frames per clip")
-    clips.add_argument("--severity", type=float, default=1.0, help="of the bursts: a factor of blur and light, up to 8")
-    clips.add_argument("--steady", action="store_true", help="a slow camera that never looks away from the polyp")
-    clips.add_argument("--look", default="mixed", help="difficulty of the clips' scenes (default: mixed)")
+    clips.add_argument("--frames", type=number(int, low=1, high=100_000), default=24, metavar="N", help="frames a clip")
+    clips.add_argument(
+        "--bursts", type=number(int, high=10_000), default=1, metavar="N", help="bursts of bad frames a clip"
+    )
+    clips.add_argument(
+        "--severity",
+        type=number(float, low_open=True, high=8),
+        default=1.0,
+        metavar="FACTOR",
+        help="of the bursts' blur and light, up to 8",
+    )
+    clips.add_argument("--steady", action=Switch, help="a slow camera that never looks away from the polyp")
+    clips.add_argument("--look", type=nonempty, default="mixed", help="difficulty of the clips' scenes")
     return parser.parse_args(argv)
 
 
@@ -73,6 +78,9 @@ def _write(args: argparse.Namespace) -> None:
     common = {"seed": args.seed, "size": tuple(args.size)}
     clip = {"frames": args.frames, "bursts": args.bursts, "severity": args.severity, **common}
     check_clip(**clip)
+    for split in splits:
+        if not FOLDER.fullmatch(split) or ".." in split:
+            raise InputError(f"--clips {split} cannot name a folder in --out; expected a name such as TrainDataset")
     for look in (*tests, args.look):
         look_named(look)
     if args.train is not None:
@@ -89,7 +97,7 @@ def _counts(flag: str, pairs: list[str]) -> dict[str, int]:
     counts = {}
     for pair in pairs:
         name, _, count = pair.partition("=")
-        if not name or not count.isdecimal():
+        if not name or not re.fullmatch("[0-9]{1,9}", count):
             raise InputError(f"{flag} got '{pair}'; write it as NAME=COUNT, with a whole number as COUNT")
         check_count(f"{flag} {name}", int(count), least=1)
         counts[name] = int(count)

@@ -6,7 +6,6 @@ data or first weights have changed is refused.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import shlex
 import sys
@@ -16,7 +15,7 @@ from typing import Any
 
 import torch
 
-from measure.io import InputError
+from measure.io import CommandParser, InputError
 
 from ..data import inspect, refuse_other_data, size_and_hash
 from ..runtime import machine, revision, run, versions
@@ -112,13 +111,10 @@ def described(revision: Mapping[str, Any] | None) -> str:
 
 
 def parse_place(argv: Sequence[str] | None) -> Path:
-    parser = argparse.ArgumentParser(
-        prog="python -m utils repeat", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandParser(prog="python -m utils repeat", description=__doc__)
     parser.add_argument("run", type=Path, help="a run folder, or a checkpoint of ours")
     return parser.parse_args(argv).run
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    place = parse_place(argv)
-    return run(lambda: repeat(place))
+    return run(lambda: repeat(parse_place(argv)))

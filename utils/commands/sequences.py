@@ -1,4 +1,6 @@
-"""Lay numbered stills out as clips: python -m utils sequences --data data/ClinicDB --groups clips.txt --out data/clips
+"""Lay numbered stills out as clips.
+
+    python -m utils sequences --data data/ClinicDB --groups clips.txt --out data/clips
 
 Some sets of stills are frames of videos. CVC-ClinicDB's 612 images come from 29 sequences and are numbered along them;
 a file of `first last` lines, the numbers of a sequence's first and last image, turns them into clips:
@@ -7,7 +9,7 @@ a file of `first last` lines, the numbers of a sequence's first and last image, 
     <out>/Frame/<sequence>/<frame>.jpg    <out>/GT/<sequence>/<frame>.png
 
 as links, or with --copy as files. Lines `name,sequence` do for names that are no numbers. Images in no sequence are
-passed over. Run again, it goes on: what is there stays.
+left out. Run again, it goes on: what is there stays.
 """
 
 from __future__ import annotations
@@ -19,7 +21,17 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from measure.io import FRAME_MASKS, FRAMES, STILLS, InputError, make_folder
+from measure.io import (
+    FRAME_MASKS,
+    FRAMES,
+    STILLS,
+    CommandParser,
+    InputError,
+    Switch,
+    make_folder,
+    path,
+    refuse_outputs_in_inputs,
+)
 
 from ..data import Pair, find_pairs, group_reader
 from ..runtime import run
@@ -28,6 +40,29 @@ from .sunseg import place
 __all__ = ["find_sequences", "lay_out", "main"]
 
 FOLDER_NAME = re.compile(r"[\w-][\w .-]*")  # what a sequence may be called: it becomes a folder
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Lay out what the flags name; returns the exit status."""
+    return run(lambda: put_together(parse_args(argv)))
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = CommandParser(prog="python -m utils sequences", description=__doc__)
+    parser.add_argument("--data", type=path, required=True, help="folder with images/ and masks/")
+    parser.add_argument("--groups", type=path, required=True, help="file of `first last` or `name,sequence` lines")
+    parser.add_argument("--out", type=path, required=True, help="where Frame/ and GT/ go")
+    parser.add_argument("--copy", action=Switch, help="copy the files in place of linking to them")
+    return parser.parse_args(argv)
+
+
+def put_together(args: argparse.Namespace) -> None:
+    sequences = find_sequences(args.data, args.groups)
+    refuse_outputs_in_inputs(
+        [args.out / FRAMES, args.out / FRAME_MASKS], [args.data / STILLS.images, args.data / STILLS.masks]
+    )
+    lay_out(sequences, args.out, copy=args.copy)
+    print(f"{len(sequences)} clips of {sum(map(len, sequences.values()))} frames in {args.out}")
 
 
 def find_sequences(data: Path, groups: Path) -> dict[str, list[Pair]]:
@@ -64,25 +99,3 @@ def lay_out(sequences: dict[str, list[Pair]], out: Path, *, copy: bool = False) 
             for pair in pairs:
                 source = pair.image if kind == FRAMES else pair.mask
                 place(source, folder / f"{pair.stem}{source.suffix.lower()}", copy=copy)
-
-
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m utils sequences", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True, help="folder with images/ and masks/")
-    parser.add_argument("--groups", type=Path, required=True, help="file of `first last` or `name,sequence` lines")
-    parser.add_argument("--out", type=Path, required=True, help="where Frame/ and GT/ go")
-    parser.add_argument("--copy", action="store_true", help="copy the files in place of linking to them")
-    return parser.parse_args(argv)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    args = parse_args(argv)
-
-    def put_together() -> None:
-        sequences = find_sequences(args.data, args.groups)
-        lay_out(sequences, args.out, copy=args.copy)
-        print(f"{len(sequences)} clips of {sum(map(len, sequences.values()))} frames in {args.out}")
-
-    return run(put_together)

@@ -1,31 +1,97 @@
-"""Split files: names of images, one a line, for training, validation and test. Made here, read by both commands.
+"""Draw training, validation and test parts, and write their names to files, one a line.
 
     python -m utils split --data data/TrainDataset --out splits train=700 val=100 test=rest --seed 0
     python -m utils split --data data/SUN-SEG/TrainDataset --out splits train=90% val=10% --group_pattern '^case[0-9]+'
 
-Where --data has Frame/, clips are split: the names are those of its cases. Frames of one polyp look alike, so parts
-that share a polyp flatter the score: `--groups` and `--group_pattern` keep groups whole.
+myTrain.py reads the files with --split and --val_split, myTest.py with --split. Where --data has Frame/, clips are
+split: the names are those of its cases.
+
+Frames of one polyp look alike, so parts that share a polyp flatter the score: --groups and --group_pattern keep the
+images of a group in one part.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from measure.io import (
     FRAMES,
     STILLS,
+    CommandParser,
     InputError,
     has_clips,
     images_by_stem,
     make_folder,
+    nonempty,
+    number,
+    path,
     replace_when_whole,
     subfolders,
 )
 
 from ..data import GroupOf, group_reader, part_sizes, pattern_reader, split_names
 from ..runtime import run
+
+__all__ = ["main", "write_splits"]
+
+LUMPED = 0.5  # share of all names in one group from which on the grouping is doubtful
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the split files that the flags ask for; returns the exit status."""
+    return run(lambda: write_splits(parse_args(argv)))
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = CommandParser(prog="python -m utils split", description=__doc__)
+    parser.add_argument(
+        "parts",
+        nargs="+",
+        type=nonempty,
+        metavar="NAME=SIZE",
+        help="parts: a number of images or clips, a percentage as 80%%, or rest",
+    )
+    parser.add_argument("--data", required=True, type=path, help="folder with images/, of images, or with Frame/")
+    parser.add_argument("--out", required=True, type=path, help="folder for the split files, <part>.txt")
+    parser.add_argument("--seed", type=number(int, high=2**32 - 1), default=0, metavar="N", help="of the draw")
+    groups = parser.add_mutually_exclusive_group()
+    groups.add_argument(
+        "--groups", type=path, help="file of `name,group` lines, or of `first last` ranges of numbered names"
+    )
+    groups.add_argument(
+        "--group_pattern", type=nonempty, help="regular expression that finds the group in a name, as '^case\\d+'"
+    )
+    return parser.parse_args(argv)
+
+
+def write_splits(args: argparse.Namespace) -> None:
+    """Write the split files as the flags say, and tell how many names and groups each got.
+
+    Raises:
+        InputError: a folder, a file or a flag that cannot be used.
+    """
+    names = names_in(args.data)
+    group_of = group_reading(args)
+    group_by_name = {name: group_of(name) for name in names}
+    grouped = bool(args.groups or args.group_pattern)
+    if grouped:
+        tell_doubts(group_by_name)
+    sizes = part_sizes(args.parts, len(names))
+    parts = split_names(names, sizes, seed=args.seed, group_of=group_by_name.get)
+    empty = [part for part, members in parts.items() if not members]
+    if empty:
+        raise InputError(f"no group is left for {', '.join(empty)}; give it more names or smaller groups")
+    make_folder(args.out)
+    for part, members in parts.items():
+        with replace_when_whole(args.out / f"{part}.txt") as partial:
+            partial.write_text("".join(f"{name}\n" for name in members), encoding="utf-8")
+        groups = f" in {described_groups([group_by_name[name] for name in members])}" if grouped else ""
+        other = f" ({sizes[part]} were asked for; groups stay whole)" if len(members) != sizes[part] else ""
+        print(f"{args.out / part}.txt: {len(members)} names{other}{groups}")
 
 
 def names_in(folder: Path) -> list[str]:
@@ -37,48 +103,30 @@ def names_in(folder: Path) -> list[str]:
 
 
 def group_reading(args: argparse.Namespace) -> GroupOf:
-    """How the flags tell the group of a name."""
+    """The function that the flags ask for: name -> its group, None where it is in none."""
     if args.groups:
         return group_reader(args.groups)
     return pattern_reader(args.group_pattern) if args.group_pattern else lambda name: None
 
 
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m utils split", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "parts", nargs="+", metavar="NAME=SIZE", help="parts: a number of images or clips, a share as 80%%, or rest"
-    )
-    parser.add_argument("--data", required=True, type=Path, help="folder with images/, of images, or with Frame/")
-    parser.add_argument("--out", required=True, type=Path, help="folder for the split files, <part>.txt")
-    parser.add_argument("--seed", type=int, default=0, help="of the draw (default: 0)")
-    groups = parser.add_mutually_exclusive_group()
-    groups.add_argument("--groups", help="file of `name,group` lines, or of `first last` ranges of numbered names")
-    groups.add_argument("--group_pattern", help="regular expression that finds the group in a name, as '^case\\d+'")
-    return parser.parse_args(argv)
+def tell_doubts(group_by_name: Mapping[str, str | None]) -> None:
+    """Tell on stderr what looks like a mistake in the grouping: names in no group, or most names in one."""
+    groups = Counter(group_by_name.values())
+    alone = groups.pop(None, 0)
+    total = len(group_by_name)
+    if alone:
+        print(f"note: {alone} of {total} names are in no group; each is drawn by itself", file=sys.stderr)
+    if groups:
+        group, count = groups.most_common(1)[0]
+        if count > LUMPED * total:
+            print(
+                f"note: {count} of {total} names are in one group, {group!r}; check that it is one patient or sequence",
+                file=sys.stderr,
+            )
 
 
-def write_splits(args: argparse.Namespace) -> None:
-    """Write the split files as the flags say.
-
-    Raises:
-        InputError: a folder, a file or a flag that cannot be used.
-    """
-    names = names_in(args.data)
-    sizes = part_sizes(args.parts, len(names))
-    parts = split_names(names, sizes, seed=args.seed, group_of=group_reading(args))
-    empty = [part for part, members in parts.items() if not members]
-    if empty:
-        raise InputError(f"no group is left for {', '.join(empty)}; give it more names or smaller groups")
-    make_folder(args.out)
-    for part, members in parts.items():
-        with replace_when_whole(args.out / f"{part}.txt") as partial:
-            partial.write_text("".join(f"{name}\n" for name in members), encoding="utf-8")
-        other = f" ({sizes[part]} were asked for; groups stay whole)" if len(members) != sizes[part] else ""
-        print(f"{args.out / part}.txt: {len(members)} names{other}")
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    args = parse_args(argv)
-    return run(lambda: write_splits(args))
+def described_groups(groups: Sequence[str | None]) -> str:
+    """`12 groups and 3 names in none`, of the groups of a part's names."""
+    count, alone = len(set(groups) - {None}), list(groups).count(None)
+    text = f"{count} group{'s' * (count != 1)}"
+    return f"{text} and {alone} in none" if alone else text

@@ -1,4 +1,6 @@
-"""Put SUN-SEG together from its two downloads: python -m utils sunseg --sun SUN --annotations SUN-SEG-Annotation
+"""Put SUN-SEG together from its two downloads.
+
+    python -m utils sunseg --sun downloads/SUN --annotations downloads/SUN-SEG-Annotation --out data/SUN-SEG
 
 The frames come with the SUN database (Misawa et al., GIE 2021), the masks with SUN-SEG (Ji et al., MIR 2022), which
 cuts SUN's cases into clips. What is expected of them:
@@ -30,10 +32,14 @@ from measure.io import (
     FRAME_MASKS,
     FRAMES,
     TRAINING_SPLIT,
+    CommandParser,
     InputError,
+    Switch,
     first_names,
     images_by_stem,
     make_folder,
+    path,
+    refuse_outputs_in_inputs,
     replace_when_whole,
     subfolders,
 )
@@ -63,11 +69,34 @@ class Member:
     frame: Path | None
 
 
+def main(argv: Sequence[str] | None = None) -> int:
+    """Lay out what the flags name; returns the exit status."""
+    return run(lambda: put_together(parse_args(argv)))
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = CommandParser(prog="python -m utils sunseg", description=__doc__)
+    parser.add_argument("--sun", type=path, required=True, help="folder of the SUN database's cases with polyps")
+    parser.add_argument("--annotations", type=path, required=True, help="folder of SUN-SEG's annotations")
+    parser.add_argument("--out", type=path, default=Path("data/SUN-SEG"), help="where it is put together")
+    parser.add_argument("--copy", action=Switch, help="copy the files in place of linking to them")
+    parser.add_argument("--partial", action=Switch, help="take what is there where something is missing")
+    return parser.parse_args(argv)
+
+
+def put_together(args: argparse.Namespace) -> None:
+    count = assemble(**vars(args))
+    print(f"{count} frames with masks in {args.out}")
+
+
 def assemble(*, sun: Path, annotations: Path, out: Path, copy: bool = False, partial: bool = False) -> int:
     """Link or copy frames and masks into one layout.
 
     Args:
-        sun, annotations, out: the folders of the head of this file. copy: files in place of links.
+        sun: folder of the SUN database, searched at any depth.
+        annotations: folder of SUN-SEG's annotations, with the splits of `PUBLISHED`.
+        out: where the layout is made; not inside the other two.
+        copy: files in place of links.
         partial: go on where frames or clips are missing, and say what is.
 
     Returns:
@@ -76,6 +105,7 @@ def assemble(*, sun: Path, annotations: Path, out: Path, copy: bool = False, par
     Raises:
         InputError: a folder is missing, something is not as published (unless `partial`), or a file cannot be made.
     """
+    refuse_outputs_in_inputs([out], [sun, annotations])
     members = find_members(sun, annotations)
     faults = shortcomings(members)
     if faults and not partial:
@@ -161,25 +191,3 @@ def place(source: Path, target: Path, *, copy: bool) -> None:
             shutil.copyfile(source, new)
         else:
             new.symlink_to(source.resolve())
-
-
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m utils sunseg", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--sun", type=Path, required=True, help="folder of the SUN database's cases with polyps")
-    parser.add_argument("--annotations", type=Path, required=True, help="folder of SUN-SEG's annotations")
-    parser.add_argument("--out", type=Path, default=Path("data/SUN-SEG"), help="where it is put together")
-    parser.add_argument("--copy", action="store_true", help="copy the files in place of linking to them")
-    parser.add_argument("--partial", action="store_true", help="take what is there where something is missing")
-    return parser.parse_args(argv)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    args = parse_args(argv)
-
-    def put_together() -> None:
-        count = assemble(**vars(args))
-        print(f"{count} frames with masks in {args.out}")
-
-    return run(put_together)

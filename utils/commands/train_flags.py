@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 
 from lib import model_entry
-from measure.io import InputError, parse_classes
+from measure.io import CommandParser, InputError, parse_classes, switch
 from utils.training import checkpoint
 
 from ..data import CACHES, PARTS, worker_count
@@ -25,7 +25,7 @@ from ..training import (
     parse_budget,
     recipe_for,
 )
-from .common_flags import HelpFormatter, add_device_flags, add_model_flags, switch
+from .common_flags import add_device_flags, add_model_flags
 
 __all__ = ["build_parser", "check_flags", "parse_args", "parse_weight", "train_options"]
 
@@ -81,7 +81,7 @@ def about(recipe: Recipe) -> str:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=DESCRIPTION, formatter_class=HelpFormatter)
+    parser = CommandParser(description=DESCRIPTION)
     add_data_flags(parser)
     add_recipe_flags(parser)
     run_folder = parser.add_argument_group("run folder")

@@ -9,8 +9,18 @@
 files; `python -m utils phantom` is the command. No picture of a patient went into any of it.
 """
 
-from .clips import phantom_clip, write_clips
-from .scene import LOOKS
+from .clips import check_clip, phantom_clip, write_clips
+from .files import check_count
+from .scene import LOOKS, look_named
 from .stills import phantom_still, write_stills
 
-__all__ = ["LOOKS", "phantom_clip", "phantom_still", "write_clips", "write_stills"]
+__all__ = [
+    "LOOKS",
+    "check_clip",
+    "check_count",
+    "look_named",
+    "phantom_clip",
+    "phantom_still",
+    "write_clips",
+    "write_stills",
+]

@@ -182,3 +182,12 @@ def test_splits_that_do_not_fit_are_refused(data, tmp_path, train, val, message)
 def test_nothing_left_to_train_on_is_told(data, tmp_path):
     with pytest.raises(InputError, match="nothing is left to train on"):
         found(data, "--val_split", names_file(tmp_path / "all.txt", *range(1, 11)))
+
+
+def test_the_command_tells_groups_and_doubts(data, tmp_path, capsys):
+    flags = ["--data", str(data), "--out", str(tmp_path)]
+    assert split.main([*flags, "train=8", "test=2", "--group_pattern", "000[1-8]"]) == 0
+    told = capsys.readouterr()
+    assert told.out.count(" group") == 2 and "note: 2 of 10 names are in no group" in told.err
+    assert split.main([*flags, "train=8", "test=2", "--group_pattern", "phantom"]) == 2
+    assert "note: 10 of 10 names are in one group, 'phantom'; check that" in capsys.readouterr().err

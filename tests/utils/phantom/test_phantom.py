@@ -271,16 +271,19 @@ def test_command_line_writes_sets_and_clips(tmp_path):
     ("arguments", "sentence"),
     [
         ("", "nothing to write"),
-        ("--train 0", "--train is 0; give 1 or more"),
+        ("--train 0", "--train 0 was given; it must be at least 1"),
         ("--train 2 --test clear=0", "--test clear is 0; give 1 or more"),
         ("--train 2 --clips TrainDataset=1 --bursts 9", "9 bursts do not fit in 24 frames"),
         ("--test clear", "--test got 'clear'; write it as NAME=COUNT"),
         ("--test foggy=3", "unknown look 'foggy'"),
         ("--train 2 --size 32 32", "32 x 32 pixels"),
         ("--clips TrainDataset=2 --frames 3", "number of frames is 3"),
-        ("--clips TrainDataset=2 --severity 0", "severity is 0"),
+        ("--clips TrainDataset=2 --severity 0", "--severity 0 was given; it must be more than 0"),
         ("--clips TrainDataset=2 --look foggy", "unknown look 'foggy'"),
-        ("--train 2 --seed -3", "seed is -3"),
+        ("--train 2 --seed -3", "--seed -3 was given; it must be at least 0"),
+        ("--train 2 --frames nan", "--frames nan was given; it must be a whole number"),
+        ("--clips ../elsewhere=2", "--clips ../elsewhere cannot name a folder in --out"),
+        ("--clips /elsewhere=2", "--clips /elsewhere cannot name a folder in --out"),
     ],
 )
 def test_mistakes_end_with_one_line_and_status_2(tmp_path, capsys, arguments, sentence):
