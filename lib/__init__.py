@@ -1,4 +1,4 @@
-"""The networks: `create_model`, `list_models`, `load_weights`. PyTorch, torchvision and timm only.
+"""The networks: `create_model`, `list_models`, `load_model`, `load_weights`. PyTorch, torchvision and timm only.
 
 Names are loaded from their files when they are first used: `from lib import list_models` imports no PyTorch.
 """
@@ -13,10 +13,13 @@ _FILE_OF = {
     "ModelError": "errors",
     "create_model": "registry",
     "list_models": "registry",
+    "described_network": "checkpoints",
     "load_backbone_weights": "weights",
+    "load_model": "weights",
     "load_weights": "weights",
     "model_entry": "registry",
-    "read_checkpoint": "weights",
+    "model_from": "weights",
+    "read_checkpoint": "checkpoints",
 }
 
 __all__ = sorted(_FILE_OF)

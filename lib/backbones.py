@@ -186,7 +186,7 @@ class Backbone(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Return the maps in the image's memory format: timm's may lie otherwise, and every reader would copy them."""
-        check_size(image, self.divisor)
+        check_size(image, self.divisor, training=self.training)
         channels_last = image.is_contiguous(memory_format=torch.channels_last)
         layout = torch.channels_last if channels_last else torch.contiguous_format
         maps = (m.permute(0, 3, 1, 2) if self.nhwc else m for m in self.net(image))

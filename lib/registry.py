@@ -6,7 +6,8 @@ list the names without waiting for PyTorch.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,10 @@ NETWORKS = {
     "scrnet": ("image", "scrnet", "SCRNet"),
     "sepnet": ("image", "sepnet", "SEPNet"),
 }
+
+LARGEST_NETWORK = 2_000_000_000  # parameters
+LARGEST_OPTION = 65_536  # of a network's numbers
+LONGEST_OPTION = 64  # numbers in one option
 
 
 @dataclass(frozen=True)
@@ -85,11 +90,66 @@ def create_model(name: str, *, pretrained: bool = False, **options: Any) -> Netw
         options: fields of the network's config, such as `backbone` and `aux`.
 
     Raises:
-        ModelError: an unknown name or option (the known ones are listed), or weights that cannot be had.
+        ModelError: an unknown name or option (the known ones are listed), a value that no network can be built of, or
+            weights that cannot be had.
     """
     network = model_entry(name).network
+    config = network.config_class(**checked_options(network, options))
+    check_scale(network, config)
+    return network(config, pretrained=pretrained)
+
+
+def checked_options(network: type[Network], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options with lists as tuples.
+
+    Raises:
+        ModelError: an option that the network does not have, or a value of another type or out of bounds.
+    """
     known = network.option_names()
     unknown = [option for option in options if option not in known]
     if unknown:
-        raise ModelError(f"{name} has no option {', '.join(unknown)}; its options are {', '.join(known)}")
-    return network(network.config_class(**options), pretrained=pretrained)
+        raise ModelError(f"{network.name} has no option {', '.join(unknown)}; its options are {', '.join(known)}")
+    plain = {option: tuple(value) if isinstance(value, list) else value for option, value in options.items()}
+    for field in fields(network.config_class):
+        if field.name in plain and (expected := mistake(plain[field.name], field.default, field.type)):
+            raise ModelError(f"{network.name}'s option {field.name} is {plain[field.name]!r}; expected {expected}")
+    return plain
+
+
+def mistake(value: Any, default: Any, annotation: str) -> str:
+    """Say what was expected of an option's value; empty where it will do."""
+    number = f"a whole number from 1 to {LARGEST_OPTION}"
+    if isinstance(default, tuple):
+        length = "" if "..." in annotation else f"{len(default)} "
+        fits = (
+            isinstance(value, tuple) and 0 < len(value) <= LONGEST_OPTION and (not length or len(value) == len(default))
+        )
+        return "" if fits and all(is_number(each) for each in value) else f"{length}numbers, each {number}"
+    if isinstance(default, int) and not isinstance(default, bool):
+        return "" if is_number(value) else number
+    return "" if isinstance(value, type(default)) else {bool: "True or False", str: "a text"}[type(default)]
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= LARGEST_OPTION
+
+
+def check_scale(network: type[Network], config: Any) -> None:
+    """Refuse a network too large for any machine this is meant for, before memory is asked for.
+
+    Raises:
+        ModelError: more than `LARGEST_NETWORK` parameters.
+    """
+    default = network.config_class()
+    pairs = [(getattr(config, name), getattr(default, name)) for name in network.option_names()]
+    if not any(isinstance(own, (int, tuple)) and own > usual for own, usual in pairs):
+        return  # nothing is wider than in the paper
+    import torch
+
+    with torch.device("meta"):  # shapes alone
+        count = sum(parameter.numel() for parameter in network(config).parameters())
+    if count > LARGEST_NETWORK:
+        raise ModelError(
+            f"{network.name} with these options has {count / 1e9:.1f} G parameters; "
+            f"at most {LARGEST_NETWORK / 1e9:.0f} G are built, give smaller widths"
+        )

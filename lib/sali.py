@@ -141,10 +141,6 @@ class SALI(VideoNetwork):
 
     def __init__(self, config: SALIConfig, *, pretrained: bool = False):
         super().__init__()
-        if config.memory_frames < 1 or config.memory_top_k < 1:
-            raise ModelError(
-                f"memory_frames is {config.memory_frames} and memory_top_k {config.memory_top_k}; both start at 1"
-            )
         self.config = config
         self.encoder = Backbone(config.backbone, pretrained=pretrained, drop_path=DROP_PATH, strides=STRIDES)
         self.rfb = nn.ModuleList(RFB(channels, WIDTH) for channels in self.encoder.channels)

@@ -192,7 +192,7 @@ class SCRNet(ImageNetwork):
         return self.levels[0].head
 
     def forward(self, image: Tensor) -> OrderedDict[str, Tensor]:
-        check_size(image, DIVISOR)
+        check_size(image, DIVISOR, training=self.training)
         maps = [self.encode[0](image)]  # X1 to X5
         for conv in self.encode[1:]:
             maps.append(conv(F.max_pool2d(maps[-1], 2)))

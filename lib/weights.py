@@ -1,72 +1,88 @@
-"""Weights from files: read safely, renamed where they are published ones, loaded strictly."""
+"""Weights from files into networks: renamed where they are published ones, loaded strictly."""
 
 from __future__ import annotations
 
-import pickle
-import re
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from .backbones import Backbone, remap_backbone
 from .base import Network
+from .checkpoints import Description, described_network, read_checkpoint, state_dict_of
 from .errors import ModelError
+from .registry import create_model, model_entry
 
-__all__ = ["LoadReport", "load_backbone_weights", "load_weights", "read_checkpoint", "state_dict_of"]
+__all__ = ["LoadReport", "load_backbone_weights", "load_model", "load_weights", "model_from"]
 
-# where files keep their weights, in the order they are looked for: an average of the weights is what was validated
-WEIGHT_KEYS = ("ema_state_dict", "model_state_dict", "state_dict", "model")
-WRAPPERS = re.compile(r"^(module\.|_orig_mod\.)+")
 SHOWN = 8  # names printed per list of a mismatch
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LoadReport:
-    """Entry names that were loaded (our naming), and those that the file has beyond the network, ignored by name."""
+    """What a weight file gave a network.
+
+    Attributes:
+        loaded: names of the entries that were loaded, our naming.
+        ignored: names of the entries that the file has beyond the network, ignored by name.
+    """
 
     loaded: list[str]
     ignored: list[str]
 
-
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read a file of plain data and tensors onto the CPU; nothing in it is executed.
-
-    Raises:
-        ModelError: the file is missing, truncated, or holds something else than plain data and tensors.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise ModelError(f"there is no weight file {path}; give the path of a .pth file")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ModelError(
-            f"{path} is no plain weight file (it holds objects that would run code, or no weights at all); "
-            "save the state dict alone and give that"
-        ) from error
-    except Exception as error:  # the unpickler raises whatever the bytes lead it to
-        raise ModelError(f"{path} is damaged, cut short or no weight file; fetch or save it again") from error
-    if not isinstance(content, Mapping):
-        raise ModelError(f"{path} holds a {type(content).__name__}; expected a state dict or a checkpoint with one")
-    return dict(content)
+    def __repr__(self) -> str:
+        parts = list(dict.fromkeys(name.split(".")[0] for name in self.ignored))
+        of = f" (of {', '.join(parts)})" if parts else ""
+        return f"{len(self.loaded)} entries loaded, {len(self.ignored)} ignored{of}"
 
 
-def state_dict_of(checkpoint: Mapping[str, Any], origin: str) -> dict[str, Tensor]:
-    """Find the weights in a checkpoint and strip what wrappers (DataParallel, torch.compile) put before the names.
+def load_model(path: str | Path, *, aux: bool = False) -> Network:
+    """Build the network that a checkpoint of ours describes, with its weights, in evaluation.
+
+    Args:
+        path: a checkpoint of a training run here.
+        aux: build the training network (see `create_model`), where there are two.
 
     Raises:
-        ModelError: nothing in it is a state dict; `origin` names the file in the message.
+        ModelError: an unreadable file, or weights that do not say which network they are of.
     """
-    state = next((checkpoint[key] for key in WEIGHT_KEYS if key in checkpoint), checkpoint)
-    if not isinstance(state, Mapping) or not state or not all(isinstance(v, Tensor) for v in state.values()):
+    return model_from(read_checkpoint(path), origin=str(path), aux=aux)
+
+
+def model_from(
+    checkpoint: Mapping[str, Any], *, origin: str, name: str | None = None, aux: bool = False, **options: Any
+) -> Network:
+    """Build the network of a checkpoint that has been read, with its weights, in evaluation.
+
+    Args:
+        checkpoint: see `read_checkpoint`.
+        origin: what messages call it.
+        name: the network, where the checkpoint does not say; where it does, it must be the same.
+        aux: see `load_model`.
+        options: of the network, in place of those that the checkpoint describes.
+
+    Raises:
+        ModelError: another network, none named, one that cannot be built, or weights that do not fit.
+    """
+    described = described_network(checkpoint, origin)
+    if described and name not in (None, described.name):
+        raise ModelError(f"{origin} holds {described.name}, and {name} was asked for; leave the name out or change it")
+    if not (described or name):
         raise ModelError(
-            f"{origin} holds no state dict; expected names and tensors, by themselves or under {', '.join(WEIGHT_KEYS)}"
+            f"{origin} holds weights and does not say of which network; name it and, where it has one, its backbone"
         )
-    return {WRAPPERS.sub("", name): value for name, value in state.items()}
+    found = described or Description(name)
+    try:
+        if "aux" in model_entry(found.name).options:
+            options = {**options, "aux": aux}
+        model = create_model(found.name, **{**found.options, **options})
+    except ModelError as error:
+        raise ModelError(f"the network of {origin} cannot be built: {error}") from error
+    _load(model, checkpoint, origin)
+    return model.eval()
 
 
 def load_weights(model: Network, source: str | Path | Mapping[str, Any]) -> LoadReport:
@@ -80,11 +96,10 @@ def load_weights(model: Network, source: str | Path | Mapping[str, Any]) -> Load
         What was loaded, and what was ignored because only the training network has it.
 
     Raises:
-        ModelError: an unreadable file, or missing, unexpected or mis-shaped entries (three lists).
+        ModelError: an unreadable file, values that are not finite, or missing, unexpected or mis-shaped entries
+            (three lists).
     """
-    origin, checkpoint = _open(source)
-    state = model.remap_published(state_dict_of(checkpoint, origin))
-    return _load_strictly(model, state, ignored_prefixes=model.ignored_prefixes, origin=origin)
+    return _load(model, *_open(source))
 
 
 def load_backbone_weights(backbone: Backbone, source: str | Path | Mapping[str, Any]) -> LoadReport:
@@ -93,20 +108,45 @@ def load_backbone_weights(backbone: Backbone, source: str | Path | Mapping[str, 
     Raises:
         ModelError: as `load_weights`.
     """
-    origin, checkpoint = _open(source)
+    checkpoint, origin = _open(source)
     names = list(backbone.net.state_dict())
     state = remap_backbone(state_dict_of(checkpoint, origin), backbone.timm_name, names)
     return _load_strictly(backbone.net, state, ignored_prefixes=backbone.ignored_prefixes, origin=origin)
 
 
-def _open(source: str | Path | Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+def _open(source: str | Path | Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
     if isinstance(source, Mapping):
-        return "the given state dict", source
-    return str(source), read_checkpoint(source)
+        return source, "the given state dict"
+    return read_checkpoint(source), str(source)
+
+
+def _load(model: Network, checkpoint: Mapping[str, Any], origin: str) -> LoadReport:
+    state = model.remap_published(state_dict_of(checkpoint, origin))
+    described = described_network(checkpoint, origin)
+    reason = difference(described, model) if described else ""
+    return _load_strictly(model, state, ignored_prefixes=model.ignored_prefixes, origin=origin, reason=reason)
+
+
+def difference(described: Description, model: Network) -> str:
+    """Say in a sentence what a checkpoint says of its network and the model has otherwise; empty where they agree."""
+    own = dataclasses.asdict(model.config)
+    other = [
+        key
+        for key, value in described.options.items()
+        if key in own and key != "aux" and own[key] != (tuple(value) if isinstance(value, list) else value)
+    ]
+    if described.name == model.name and not other:
+        return ""
+
+    def words(name: str, options: Mapping[str, Any]) -> str:
+        listed = [f"{options[key]}" if key == "backbone" else f"{key} {options[key]}" for key in other]
+        return f"{name} with {', '.join(listed)}" if listed else name
+
+    return f"the file says {words(described.name, described.options)}; the model is {words(model.name, own)}. "
 
 
 def _load_strictly(
-    module: nn.Module, state: Mapping[str, Tensor], *, ignored_prefixes: Sequence[str], origin: str
+    module: nn.Module, state: Mapping[str, Tensor], *, ignored_prefixes: Sequence[str], origin: str, reason: str = ""
 ) -> LoadReport:
     own = module.state_dict()
     ignored = [name for name in state if name not in own and name.startswith(tuple(ignored_prefixes))]
@@ -119,8 +159,13 @@ def _load_strictly(
     ]
     if missing or unexpected or misshaped:
         raise ModelError(
-            f"{origin} does not fit the network; give its own weights or the options it was trained with. "
+            f"{origin} does not fit the network: {reason}give its own weights or the options it was trained with. "
             f"{_listed('missing', missing)}; {_listed('unexpected', unexpected)}; {_listed('mis-shaped', misshaped)}"
+        )
+    if bad := [name for name in own if not state[name].isfinite().all()]:
+        raise ModelError(
+            f"{origin} holds values that are not finite, so the training that wrote it had failed; "
+            f"take an earlier checkpoint. {_listed('entries', bad)}"
         )
     module.load_state_dict({name: state[name] for name in own})
     return LoadReport(loaded=list(own), ignored=ignored)

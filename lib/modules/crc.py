@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .layers import ConvBN, ConvBNReLU, SqueezeExcite, resize_to
+from .layers import ConvBN, ConvBNReLU, SqueezeExcite, divided, resize_to
 
 __all__ = ["CRC"]
 
@@ -22,7 +22,7 @@ class Fuse(nn.Module):
 
     def __init__(self, channels: int, *, reduction: int):
         super().__init__()
-        hidden = channels // reduction
+        hidden = divided(channels, reduction)
         self.local_context = nn.Sequential(
             nn.Conv2d(channels, hidden, 1),
             nn.BatchNorm2d(hidden),

@@ -13,7 +13,16 @@ from torch import Tensor, nn
 
 from ..errors import ModelError
 
-__all__ = ["ConvBN", "ConvBNReLU", "ParallelConv", "SqueezeExcite", "check_size", "resize_to"]
+__all__ = [
+    "ConvBN",
+    "ConvBNReLU",
+    "ParallelConv",
+    "SqueezeExcite",
+    "check_kernel",
+    "check_size",
+    "divided",
+    "resize_to",
+]
 
 
 class ConvBN(nn.Module):
@@ -33,6 +42,7 @@ class ConvBN(nn.Module):
     ):
         super().__init__()
         kernel_h, kernel_w = (kernel, kernel) if isinstance(kernel, int) else kernel
+        check_kernel(kernel_h, kernel_w)
         padding = (dilation * (kernel_h // 2), dilation * (kernel_w // 2))
         self.conv = nn.Conv2d(
             in_channels, out_channels, (kernel_h, kernel_w), padding=padding, dilation=dilation, bias=bias
@@ -85,17 +95,48 @@ class SqueezeExcite(nn.Module):
         return x * weights[:, :, None, None]
 
 
+def check_kernel(*sides: int) -> None:
+    """Refuse a kernel that would change the size of a map.
+
+    Raises:
+        ModelError: an even side.
+    """
+    if any(side % 2 == 0 for side in sides):
+        raise ModelError(f"a kernel was given as {' x '.join(map(str, sides))} pixels; its sides must be odd")
+
+
+def divided(channels: int, divisor: int) -> int:
+    """Return the width that a divisor leaves of a number of channels.
+
+    Raises:
+        ModelError: none is left.
+    """
+    if channels < divisor:
+        raise ModelError(f"{channels} channels were given to be divided by {divisor}; give more, or a smaller divisor")
+    return channels // divisor
+
+
 def resize_to(x: Tensor, reference: Tensor, *, align_corners: bool) -> Tensor:
     """Resize `x` bilinearly to the height and width of `reference`."""
     return F.interpolate(x, size=reference.shape[-2:], mode="bilinear", align_corners=align_corners)
 
 
-def check_size(image: Tensor, divisor: int) -> None:
-    """Refuse an image whose height or width a network cannot halve and double back.
+def check_size(image: Tensor, divisor: int, *, training: bool) -> None:
+    """Refuse an image whose height or width a network cannot halve and double back, or a batch it cannot learn from.
+
+    Args:
+        image: (N, C, H, W).
+        divisor: stride of the coarsest map, pixels.
+        training: whether batch normalization takes its statistics from this batch.
 
     Raises:
-        ModelError: a side is no multiple of `divisor`.
+        ModelError: a side is no multiple of `divisor`, or a single image is as small as that in training.
     """
     height, width = image.shape[-2:]
     if height % divisor or width % divisor:
         raise ModelError(f"the input is {height} x {width} pixels; height and width must be multiples of {divisor}")
+    if training and len(image) * height * width == divisor**2:
+        raise ModelError(
+            f"a batch of one image of {height} x {width} pixels leaves batch normalization a single value a channel; "
+            "train on larger images or more of them a batch"
+        )

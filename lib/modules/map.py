@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .layers import ConvBN, ConvBNReLU, SqueezeExcite
+from .layers import ConvBN, ConvBNReLU, SqueezeExcite, divided
 
 __all__ = ["MAP", "LowLevelMAP"]
 
@@ -55,7 +55,7 @@ class MAP(nn.Module):
 
     def __init__(self, in_channels: int, *, channels: int, reduction: int, se_reduction: int):
         super().__init__()
-        width = channels // reduction
+        width = divided(channels, reduction)
         self.reduce = nn.ModuleList(
             nn.Sequential(ConvBN(in_channels, 2 * width, 1), ConvBN(2 * width, width, 1)) for _ in PERCEPTION
         )

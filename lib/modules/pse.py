@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .layers import ConvBNReLU, resize_to
+from .layers import ConvBNReLU, check_kernel, resize_to
 from .precision import full_precision
 
 __all__ = ["PSE", "SelectRegion", "SemanticConv", "gaussian_kernel", "region_guides"]
@@ -84,6 +84,7 @@ class SemanticConv(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, *, kernel: int, hidden: int, guide_kernel: int):
         super().__init__()
+        check_kernel(kernel, guide_kernel)
         self.out_channels = out_channels
         self.predict = nn.Sequential(
             nn.AdaptiveAvgPool2d(kernel),

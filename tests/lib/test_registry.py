@@ -131,3 +131,12 @@ def test_a_network_in_double_precision_runs_both_ways(name):
     torch.testing.assert_close(outputs["out"].float(), single, rtol=1e-3, atol=1e-3)
     sum(logits.sum() for logits in outputs.values()).backward()
     assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
+
+
+@pytest.mark.parametrize("name", IMAGE_MODELS)
+def test_a_single_smallest_image_is_refused_in_training_and_taken_in_evaluation(name):
+    model = build(name)
+    image = torch.zeros(1, 3, model.smallest, model.smallest)
+    with pytest.raises(ModelError, match="leaves batch normalization a single value a channel"):
+        model(image)
+    assert model.eval()(image)["out"].isfinite().all()

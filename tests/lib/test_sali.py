@@ -364,7 +364,7 @@ def test_illegal_sizes_are_refused():
 
 
 def test_illegal_options_are_refused():
-    with pytest.raises(ModelError, match="memory_frames is 0 and memory_top_k 20; both start at 1"):
+    with pytest.raises(ModelError, match="sali's option memory_frames is 0; expected a whole number from 1 to"):
         create_model("sali", backbone="pvt-v2-b0", memory_frames=0)
     with pytest.raises(ModelError, match="sali has no option memory_length; its options are backbone"):
         create_model("sali", memory_length=2)

@@ -1,11 +1,14 @@
 """Weight files: read safely, loaded strictly, refused in words."""
 
+import argparse
+import dataclasses
 import pickle
 
+import numpy as np
 import pytest
 import torch
 
-from lib import ModelError, create_model, load_weights, read_checkpoint
+from lib import ModelError, create_model, load_backbone_weights, load_model, load_weights, model_from, read_checkpoint
 from tests.helpers.golden import published_state
 
 
@@ -94,3 +97,126 @@ def test_a_truncated_file_is_refused(model, tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ModelError, match="no weight file .*nowhere.pth"):
         read_checkpoint(tmp_path / "nowhere.pth")
+
+
+def test_a_report_is_one_line(model):
+    report = load_weights(create_model("sepnet", backbone="pvt-v2-b0", aux=False), model.state_dict())
+    whole = f"{len(report.loaded)} entries loaded, {len(report.ignored)} ignored (of head2, head3, head4, pse2, pse3, "
+    assert repr(report) == str(report) == whole + "deep_crc2, deep_crc3, deep_head2, deep_head3)"
+    assert repr(load_weights(model, model.state_dict())) == f"{len(model.state_dict())} entries loaded, 0 ignored"
+
+
+def trained(model, **extra):
+    """A checkpoint as a training run writes it, as far as the network goes."""
+    config = {"model": {"name": model.name, "options": dataclasses.asdict(model.config)}, "flags": {"train_size": 64}}
+    return {"format_version": 2, "epoch": 3, "config": config, "model_state_dict": model.state_dict(), **extra}
+
+
+def test_a_checkpoint_alone_gives_its_network(model, tmp_path):
+    torch.save(trained(model), tmp_path / "best.pth")
+    image = torch.randn(1, 3, 64, 64)
+    found, whole = load_model(tmp_path / "best.pth"), load_model(tmp_path / "best.pth", aux=True)
+    assert not found.training and found.output_names == ("out",)
+    assert whole.output_names == model.output_names
+    with torch.no_grad():
+        expected = model.eval()(image)["out"]
+        assert torch.equal(found(image)["out"], expected) and torch.equal(whole(image)["out"], expected)
+
+
+def test_weights_alone_do_not_say_their_network(model, tmp_path):
+    torch.save(model.state_dict(), tmp_path / "weights.pth")
+    with pytest.raises(ModelError, match="holds weights and does not say of which network"):
+        load_model(tmp_path / "weights.pth")
+    with pytest.raises(ModelError, match="x.pth holds sepnet, and scrnet was asked for"):
+        model_from(trained(model), origin="x.pth", name="scrnet")
+
+
+def test_a_misfit_first_tells_what_the_file_says(model):
+    other = create_model("sepnet", backbone="pvt-v2-b1", channels=32)
+    with pytest.raises(ModelError) as refused:
+        load_weights(other, trained(model))
+    says = "the file says sepnet with pvt-v2-b0, channels 64; the model is sepnet with pvt-v2-b1, channels 32. give"
+    assert f"does not fit the network: {says}" in str(refused.value)
+    with pytest.raises(ModelError, match="the file says sepnet; the model is scrnet. "):
+        load_weights(create_model("scrnet"), trained(model))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_values_that_are_not_finite_are_refused_by_name(model, value):
+    state = {name: entry.clone() for name, entry in model.state_dict().items()}
+    state["crc2.se.squeeze.weight"][1, 2] = value
+    before = model.state_dict()["crc2.se.squeeze.weight"].clone()
+    with pytest.raises(ModelError, match=r"values that are not finite.*entries \(1\): crc2.se.squeeze.weight"):
+        load_weights(model, trained(model, model_state_dict=state))
+    assert torch.equal(model.state_dict()["crc2.se.squeeze.weight"], before)
+    encoder = {name.removeprefix("encoder.net."): v for name, v in state.items() if name.startswith("encoder.net.")}
+    encoder["patch_embed.proj.bias"] = torch.full((32,), value)
+    with pytest.raises(ModelError, match=r"entries \(1\): patch_embed.proj.bias"):
+        load_backbone_weights(model.encoder, encoder)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (None, "config names no network and its options"),
+        ([], "config names no network and its options"),
+        ("sepnet", "config names no network and its options"),
+        ({"model": "sepnet"}, "config names no network and its options"),
+        ({"model": {"name": "sepnet", "options": None}}, "config names no network and its options"),
+        ({"model": {"name": ["sepnet"], "options": {}}}, "config names no network and its options"),
+        ({"model": {"name": "sepnet", "options": {3: 4}}}, "config names no network and its options"),
+        ({"model": {"name": "unet", "options": {}}}, "cannot be built: unknown model 'unet'"),
+        ({"model": {"name": "sepnet", "options": {"width": 4}}}, "cannot be built: sepnet has no option width"),
+        (
+            {"model": {"name": "sepnet", "options": {"channels": "64"}}},
+            "option channels is '64'; expected a whole number",
+        ),
+        ({"model": {"name": "sepnet", "options": {"channels": 10**9}}}, "a whole number from 1 to 65536"),
+        (
+            {"model": {"name": "sepnet", "options": {"channels": True}}},
+            "option channels is True; expected a whole number",
+        ),
+        ({"model": {"name": "sepnet", "options": {"backbone": None}}}, "option backbone is None; expected a text"),
+        ({"model": {"name": "sepnet", "options": {"fuse_reductions": [4]}}}, "expected 2 numbers, each a whole number"),
+        ({"model": {"name": "convsegnet", "options": {"kernels": [4]}}}, "4 x 4 pixels; its sides must be odd"),
+        ({"model": {"name": "sepnet", "options": {"channels": 2}}}, "2 channels were given to be divided by 4"),
+        ({"model": {"name": "scrnet", "options": {"scm": 1}}}, "option scm is 1; expected True or False"),
+        ({"model": {"name": "scrnet", "options": {"decoder_channels": [8]}}}, "give five and four widths"),
+        ({"model": {"name": "sepnet", "options": {"channels": 60000}}}, r"has \d+\.\d G parameters; at most 2 G"),
+        ({"model": {"name": "scrnet", "options": {"encoder_channels": [16, 32, 64, 128, 60000]}}}, "at most 2 G"),
+    ],
+)
+def test_checkpoints_of_odd_configs_end_in_a_sentence(config, message, tmp_path):
+    torch.save({"format_version": 2, "config": config, "model_state_dict": {"a": torch.zeros(1)}}, tmp_path / "odd.pth")
+    with pytest.raises(ModelError, match=message) as refused:
+        load_model(tmp_path / "odd.pth")
+    assert "odd.pth" in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_numpy_numbers_are_read_as_python_numbers(tmp_path):
+    values = [np.float64(0.25), np.float32(1.5), np.float16(2), np.int64(-7), np.uint8(200), np.bool_(True), 3]
+    torch.save({"best": values, "weights": {"w": torch.ones(2)}}, tmp_path / "numbers.pth")
+    found = read_checkpoint(tmp_path / "numbers.pth")["best"]
+    assert found == [0.25, 1.5, 2.0, -7, 200, True, 3]
+    assert [type(value) for value in found] == [float, float, float, int, int, bool, int]
+
+
+@pytest.mark.parametrize("odd", [np.zeros(2), np.datetime64("2024-01-01"), np.array([None], object)])
+def test_other_numpy_values_are_refused(odd, tmp_path):
+    torch.save({"best": [np.float64(1), odd]}, tmp_path / "odd.pth")
+    with pytest.raises(ModelError, match="is no plain weight file"):
+        read_checkpoint(tmp_path / "odd.pth")
+
+
+def test_a_blocked_type_is_named(tmp_path):
+    torch.save({"args": argparse.Namespace(lr=1), "state_dict": {}}, tmp_path / "args.pth")
+    with pytest.raises(ModelError, match=r"it holds an object of the type argparse\.Namespace, which is not read"):
+        read_checkpoint(tmp_path / "args.pth")
+
+
+def test_weights_lie_under_any_one_key_and_a_common_prefix_goes(model):
+    state = {f"model.{name}": value for name, value in model.state_dict().items()}
+    report = load_weights(model, {"epoch": 3, "net": state})
+    assert len(report.loaded) == len(state)
+    with pytest.raises(ModelError, match="and found epoch, optimizer, net"):
+        load_weights(model, {"epoch": 3, "optimizer": {"state": {}}, "net": None})
