@@ -127,7 +127,7 @@ def _read(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _literal(pair: Pair, options: Options) -> None:
-    from ..metrics.reference import border_scores, naive_scores
+    from ..metrics import border_scores, naive_scores
 
     mask, prediction = _read(pair)
     naive_scores(prediction, mask, minmax=options.minmax, ddof=options.ddof)

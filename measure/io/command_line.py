@@ -54,8 +54,8 @@ class HelpFormatter(argparse.HelpFormatter):
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         default = action.default
-        told = default in (None, False, "", argparse.SUPPRESS) or default == [] or "default:" in (action.help or "")
-        if told or action.required or not action.option_strings:
+        is_none = default is None or default is False or default in ("", argparse.SUPPRESS) or default == []
+        if is_none or "default:" in (action.help or "") or action.required or not action.option_strings:
             return action.help
         if isinstance(default, (list, tuple)):
             words = " ".join(map(str, default))

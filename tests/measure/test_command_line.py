@@ -20,6 +20,7 @@ def parser(**options):
     made.add_argument("--shift", type=number(float, low=-5, high=5), help="pixels")
     made.add_argument("--plots", action=Switch, default=True, help="curves and bars")
     made.add_argument("--multi_scale", action=Switch, spelled=True, help="several sizes")
+    made.add_argument("--seed", type=number(int), default=0, help="of the draw")
     made.add_argument("--out", type=path, help="folder")
     made.add_argument("--name", type=nonempty, help="a name (default: the folder's)")
     return made
@@ -85,7 +86,8 @@ def test_help_keeps_paragraphs_and_tells_defaults_once(monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     told = parser(description="One\nparagraph.\n\n    an  example\n\nAnother 100% one.").format_help()
     assert "One paragraph.\n\n    an  example\n\nAnother 100% one.\n" in told
-    assert "epochs (default: 3)" in told and "curves and bars (default: --plots)" in told
+    for text in "of the draw (default: 0)", "epochs (default: 3)", "curves and bars (default: --plots)":
+        assert text in told
     assert told.count("default: the folder's") == 1 and "learning rate\n" in told and "(default: None)" not in told
     assert "--multi_scale [true|false], --no-multi_scale" in told
 
