@@ -30,14 +30,14 @@ from .io import (
 )
 from .options import Options
 
-__all__ = ["SHORTEST_CASE", "Dataset", "Pair", "find_datasets"]
+__all__ = ["SHORTEST_CASE", "PairedDataset", "MapPair", "find_datasets"]
 
 SHORTEST_CASE = 3
 """Frames of a case of which one is left when the first and the last are dropped."""
 
 
 @dataclass(frozen=True)
-class Pair:
+class MapPair:
     """A map and its mask; `stem` is the key in `per_image` (VPS: case/frame), `label` the class scored or ""."""
 
     dataset: str
@@ -48,18 +48,18 @@ class Pair:
 
 
 @dataclass
-class Dataset:
+class PairedDataset:
     """A data set's pairs in order, and the names of what is left out."""
 
     name: str
-    pairs: list[Pair] = field(default_factory=list)
+    pairs: list[MapPair] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     extra: list[str] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
 
 
-def find_datasets(gt_root: str | Path, pred_root: str | Path, options: Options) -> list[Dataset]:
-    """Pair the maps of one method with the ground truth of every data set found under `gt_root`.
+def find_datasets(gt_root: str | Path, pred_root: str | Path, options: Options) -> list[PairedDataset]:
+    """MapPair the maps of one method with the ground truth of every data set found under `gt_root`.
 
     With classes, every data set is there once a class and once merged, called `<class>/<name>` and `merged/<name>`.
 
@@ -77,13 +77,13 @@ def find_datasets(gt_root: str | Path, pred_root: str | Path, options: Options) 
     ]
 
 
-def _of_class(label: str, dataset: Dataset) -> Dataset:
+def _of_class(label: str, dataset: PairedDataset) -> PairedDataset:
     """The data set as that of one class."""
     name = f"{label}/{dataset.name}"
     return replace(dataset, name=name, pairs=[replace(pair, dataset=name, label=label) for pair in dataset.pairs])
 
 
-def _find(gt_root: Path, pred_root: Path, options: Options) -> list[Dataset]:
+def _find(gt_root: Path, pred_root: Path, options: Options) -> list[PairedDataset]:
     subfolders(pred_root)  # refuses a root that is not there before any data set is looked for in it
     walk = _vps_splits if options.protocol == "vps" else _image_datasets
     datasets = list(walk(gt_root, pred_root, options.partial))
@@ -94,7 +94,7 @@ def _find(gt_root: Path, pred_root: Path, options: Options) -> list[Dataset]:
     return [dataset for dataset in datasets if dataset.pairs or dataset.missing]
 
 
-def _image_datasets(gt_root: Path, pred_root: Path, partial: bool) -> Iterator[Dataset]:
+def _image_datasets(gt_root: Path, pred_root: Path, partial: bool) -> Iterator[PairedDataset]:
     sets = set_folders(gt_root, STILLS.masks, bare=True)
     if not sets:
         raise InputError(
@@ -104,7 +104,7 @@ def _image_datasets(gt_root: Path, pred_root: Path, partial: bool) -> Iterator[D
     if not partial and not single:
         _refuse_extra(pred_root, list(sets))
     for name, masks in sets.items():
-        dataset = Dataset(name)
+        dataset = PairedDataset(name)
         maps = _maps_of_single_set(pred_root, name) if single else pred_root / name
         found = {} if partial and not maps.is_dir() else images_by_stem(maps, allow_empty=True)
         _pair(dataset, "", images_by_stem(masks), found, place=f"{masks} and {maps}", partial=partial)
@@ -122,7 +122,7 @@ def _maps_of_single_set(pred_root: Path, name: str) -> Path:
     return named if named.is_dir() and not images_by_stem(pred_root, allow_empty=True) else pred_root
 
 
-def _vps_splits(gt_root: Path, pred_root: Path, partial: bool) -> Iterator[Dataset]:
+def _vps_splits(gt_root: Path, pred_root: Path, partial: bool) -> Iterator[PairedDataset]:
     splits = split_folders(gt_root, FRAME_MASKS)
     if not splits:
         raise InputError(
@@ -130,7 +130,7 @@ def _vps_splits(gt_root: Path, pred_root: Path, partial: bool) -> Iterator[Datas
             f"TestEasyDataset/Seen/{FRAME_MASKS}/case1_1/"
         )
     for name, masks in splits.items():
-        dataset = Dataset(name)
+        dataset = PairedDataset(name)
         maps = pred_root if masks.parent == gt_root else pred_root / name
         cases = subfolders(masks)
         if not cases:
@@ -153,7 +153,7 @@ def _refuse_extra(maps: Path, known: list[str]) -> None:
         )
 
 
-def _pair_case(dataset: Dataset, case: str, masks: Path, maps: Path, *, partial: bool) -> None:
+def _pair_case(dataset: PairedDataset, case: str, masks: Path, maps: Path, *, partial: bool) -> None:
     """Add a case's pairs, all but its first and last frame."""
     frames = images_by_stem(masks)
     stems = list(frames)
@@ -171,7 +171,7 @@ def _pair_case(dataset: Dataset, case: str, masks: Path, maps: Path, *, partial:
 
 
 def _pair(
-    dataset: Dataset, prefix: str, masks: dict[str, Path], maps: dict[str, Path], *, place: str, partial: bool
+    dataset: PairedDataset, prefix: str, masks: dict[str, Path], maps: dict[str, Path], *, place: str, partial: bool
 ) -> None:
     found = pair_stems(
         masks,
@@ -182,6 +182,6 @@ def _pair(
         allow_none=partial,
         advice="names must agree up to the suffix; --partial scores what is there",
     )
-    dataset.pairs += [Pair(dataset.name, prefix + stem, mask, prediction) for stem, mask, prediction in found.pairs]
+    dataset.pairs += [MapPair(dataset.name, prefix + stem, mask, prediction) for stem, mask, prediction in found.pairs]
     dataset.missing += [prefix + stem for stem in found.missing]
     dataset.extra += [prefix + stem for stem in found.extra]

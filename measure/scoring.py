@@ -19,7 +19,7 @@ from .io import InputError, natural_key, read_grey, read_masks
 from .metrics import PairScores, pair_scores
 from .options import Options
 from .parallel import map_in_order
-from .protocols import Dataset, Pair, find_datasets
+from .protocols import MapPair, PairedDataset, find_datasets
 
 __all__ = ["score_folder"]
 
@@ -87,16 +87,16 @@ def score_folder(
     }
 
 
-def _by_mask(pairs: Sequence[Pair]) -> list[list[Pair]]:
+def _by_mask(pairs: Sequence[MapPair]) -> list[list[MapPair]]:
     """Pairs with the maps of one mask's classes together, so that it is decoded once; in the order of the masks."""
-    groups: dict[Path, list[Pair]] = {}
+    groups: dict[Path, list[MapPair]] = {}
     for pair in pairs:
         groups.setdefault(pair.mask, []).append(pair)
     place = {folder: number for number, folder in enumerate(dict.fromkeys(mask.parent for mask in groups))}
     return sorted(groups.values(), key=lambda group: (place[group[0].mask.parent], natural_key(group[0].mask.name)))
 
 
-def score_mask(pairs: Sequence[Pair], *, options: Options) -> list[Scored]:
+def score_mask(pairs: Sequence[MapPair], *, options: Options) -> list[Scored]:
     """Read a mask and score the maps made for it, one, or one a class."""
     try:
         masks = read_masks(pairs[0].mask, options.classes, [pair.label for pair in pairs])
@@ -124,7 +124,7 @@ def _score_map(path: Path, mask: np.ndarray, options: Options) -> Scored:
     )
 
 
-def _counts(dataset: Dataset) -> dict[str, Any]:
+def _counts(dataset: PairedDataset) -> dict[str, Any]:
     return {
         "images": 0,
         "missing_maps": dataset.missing,
@@ -138,7 +138,7 @@ def _counts(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _note(counts: dict[str, Any], pair: Pair, outcome: Scored) -> None:
+def _note(counts: dict[str, Any], pair: MapPair, outcome: Scored) -> None:
     """Enter one pair into the counts of its data set."""
     counts["images"] += outcome.scores is not None
     findings = {
@@ -158,7 +158,7 @@ def _refuse_unreadable(faults: list[str], pairs: int, allowed: bool) -> None:
         shown = "; ".join(faults[:5])
         raise InputError(
             f"{len(faults)} of {pairs} pairs cannot be scored: {shown}{'; ...' * (len(faults) > 5)}; "
-            "write these files anew, or score the others with --partial"
+            "write these files again, or score the others with --partial"
         )
 
 

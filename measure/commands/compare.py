@@ -6,18 +6,17 @@ has, scores that moved, and the images that moved most.
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
-import sys
+from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..io import InputError, first_names
-from ..report import Result, dice_key, number
+from ..io import CommandParser, InputError, first_names, number, path, run_command
+from ..report import Result, dice_key, score_value
 
-__all__ = ["explain", "main", "read_scores"]
+__all__ = ["explain", "main", "parse_args", "read_scores"]
 
 SAME = 1e-9
 """Scores closer than this are equal: two machines may round sums differently."""
@@ -27,20 +26,28 @@ _SETTINGS = ("protocol", "method", "options", "versions", "format_version")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Compare two score files on the command line; 0 when compared, 2 when a file cannot be used."""
-    parser = argparse.ArgumentParser(prog="python -m measure why", description="Compare two scores.json files.")
-    parser.add_argument("first", type=Path, metavar="A/scores.json")
-    parser.add_argument("second", type=Path, metavar="B/scores.json")
+
+    def compare() -> None:
+        args = parse_args(argv)
+        first, second = read_scores(args.first), read_scores(args.second)
+        text = explain(first, second, metric=args.metric, top=args.top)
+        print(f"A: {args.first}\nB: {args.second}\n\n{text}")
+
+    return run_command(compare)
+
+
+def parse_args(argv: Sequence[str] | None = None) -> Namespace:
+    """Parse the command line.
+
+    Raises:
+        InputError: an unknown option or a wrong value.
+    """
+    parser = CommandParser(prog="python -m measure why", description=__doc__)
+    parser.add_argument("first", type=path, metavar="A/scores.json")
+    parser.add_argument("second", type=path, metavar="B/scores.json")
     parser.add_argument("--metric", help="rank images by this metric (default: the metric that moved most per image)")
-    parser.add_argument("--top", type=int, default=10, metavar="N", help="images listed per data set (default: 10)")
-    options = parser.parse_args(argv)
-    try:
-        first, second = read_scores(options.first), read_scores(options.second)
-        text = explain(first, second, metric=options.metric, top=options.top)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(f"A: {options.first}\nB: {options.second}\n\n{text}")
-    return 0
+    parser.add_argument("--top", type=number(int, low=1), default=10, metavar="N", help="images listed per data set")
+    return parser.parse_args(argv)
 
 
 def read_scores(path: str | Path) -> dict[str, Any]:
@@ -139,7 +146,7 @@ def _images_in_one(first: Result, second: Result, name: str) -> list[str]:
 
 def _moved(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
     """Metrics of both that differ, the largest move first; a score missing on one side only comes foremost."""
-    pairs = {key: (number(a, key), number(b, key)) for key in a if key in b}
+    pairs = {key: (score_value(a, key), score_value(b, key)) for key in a if key in b}
     moved = {key: pair for key, pair in pairs.items() if _move(pair) > SAME}
     return dict(sorted(moved.items(), key=lambda item: -_move(item[1])))
 

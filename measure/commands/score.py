@@ -2,40 +2,64 @@
 
 from __future__ import annotations
 
-import sys
-from argparse import Namespace
+from argparse import Namespace, _ArgumentGroup
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from ..io import InputError, make_folder, replace_when_whole, write_json
-from ..options import Options
-from ..report import definitions_table, markdown_table, write_reports, write_tables
+from ..io import (
+    CommandParser,
+    InputError,
+    Switch,
+    available_cores,
+    make_folder,
+    number,
+    parse_classes,
+    path,
+    refuse_outputs_in_inputs,
+    run_command,
+    write_json,
+    write_text,
+)
+from ..options import PROTOCOLS, Options
+from ..report import Result, definitions_table, headline_table, write_reports, write_tables
 from ..scoring import score_folder
-from . import compare
-from .arguments import parse_args
 
-__all__ = ["main"]
+__all__ = ["main", "parse_args"]
+
+DESCRIPTION = """\
+Score saved 8-bit maps against ground-truth masks, exactly as the released tools do.
+
+  image protocol  <GT_root>/<dataset>/masks/<stem>.png   <pred_root>/<dataset>/<stem>.png
+                  (or a single set: masks in <GT_root>, maps in <pred_root>)
+    with --classes  <pred_root>/<class>/<dataset>/<stem>.png for every class, and for all of them <pred_root>/merged/
+  vps protocol    <GT_root>/<split>/GT/<case>/<frame>.png   <pred_root>/<split>/<case>/<frame>.png
+"""
+
+EXAMPLES = """\
+examples:
+  python -m measure --GT_root data/TestDataset --pred_root result/SEPNet --BR on
+  python -m measure --protocol vps --GT_root data/SUN-SEG --pred_root result/A result/B --out result/comparison
+  python -m measure why result/A-scores/scores.json result/B-scores/scores.json     (why two scores differ)
+
+Nothing is ever written into GT_root or pred_root. Exit status: 0 done, 2 a mistake in what was given.
+"""
+
+MOST_WORKERS = 1024
+WIDEST_BAND = 1000  # pixels
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status: 0 done, 2 the user's mistake, 130 interrupted."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments[:1] == ["why"]:
-        return compare.main(arguments[1:])
-    try:
-        _score(parse_args(arguments))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; files written so far are whole", file=sys.stderr)
-        return 130
-    return 0
+    return run_command(lambda: score(parse_args(argv)), interrupted="interrupted; files written so far are whole")
 
 
-def _score(args: Namespace) -> None:
+def score(args: Namespace) -> None:
+    """Score every method and write what the flags ask for.
+
+    Raises:
+        InputError: a folder or a file that cannot be used.
+    """
     options = Options(
         protocol=args.protocol,
         minmax=args.minmax,
@@ -47,53 +71,158 @@ def _score(args: Namespace) -> None:
     out = args.out
     folders = [out] if len(args.model) == 1 else [out / name for name in args.model]
     record = _record_file(args.record_path, args.model) if args.record_path else None
-    _refuse_inside_inputs([out, *folders, *([record] if record else [])], [args.GT_root, *args.pred_root])
+    refuse_outputs_in_inputs([out, *folders, *([record] if record else [])], [args.GT_root, *args.pred_root])
     results = _score_methods(args, options)
     for result, folder in zip(results, folders, strict=True):
         write_json(result, make_folder(folder) / "scores.json")
     write_tables(results, out)
     if record:
-        _write_text(markdown_table(results), record)
+        make_folder(record.parent)
+        write_text(f"{headline_table(results)}\n", record)
     if args.all_definitions:
         other = _score_methods(args, replace(options, minmax=not options.minmax))
-        _write_text(_definitions(results, other), out / "definitions.md")
+        write_text(f"{_definitions(results, other)}\n", out / "definitions.md")
     write_reports(
         results, out, gt_root=args.GT_root, pred_roots=args.pred_root, image_root=args.image_root, plots=args.plots
     )
-    print(markdown_table(results))
+    print(headline_table(results))
     print(f"\nall scores and reports: {out}")
 
 
-def _refuse_inside_inputs(outputs: Sequence[Path], inputs: Sequence[Path]) -> None:
-    """Scoring never writes into what it scores."""
-    for output in outputs:
-        for folder in inputs:
-            if output.resolve().is_relative_to(folder.resolve()):
-                raise InputError(f"{output} would be written into the input folder {folder}; choose another --out")
-
-
-def _score_methods(args: Namespace, options: Options) -> list[dict[str, Any]]:
+def _score_methods(args: Namespace, options: Options) -> list[Result]:
     return [
         score_folder(args.GT_root, pred_root, options=options, method=name, workers=args.workers)
         for pred_root, name in zip(args.pred_root, args.model, strict=True)
     ]
 
 
-def _definitions(results: Sequence[dict[str, Any]], other: Sequence[dict[str, Any]]) -> str:
-    """Per method, every Dice and IoU with and without the stretch."""
+def _definitions(results: Sequence[Result], other: Sequence[Result]) -> str:
+    """Per method, every Dice and IoU with and without min-max normalization."""
     tables = []
     for pair in zip(results, other, strict=True):
-        stretched_first = sorted(pair, key=lambda result: not result["options"]["minmax"])
-        tables.append(f"## {pair[0]['method']}\n\n{definitions_table(stretched_first)}")
+        normalized_first = sorted(pair, key=lambda result: not result["options"]["minmax"])
+        tables.append(f"## {pair[0]['method']}\n\n{definitions_table(normalized_first)}")
     return "\n\n".join(tables)
 
 
-def _record_file(path: Path, methods: Sequence[str]) -> Path:
+def _record_file(place: Path, methods: Sequence[str]) -> Path:
     """A record's path without a suffix is a folder."""
-    return path if path.suffix else path / f"{'_'.join(methods)}.txt"
+    return place if place.suffix else place / f"{'_'.join(methods)}.txt"
 
 
-def _write_text(text: str, path: Path) -> None:
-    make_folder(path.parent)
-    with replace_when_whole(path) as partial:
-        partial.write_text(f"{text}\n", encoding="utf-8")
+def parse_args(argv: Sequence[str] | None = None) -> Namespace:
+    """Parse the command line; `model`, `minmax` and `out` are filled in where they were left out.
+
+    Raises:
+        InputError: an unknown option, a wrong value, or names that do not fit the folders.
+    """
+    parser = CommandParser(prog="python -m measure", description=DESCRIPTION, epilog=EXAMPLES)
+    _add_input(parser.add_argument_group("what is scored"))
+    _add_definitions(parser.add_argument_group("how it is scored (the defaults give the published numbers)"))
+    _add_output(parser.add_argument_group("what is written"))
+    args = parser.parse_args(argv)
+    args.classes = parse_classes(args.classes) if args.classes is not None else None
+    if args.minmax is None:
+        args.minmax = args.classes is None
+    args.model = _method_names(args.model, args.pred_root)
+    first = args.pred_root[0].resolve()
+    args.out = args.out or first.with_name(f"{first.name}-scores")
+    return args
+
+
+def _add_input(group: _ArgumentGroup) -> None:
+    group.add_argument("--protocol", choices=PROTOCOLS, default="image", help="which tool's numbers")
+    group.add_argument("--GT_root", type=path, default=Path("data/TestDataset"), metavar="DIR", help="ground truth")
+    group.add_argument(
+        "--pred_root",
+        type=path,
+        nargs="+",
+        default=[Path("result")],
+        metavar="DIR",
+        help="maps, a folder per method",
+    )
+    group.add_argument(
+        "--classes",
+        nargs="+",
+        metavar="NAME=VALUE",
+        help="classes of the masks and their colors R,G,B or indices; each is scored by itself, then all merged",
+    )
+    group.add_argument("--model", nargs="+", metavar="NAME", help="names of the methods (default: the folders')")
+    group.add_argument(
+        "--partial",
+        action="store_true",
+        help="score the maps that are there and readable; missing and extra ones are only recorded",
+    )
+
+
+def _add_definitions(group: _ArgumentGroup) -> None:
+    group.add_argument(
+        "--minmax",
+        action=Switch,
+        default=None,
+        help="min-max normalize each map first, as published tables have it; --no-minmax scores maps as saved "
+        "(default: --minmax; with --classes --no-minmax, or every image would be made to show every class)",
+    )
+    group.add_argument("--BR", choices=("on", "off"), default="off", help="border-region scores too")
+    group.add_argument(
+        "--br_rate",
+        type=number(int, low=1, high=WIDEST_BAND),
+        default=15,
+        metavar="PIXELS",
+        help="side of the square that widens the contour to the border region",
+    )
+
+
+def _add_output(group: _ArgumentGroup) -> None:
+    group.add_argument("--out", type=path, metavar="DIR", help="reports (default: <first pred_root>-scores)")
+    group.add_argument(
+        "--all-definitions",
+        action="store_true",
+        help="score again without (with) min-max normalization; every Dice and IoU side by side: definitions.md",
+    )
+    group.add_argument(
+        "--record_path",
+        type=path,
+        metavar="PATH",
+        help="also write the table as text to this file, or to <method>.txt in this folder",
+    )
+    group.add_argument(
+        "--plots", action=Switch, default=True, help="curves, bars and contact sheets; --no-plots leaves them out"
+    )
+    group.add_argument(
+        "--image_root",
+        type=path,
+        metavar="DIR",
+        help="images for the contact sheets: <image_root>/<dataset>/images/ (default: beside the masks)",
+    )
+    group.add_argument(
+        "--workers",
+        type=number(int, low=1, high=MOST_WORKERS),
+        default=available_cores(),
+        metavar="N",
+        help="processes (default: every core, %(default)s here)",
+    )
+
+
+def _method_names(given: Sequence[str] | None, folders: Sequence[Path]) -> list[str]:
+    """The methods' names, which become folders' and must differ.
+
+    Raises:
+        InputError: too many or too few of them, two alike, or one that no folder can have.
+    """
+    names = list(given or _folder_names(folders))
+    if len(names) != len(folders):
+        raise InputError(f"{len(names)} names in --model for {len(folders)} folders in --pred_root")
+    if any(set(name) & set("/\\\0") or name in ("", ".", "..") for name in names):
+        raise InputError(f"a name in --model ({', '.join(names)}) cannot be that of a folder")
+    if len(set(names)) < len(names):
+        raise InputError(f"two methods of one name ({', '.join(names)}); name them apart with --model")
+    return names
+
+
+def _folder_names(folders: Sequence[Path]) -> list[str]:
+    """Folder names, preceded by their parent's where they would be alike."""
+    names = [folder.resolve().name for folder in folders]
+    if len(set(names)) < len(names):
+        names = [f"{folder.resolve().parent.name}-{folder.resolve().name}" for folder in folders]
+    return names

@@ -5,7 +5,13 @@ from .lazy import lazy_exports
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
-        "atomic_write": ["drop_partials", "make_folder", "refuse_outputs_in_inputs", "replace_when_whole"],
+        "atomic_write": [
+            "drop_partials",
+            "make_folder",
+            "refuse_outputs_in_inputs",
+            "replace_when_whole",
+            "write_text",
+        ],
         "class_masks": ["LABELS", "MERGED", "Classes", "parse_classes", "read_mask", "read_masks"],
         "command_line": [
             "CommandParser",
@@ -35,6 +41,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
             "set_name",
             "split_folders",
         ],
+        "markdown": ["markdown_table", "markdown_text"],
         "opencv_env": ["one_thread", "quiet_opencv"],
         "pairing": [
             "IMAGE_SUFFIXES",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .errors import InputError
 
-__all__ = ["drop_partials", "make_folder", "refuse_outputs_in_inputs", "replace_when_whole"]
+__all__ = ["drop_partials", "make_folder", "refuse_outputs_in_inputs", "replace_when_whole", "write_text"]
 
 
 def make_folder(folder: str | Path) -> Path:
@@ -35,7 +35,7 @@ def replace_when_whole(path: str | Path) -> Iterator[Path]:
     The temporary name keeps the suffix, because image writers choose their format by it.
 
     Raises:
-        InputError: the system refuses the write (no space, no permission); a former `path` is then untouched.
+        InputError: the system refuses the write (no space, no permission); a previous `path` is then untouched.
     """
     path = Path(path)
     partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
@@ -66,6 +66,17 @@ def refuse_outputs_in_inputs(outputs: Iterable[str | Path], inputs: Iterable[str
             if output.resolve().is_relative_to(source.resolve()):
                 where = "is itself an input" if output.resolve() == source.resolve() else f"lies in the input {source}"
                 raise InputError(f"{output} {where} and would be written to; choose another place for the output")
+
+
+def write_text(text: str, path: str | Path) -> Path:
+    """Write a text file in UTF-8, whole or not at all, and return its path.
+
+    Raises:
+        InputError: as `replace_when_whole`.
+    """
+    with replace_when_whole(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+    return Path(path)
 
 
 def drop_partials(folder: Path) -> None:

@@ -1,7 +1,7 @@
-"""Masks that tell several classes apart by colour or by index: what stands for what, and one plane a class.
+"""Masks that tell several classes apart by color or by index: what stands for what, and one plane a class.
 
-Written NAME=R,G,B for colour masks (BKAI-IGH NeoPolyp: neoplastic=255,0,0 non-neoplastic=0,255,0), or NAME=INDEX for
-grey and palette masks. Black, or 0, is background. Colours go to the nearest class or the background, since JPEG smears
+Written NAME=R,G,B for color masks (BKAI-IGH NeoPolyp: neoplastic=255,0,0 non-neoplastic=0,255,0), or NAME=INDEX for
+grey and palette masks. Black, or 0, is background. Colors go to the nearest class or the background, since JPEG smears
 them; indices must be exact.
 """
 
@@ -30,10 +30,10 @@ LABELS = "labels"
 RESERVED = (MERGED, LABELS, "heatmap")
 
 JPEG_NOISE = 32
-"""Levels that JPEG may move a colour, beyond blending it with its neighbour."""
+"""Levels that JPEG may move a color, beyond blending it with its neighbour."""
 
 STRAY = 0.001
-"""Share of a mask's pixels that may be far from every known colour."""
+"""Share of a mask's pixels that may be far from every known color."""
 
 INDEXED = ("1", "L", "P", "I", "I;16")
 """Pillow's names for pictures of one number a pixel."""
@@ -57,31 +57,31 @@ class Classes:
         return " ".join(map(_written, self.names, self.values))
 
     @property
-    def by_colour(self) -> bool:
-        """Whether masks are colour pictures."""
+    def by_color(self) -> bool:
+        """Whether masks are color pictures."""
         return len(self.values[0]) > 1
 
     def read_planes(self, path: str | Path) -> np.ndarray:
         """Read a mask as one plane a class, (H, W, K) uint8, 255 where the class is and 0 elsewhere.
 
         Raises:
-            InputError: the file cannot be read, or has colours or indices that stand for nothing.
+            InputError: the file cannot be read, or has colors or indices that stand for nothing.
         """
-        labels = self._nearest(path) if self.by_colour else self._exact(path)
+        labels = self._nearest(path) if self.by_color else self._exact(path)
         return np.where(labels[..., None] == np.arange(1, len(self) + 1, dtype=np.uint8), np.uint8(255), np.uint8(0))
 
     def picture(self, labels: np.ndarray) -> np.ndarray:
         """Turn labels (H, W), 0 for background and 1 to K, into a mask like those read: (H, W, 3) RGB or (H, W)."""
         table = np.array([(0,) * len(self.values[0]), *self.values], np.uint8)
-        return table[labels] if self.by_colour else table[labels, 0]
+        return table[labels] if self.by_color else table[labels, 0]
 
-    def colours(self, labels: np.ndarray) -> np.ndarray:
+    def colors(self, labels: np.ndarray) -> np.ndarray:
         """Turn labels (H, W) into (H, W, 3) uint8 RGB to look at."""
-        shown = self.values if self.by_colour else [DISPLAY[k % len(DISPLAY)] for k in range(len(self))]
+        shown = self.values if self.by_color else [DISPLAY[k % len(DISPLAY)] for k in range(len(self))]
         return np.array([(0, 0, 0), *shown], np.uint8)[labels]
 
     def _nearest(self, path: str | Path) -> np.ndarray:
-        """Labels (H, W) uint8 of a colour mask, by the least Euclidean distance of RGB levels."""
+        """Labels (H, W) uint8 of a color mask, by the least Euclidean distance of RGB levels."""
         image = read_rgb(path)
         pixels = image.reshape(-1, 3).T.astype(np.float32)  # (3, H W): what follows is exact in float32
         known = np.array([(0, 0, 0), *self.values], np.float32)
@@ -96,7 +96,7 @@ class Classes:
 
     @property
     def _reach(self) -> float:
-        """How far from every known colour a pixel of one of them may lie: in the middle of two, and JPEG's noise."""
+        """How far from every known color a pixel of one of them may lie: in the middle of two, and JPEG's noise."""
         known = np.array([(0, 0, 0), *self.values], float)
         return np.linalg.norm(known[:, None] - known, axis=2).max() / 2 + JPEG_NOISE
 
@@ -112,14 +112,14 @@ class Classes:
         return labels
 
     def _refuse_strange(self, path: str | Path, strange: np.ndarray, pixels: int) -> None:
-        """Refuse a mask with too many pixels (3, n) of no known colour."""
+        """Refuse a mask with too many pixels (3, n) of no known color."""
         if strange.shape[1] > STRAY * pixels:
-            colours, counts = np.unique(strange.astype(int), axis=1, return_counts=True)
-            colour = ",".join(map(str, colours[:, counts.argmax()]))
-            raise InputError(self._unknown(path, f"colour {colour}", strange.shape[1] / pixels))
+            colors, counts = np.unique(strange.astype(int), axis=1, return_counts=True)
+            color = ",".join(map(str, colors[:, counts.argmax()]))
+            raise InputError(self._unknown(path, f"color {color}", strange.shape[1] / pixels))
 
     def _unknown(self, path: str | Path, value: str, share: float) -> str:
-        ground = "black" if self.by_colour else "0"
+        ground = "black" if self.by_color else "0"
         return (
             f"{path}: {value} is neither {self} nor background ({ground}), in {share:.1%} of the mask; "
             "name it in --classes or correct the mask"
@@ -159,7 +159,7 @@ def parse_classes(texts: Sequence[str]) -> Classes:
     if len(names) < 2:
         raise InputError(f"--classes {classes} was given; give two classes or more, or none for binary masks")
     if len({len(value) for value in values}) > 1:
-        raise InputError(f"--classes {classes} was given; give a colour for every class, or an index for every class")
+        raise InputError(f"--classes {classes} was given; give a color for every class, or an index for every class")
     if len(set(names)) < len(names) or len(set(values)) < len(values) or not all(map(any, values)):
         raise InputError(f"--classes {classes} was given; names and values must differ, and none may be 0, background")
     return classes
@@ -181,7 +181,7 @@ def _written(name: str, value: tuple[int, ...]) -> str:
 
 
 def _read_indices(path: str | Path) -> np.ndarray:
-    """The numbers in a grey or palette file, (H, W); OpenCV would turn a palette into its colours."""
+    """The numbers in a grey or palette file, (H, W); OpenCV would turn a palette into its colors."""
     try:
         with Image.open(BytesIO(read_whole(path))) as image:
             if image.mode in INDEXED:
@@ -189,4 +189,4 @@ def _read_indices(path: str | Path) -> np.ndarray:
             mode = image.mode
     except OSError as error:
         raise InputError(f"cannot read {path}: it is damaged or no image that Pillow knows") from error
-    raise InputError(f"{path} is a picture of kind {mode}, no mask of indices; give colours, as NAME=R,G,B")
+    raise InputError(f"{path} is a picture of kind {mode}, no mask of indices; give colors, as NAME=R,G,B")

@@ -16,7 +16,7 @@ __all__ = ["read_grey", "read_rgb", "read_whole"]
 def read_grey(path: str | Path) -> np.ndarray:
     """Read an image file as (H, W) uint8 grey, as OpenCV's IMREAD_GRAYSCALE does.
 
-    Colour is weighted to grey, 16 bits keep their upper byte, a palette is resolved, alpha is dropped.
+    Color is weighted to grey, 16 bits keep their upper byte, a palette is resolved, alpha is dropped.
 
     Raises:
         InputError: the file is missing, empty, damaged, cut off or no image.

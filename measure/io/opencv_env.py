@@ -16,21 +16,22 @@ SILENT = 0  # OpenCV's log level for nothing at all
 @contextmanager
 def quiet_opencv() -> Iterator[None]:
     """Keep OpenCV's and FFmpeg's own lines off stderr; what went wrong with a file is told by us."""
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # read when a file is opened; a line a broken packet else
+    # FFmpeg reads it when a file is opened; without it every broken packet of a video prints a line
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     log = getattr(cv2.utils, "logging", cv2)  # where OpenCV 5 has it, and OpenCV 4
-    former = log.setLogLevel(SILENT)
+    previous = log.setLogLevel(SILENT)
     try:
         yield
     finally:
-        log.setLogLevel(former)
+        log.setLogLevel(previous)
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Let OpenCV work on the calling thread alone."""
-    former = cv2.getNumThreads()
+    previous = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
         yield
     finally:
-        cv2.setNumThreads(former)
+        cv2.setNumThreads(previous)

@@ -11,7 +11,7 @@ import math
 import cv2
 import numpy as np
 
-from .histograms import Box, count_pair
+from .histograms import Box, pair_histograms
 from .weighted_f import weighted_f
 
 __all__ = ["border_band", "border_scores"]
@@ -43,6 +43,6 @@ def border_scores(prediction: np.ndarray, mask: np.ndarray, *, br_rate: int, min
     area = marked.grown(br_rate + MARGIN, mask.shape)
     mask, prediction = area.of(mask), area.of(prediction)
     band = border_band(mask, br_rate=br_rate)
-    counts = count_pair(cv2.bitwise_and(prediction, band), cv2.bitwise_and(mask, band), minmax=minmax)
-    error = counts.sum_off_mask + counts.foreground - counts.sum_on_mask
-    return {"BR_mae": error / (CHANNELS * cv2.countNonZero(band)), "BR_wF": weighted_f(counts)}
+    histograms = pair_histograms(cv2.bitwise_and(prediction, band), cv2.bitwise_and(mask, band), minmax=minmax)
+    error = histograms.sum_off_mask + histograms.foreground - histograms.sum_on_mask
+    return {"BR_mae": error / (CHANNELS * cv2.countNonZero(band)), "BR_wF": weighted_f(histograms)}

@@ -14,7 +14,7 @@ import numpy as np
 
 from .thresholds import LEVELS, Scale, scale_between
 
-__all__ = ["Box", "PairCounts", "count_pair"]
+__all__ = ["Box", "PairHistograms", "pair_histograms"]
 
 FOREGROUND_ABOVE = 128
 """Mask levels above this are foreground."""
@@ -54,13 +54,13 @@ class Box:
 
 
 @dataclass(frozen=True, eq=False)
-class PairCounts:
+class PairHistograms:
     """What is counted of one pair.
 
     `prediction` and `foreground_mask` are (H, W) uint8, the latter 255 on the mask and 0 elsewhere. `box` bounds the
     mask (empty mask: an empty box), `split` = (row, column) is where the quadrants meet, in the order top left, top
     right, bottom left, bottom right. `quadrants` and `quadrants_on_mask` (4, 256) float64 count pixels by level, in the
-    whole quadrant and on the mask; `histogram` and `on_mask` (256,) are their sums. `scale` turns levels into p.
+    whole quadrant and on the mask; `whole` and `on_mask` (256,) are their sums. `scale` turns levels into p.
     """
 
     prediction: np.ndarray
@@ -71,7 +71,7 @@ class PairCounts:
     quadrants: np.ndarray
     quadrants_on_mask: np.ndarray
     scale: Scale
-    histogram: np.ndarray
+    whole: np.ndarray
     on_mask: np.ndarray
 
     @property
@@ -92,7 +92,7 @@ class PairCounts:
     @cached_property
     def off_mask(self) -> np.ndarray:
         """Pixels off the mask by level."""
-        return self.histogram - self.on_mask
+        return self.whole - self.on_mask
 
     @cached_property
     def sum_on_mask(self) -> float:
@@ -113,12 +113,12 @@ class PairCounts:
     def at_or_above(self) -> np.ndarray:
         """Pixels of at least each level 0 ... 256: (2, 257), over the frame and on the mask."""
         both = np.zeros((2, LEVELS + 1))
-        falling = np.stack([self.histogram, self.on_mask])[:, ::-1]
+        falling = np.stack([self.whole, self.on_mask])[:, ::-1]
         both[:, :LEVELS] = falling.cumsum(axis=1)[:, ::-1]
         return both
 
     def quadrant_pixels(self, quadrant: int) -> tuple[np.ndarray, np.ndarray]:
-        """Probabilities and mask (bool) of a quadrant, as views of whole frames, as the literal formula has them."""
+        """Probabilities and mask (bool) of a quadrant, as views of whole frames, as the reference formula has them."""
         (row, column), (height, width) = self.split, self.shape
         top, bottom = ((0, row), (row, height))[quadrant // 2]
         left, right = ((0, column), (column, width))[quadrant % 2]
@@ -126,7 +126,7 @@ class PairCounts:
         return box.of(self.values[self.prediction]), box.of(self.foreground_mask > 0)
 
 
-def count_pair(prediction: np.ndarray, mask: np.ndarray, *, minmax: bool = True) -> PairCounts:
+def pair_histograms(prediction: np.ndarray, mask: np.ndarray, *, minmax: bool = True) -> PairHistograms:
     """Count a map and a mask, both (H, W) uint8 of one size; the foreground is mask > 128."""
     foreground_mask = cv2.threshold(mask, FOREGROUND_ABOVE, 255, cv2.THRESH_BINARY)[1]
     box = Box.around(foreground_mask)
@@ -137,9 +137,9 @@ def count_pair(prediction: np.ndarray, mask: np.ndarray, *, minmax: bool = True)
     by_label = _label_histograms(prediction, labels)
     on_mask = by_label[1::2]
     quadrants = by_label[::2] + on_mask
-    histogram = quadrants.sum(axis=0)
-    levels = histogram.nonzero()[0]
-    return PairCounts(
+    whole = quadrants.sum(axis=0)
+    levels = whole.nonzero()[0]
+    return PairHistograms(
         prediction=prediction,
         foreground_mask=foreground_mask,
         box=box,
@@ -148,7 +148,7 @@ def count_pair(prediction: np.ndarray, mask: np.ndarray, *, minmax: bool = True)
         quadrants=quadrants,
         quadrants_on_mask=on_mask,
         scale=scale_between(int(levels[0]), int(levels[-1]), minmax),
-        histogram=histogram,
+        whole=whole,
         on_mask=on_mask.sum(axis=0),
     )
 

@@ -18,7 +18,7 @@ EPS = np.spacing(1)
 
 
 def prepare(prediction: np.ndarray, mask: np.ndarray, *, minmax: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """Map as float64 in [0, 1], stretched to the whole range unless it is constant, and mask as bool."""
+    """Map as float64 in [0, 1], min-max normalized unless it is constant, and mask as bool."""
     p = prediction / 255
     if minmax and p.max() != p.min():
         p = (p - p.min()) / (p.max() - p.min())

@@ -16,32 +16,32 @@ import math
 
 import numpy as np
 
-from .histograms import PairCounts
+from .histograms import PairHistograms
 
 __all__ = ["s_measure", "ssim_of_pixels"]
 
 EPS = float(np.spacing(1))
 
 
-def s_measure(counts: PairCounts, *, ddof: int) -> float:
+def s_measure(histograms: PairHistograms, *, ddof: int) -> float:
     """S-measure of one map.
 
     Args:
         ddof: 0 for the population deviation in the object term (image protocol), 1 for the sample deviation (VPS).
     """
-    if counts.foreground == 0:
-        return 1.0 - counts.sum_map / counts.pixels
-    if counts.foreground == counts.pixels:
-        return counts.sum_map / counts.pixels
-    score = 0.5 * _object(counts, ddof) + 0.5 * _region(counts)
+    if histograms.foreground == 0:
+        return 1.0 - histograms.sum_map / histograms.pixels
+    if histograms.foreground == histograms.pixels:
+        return histograms.sum_map / histograms.pixels
+    score = 0.5 * _object(histograms, ddof) + 0.5 * _region(histograms)
     return max(0.0, score)  # also 0 for NaN, as no comparison with it holds
 
 
-def _object(counts: PairCounts, ddof: int) -> float:
+def _object(histograms: PairHistograms, ddof: int) -> float:
     """Object term: how bright and even the map is on the mask, and how dark and even off it."""
-    share = counts.foreground / counts.pixels
-    inside = _evenness(counts.on_mask, counts.values, ddof)
-    outside = _evenness(counts.off_mask, 1.0 - counts.values, ddof)
+    share = histograms.foreground / histograms.pixels
+    inside = _evenness(histograms.on_mask, histograms.values, ddof)
+    outside = _evenness(histograms.off_mask, 1.0 - histograms.values, ddof)
     return share * inside + (1.0 - share) * outside
 
 
@@ -56,31 +56,31 @@ def _evenness(histogram: np.ndarray, values: np.ndarray, ddof: int) -> float:
     return 2.0 * mean / (mean * mean + 1.0 + deviation + EPS)
 
 
-def _region(counts: PairCounts) -> float:
+def _region(histograms: PairHistograms) -> float:
     """Region term: the quadrants' structural similarities weighted by area, the fourth by what the others leave."""
-    height, width = counts.shape
-    row, column = counts.split
+    height, width = histograms.shape
+    row, column = histograms.split
     area = height * width
     weights = [row * column / area, row * (width - column) / area, (height - row) * column / area]
     weights.append(1.0 - sum(weights))
-    return sum(weight * ssim for weight, ssim in zip(weights, _ssims(counts), strict=True))
+    return sum(weight * ssim for weight, ssim in zip(weights, _ssims(histograms), strict=True))
 
 
-def _ssims(counts: PairCounts) -> list[float]:
+def _ssims(histograms: PairHistograms) -> list[float]:
     """Structural similarity of map and mask in each of the four quadrants, from their histograms."""
-    pixels = counts.quadrants.sum(axis=1)
+    pixels = histograms.quadrants.sum(axis=1)
     if pixels.min() < 2:
         return [math.nan] * len(pixels)
-    x = counts.quadrants @ counts.values / pixels
-    spread = counts.values - x[:, None]
-    y = counts.quadrants_on_mask.sum(axis=1) / pixels
+    x = histograms.quadrants @ histograms.values / pixels
+    spread = histograms.values - x[:, None]
+    y = histograms.quadrants_on_mask.sum(axis=1) / pixels
     freedom = pixels - 1
-    sx = (counts.quadrants * spread * spread).sum(axis=1) / freedom
+    sx = (histograms.quadrants * spread * spread).sum(axis=1) / freedom
     sy = y * (1.0 - y) * pixels / freedom
-    sxy = np.where(y < 1.0, (counts.quadrants_on_mask * spread).sum(axis=1) / freedom, 0.0)
-    flat = np.count_nonzero(counts.quadrants, axis=1) == 1
+    sxy = np.where(y < 1.0, (histograms.quadrants_on_mask * spread).sum(axis=1) / freedom, 0.0)
+    flat = np.count_nonzero(histograms.quadrants, axis=1) == 1
     return [
-        ssim_of_pixels(*counts.quadrant_pixels(quadrant))
+        ssim_of_pixels(*histograms.quadrant_pixels(quadrant))
         if flat[quadrant] and x[quadrant] not in (0.0, 1.0)
         else _similarity(*(float(part[quadrant]) for part in (x, y, sx, sy, sxy)))
         for quadrant in range(len(pixels))

@@ -1,7 +1,7 @@
-"""Every score of one map against its mask, each a pure function of `PairCounts`.
+"""Every score of one map against its mask, each a pure function of `PairHistograms`.
 
-p is the map as probability (stretched per image unless constant, see `levels`), g the mask (> 128), B the map cut at a
-threshold. What the released tools give in the odd cases, and so do we:
+p is the map as probability (min-max normalized unless constant, see `thresholds`), g the mask (> 128), B the map cut
+at a threshold. What the released tools give in the odd cases, and so do we:
 
 | mask  | map      | Smeasure | wFmeasure | E at a threshold | soft Dice, IoU | F, swept Dice, IoU, Sen | swept Spe |
 |-------|----------|----------|-----------|------------------|----------------|-------------------------|-----------|
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .border import border_scores
-from .histograms import PairCounts, count_pair
+from .histograms import PairHistograms, pair_histograms
 from .s_measure import s_measure
 from .weighted_f import weighted_f
 
@@ -45,7 +45,7 @@ CURVES = ("Em", "Fm", "precision", "recall", "Dice", "IoU", "Sen", "Spe")
 """The curves over 256 falling thresholds, in the order of `PairScores.curves`."""
 
 HALF_LEVEL = 128
-"""A map is cut at 0.5 as it is in the file, unstretched."""
+"""A map is cut at 0.5 as saved, not min-max normalized."""
 
 SMOOTHING = 1e-15
 """Keeps the scores at 0.5 defined, as ConvSegNet's and DilatedSegNet's tool has it: nothing over nothing is 1."""
@@ -76,62 +76,62 @@ def pair_scores(
         ddof: of the S-measure's deviations, 0 (image protocol) or 1 (VPS).
         br_rate: side of the square that widens the contour to the border region, pixels; None leaves those scores out.
     """
-    counts = count_pair(prediction, mask, minmax=minmax)
+    histograms = pair_histograms(prediction, mask, minmax=minmax)
     curves = np.empty((len(CURVES), 256))
-    adaptive_e, adaptive_f = threshold_curves(counts, out=curves[:4])
-    swept_curves(counts, out=curves[4:])
-    confusion = confusion_at_half(counts)
+    adaptive_e, adaptive_f = threshold_curves(histograms, out=curves[:4])
+    swept_curves(histograms, out=curves[4:])
+    confusion = confusion_at_half(histograms)
     numbers = {
-        "Smeasure": s_measure(counts, ddof=ddof),
-        "wFmeasure": weighted_f(counts),
-        "MAE": mean_absolute_error(counts),
+        "Smeasure": s_measure(histograms, ddof=ddof),
+        "wFmeasure": weighted_f(histograms),
+        "MAE": mean_absolute_error(histograms),
         "adpEm": adaptive_e,
         "adpFm": adaptive_f,
-        **soft_scores(counts),
+        **soft_scores(histograms),
         **hard_scores(*confusion),
-        "size": counts.foreground / counts.pixels,
+        "size": histograms.foreground / histograms.pixels,
     }
     if br_rate is not None:
         numbers |= border_scores(prediction, mask, br_rate=br_rate, minmax=minmax)
     return PairScores(numbers, curves, np.array(confusion))
 
 
-def soft_scores(counts: PairCounts) -> dict[str, float]:
+def soft_scores(histograms: PairHistograms) -> dict[str, float]:
     """Soft Dice (2 sum p g + 1) / (sum p + sum g + 1) and IoU (sum p g + 1) / (sum (p + g - p g) + 1)."""
-    both, total = counts.sum_on_mask, counts.sum_map + counts.foreground
+    both, total = histograms.sum_on_mask, histograms.sum_map + histograms.foreground
     return {"Dice": (2.0 * both + 1.0) / (total + 1.0), "IoU": (both + 1.0) / (total - both + 1.0)}
 
 
-def mean_absolute_error(counts: PairCounts) -> float:
+def mean_absolute_error(histograms: PairHistograms) -> float:
     """Mean of |p - g| over the frame."""
-    return (counts.sum_off_mask + counts.foreground - counts.sum_on_mask) / counts.pixels
+    return (histograms.sum_off_mask + histograms.foreground - histograms.sum_on_mask) / histograms.pixels
 
 
-def threshold_curves(counts: PairCounts, *, out: np.ndarray) -> tuple[float, float]:
+def threshold_curves(histograms: PairHistograms, *, out: np.ndarray) -> tuple[float, float]:
     """Fill `out` (4, 256) with E, F, precision and recall at floor(255 p) >= 255, 254, ..., 0.
 
     Returns:
         E and F at the adaptive threshold.
     """
-    cuts = np.append(counts.scale.floor_cuts, adaptive_cut(counts))
-    bright, overlap = counts.at_or_above[:, cuts]
+    cuts = np.append(histograms.scale.floor_cuts, adaptive_cut(histograms))
+    bright, overlap = histograms.at_or_above[:, cuts]
     precision = overlap / np.maximum(bright, 1.0)
-    recall = overlap / max(counts.foreground, 1)
+    recall = overlap / max(histograms.foreground, 1)
     weighted = BETA_SQUARED * precision + recall
     f = (1.0 + BETA_SQUARED) * precision * recall / np.where(overlap > 0.0, weighted, 1.0)
-    e = e_measure(bright, overlap, foreground=counts.foreground, pixels=counts.pixels)
+    e = e_measure(bright, overlap, foreground=histograms.foreground, pixels=histograms.pixels)
     for row, curve in zip(out, (e, f, precision, recall), strict=True):
         row[:] = curve[:-1]
     return float(e[-1]), float(f[-1])
 
 
-def adaptive_cut(counts: PairCounts) -> int:
+def adaptive_cut(histograms: PairHistograms) -> int:
     """The lowest level that reaches the adaptive threshold min(2 mean p, 1)."""
-    doubled = 2.0 * counts.sum_map / counts.pixels
-    at_threshold = np.abs(counts.values - doubled) < ADAPTIVE_DOUBT
-    if counts.histogram[at_threshold].any():
-        doubled = 2.0 * counts.values[counts.prediction].mean()
-    return int(counts.values.searchsorted(min(doubled, 1.0)))
+    doubled = 2.0 * histograms.sum_map / histograms.pixels
+    at_threshold = np.abs(histograms.values - doubled) < ADAPTIVE_DOUBT
+    if histograms.whole[at_threshold].any():
+        doubled = 2.0 * histograms.values[histograms.prediction].mean()
+    return int(histograms.values.searchsorted(min(doubled, 1.0)))
 
 
 def e_measure(bright: np.ndarray, overlap: np.ndarray, *, foreground: int, pixels: int) -> np.ndarray:
@@ -139,11 +139,11 @@ def e_measure(bright: np.ndarray, overlap: np.ndarray, *, foreground: int, pixel
 
     Map and mask are demeaned to a and b; 2ab / (a^2 + b^2) has one value for each of the four kinds of pixels.
     """
-    normaliser = pixels - 1 + EPS
+    normalizer = pixels - 1 + EPS
     if foreground == 0:
-        return (pixels - bright) / normaliser
+        return (pixels - bright) / normalizer
     if foreground == pixels:
-        return bright / normaliser
+        return bright / normalizer
     mean_b, mean_g = bright / pixels, foreground / pixels
     total = np.zeros_like(mean_b)
     wrongly_bright = bright - overlap
@@ -155,28 +155,28 @@ def e_measure(bright: np.ndarray, overlap: np.ndarray, *, foreground: int, pixel
     ):
         aligned = 2.0 * b * a / (a * a + (b * b + EPS)) + 1.0
         total += aligned * aligned * amount
-    return total / (4.0 * normaliser)
+    return total / (4.0 * normalizer)
 
 
-def swept_curves(counts: PairCounts, *, out: np.ndarray) -> None:
+def swept_curves(histograms: PairHistograms, *, out: np.ndarray) -> None:
     """Fill `out` (4, 256) with Dice, IoU, sensitivity and specificity at p >= linspace(1, 0, 256).
 
     All four are 0 where B and g do not overlap, specificity too; on a full mask it is 0 / 0 = NaN elsewhere.
     """
-    bright, overlap = counts.at_or_above[:, counts.scale.swept_cuts]
-    background = counts.pixels - counts.foreground
-    np.divide(2.0 * overlap, np.maximum(bright + counts.foreground, 1.0), out=out[0])
-    np.divide(overlap, np.maximum(counts.foreground - overlap + bright, 1.0), out=out[1])
-    np.divide(overlap, max(counts.foreground, 1), out=out[2])
+    bright, overlap = histograms.at_or_above[:, histograms.scale.swept_cuts]
+    background = histograms.pixels - histograms.foreground
+    np.divide(2.0 * overlap, np.maximum(bright + histograms.foreground, 1.0), out=out[0])
+    np.divide(overlap, np.maximum(histograms.foreground - overlap + bright, 1.0), out=out[1])
+    np.divide(overlap, max(histograms.foreground, 1), out=out[2])
     specificity = (background - (bright - overlap)) / background if background else np.nan
     out[3] = np.where(overlap > 0.0, specificity, 0.0)
 
 
-def confusion_at_half(counts: PairCounts) -> tuple[int, int, int, int]:
+def confusion_at_half(histograms: PairHistograms) -> tuple[int, int, int, int]:
     """TP, FP, FN and TN in pixels of the map cut at level 128."""
-    bright, overlap = (int(n) for n in counts.at_or_above[:, HALF_LEVEL])
-    background = counts.pixels - counts.foreground
-    return overlap, bright - overlap, counts.foreground - overlap, background - (bright - overlap)
+    bright, overlap = (int(n) for n in histograms.at_or_above[:, HALF_LEVEL])
+    background = histograms.pixels - histograms.foreground
+    return overlap, bright - overlap, histograms.foreground - overlap, background - (bright - overlap)
 
 
 def hard_scores(tp: int, fp: int, fn: int, tn: int) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 As defined: E = |p - g|. Off the mask E is replaced by E at the nearest mask pixel (among equally near ones the
 leftmost, then the topmost), then smoothed by a 7 x 7 Gaussian to EA, with zeros around the frame. On the mask
-min(E, EA) counts, with weight 1; off the mask E counts, with weight 2 - 2^(-distance to the mask / 5).
+min(E, EA) histograms, with weight 1; off the mask E histograms, with weight 2 - 2^(-distance to the mask / 5).
 
 As computed: EA is wanted on the mask alone, so the replacement is needed only within 3 pixels of it. The weight off the
 mask is 2 less a discount that falls to nothing, so distances are needed only where the discount can change the score.
@@ -15,7 +15,7 @@ import math
 import cv2
 import numpy as np
 
-from .histograms import Box, PairCounts
+from .histograms import Box, PairHistograms
 
 __all__ = ["weighted_f"]
 
@@ -44,28 +44,32 @@ BLOCK = 10_000
 product runs on, does not start threads for so few."""
 
 
-def weighted_f(counts: PairCounts) -> float:
+def weighted_f(histograms: PairHistograms) -> float:
     """Weighted F-measure of one map, in [0, 1]; 0 for an empty mask."""
-    if counts.foreground == 0:
+    if histograms.foreground == 0:
         return 0.0
-    window = _window(counts)
-    off_mask = cv2.bitwise_not(window.of(counts.foreground_mask))
+    window = _window(histograms)
+    off_mask = cv2.bitwise_not(window.of(histograms.foreground_mask))
     distance = cv2.distanceTransform(off_mask, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    missed = _missed(counts, window, distance)
-    hit = counts.foreground - missed
-    false = 2.0 * counts.sum_off_mask - _discount(counts, window, distance)
-    recall = 1.0 - missed / counts.foreground
+    missed = _missed(histograms, window, distance)
+    hit = histograms.foreground - missed
+    false = 2.0 * histograms.sum_off_mask - _discount(histograms, window, distance)
+    recall = 1.0 - missed / histograms.foreground
     precision = hit / (hit + false + EPS)
     return 2.0 * recall * precision / (recall + precision + EPS)
 
 
-def _window(counts: PairCounts) -> Box:
-    """Where distances are needed: around the mask, and as far beyond as the map's discount still counts."""
-    around = counts.box.grown(FURTHEST_NEAREST, counts.shape)
-    height, width = counts.shape
-    by_row = cv2.reduce(counts.prediction, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel() - counts.scale.low * width
-    by_column = cv2.reduce(counts.prediction, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel() - counts.scale.low * height
-    allowed = TOLERANCE / 4 * counts.foreground * counts.scale.span
+def _window(histograms: PairHistograms) -> Box:
+    """Where distances are needed: around the mask, and as far beyond as the map's discount still histograms."""
+    around = histograms.box.grown(FURTHEST_NEAREST, histograms.shape)
+    height, width = histograms.shape
+    by_row = (
+        cv2.reduce(histograms.prediction, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel() - histograms.scale.low * width
+    )
+    by_column = (
+        cv2.reduce(histograms.prediction, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel() - histograms.scale.low * height
+    )
+    allowed = TOLERANCE / 4 * histograms.foreground * histograms.scale.span
     return Box(
         *_lines_needed(by_row, around.top, around.bottom, allowed),
         *_lines_needed(by_column, around.left, around.right, allowed),
@@ -100,16 +104,16 @@ def _squared_discounts(furthest: int) -> np.ndarray:
 _DISCOUNTS = _squared_discounts(256)
 
 
-def _discount(counts: PairCounts, window: Box, distance: np.ndarray) -> float:
+def _discount(histograms: PairHistograms, window: Box, distance: np.ndarray) -> float:
     """Sum over the background in `window` of p times its discount."""
-    levels, low = window.of(counts.prediction), np.uint8(counts.scale.low)
+    levels, low = window.of(histograms.prediction), np.uint8(histograms.scale.low)
     rows = max(1, BLOCK // distance.shape[1])
     total = 0.0
     for start in range(0, distance.shape[0], rows):
         squared = _whole_squares(distance[start : start + rows], limit=len(_DISCOUNTS) - 1)
         above_low = levels[start : start + rows] - low
         total += float(_DISCOUNTS.take(squared.ravel()) @ above_low.ravel().astype(np.float64))
-    return total / counts.scale.span
+    return total / histograms.scale.span
 
 
 def _whole_squares(distance: np.ndarray, *, limit: int) -> np.ndarray:
@@ -117,14 +121,14 @@ def _whole_squares(distance: np.ndarray, *, limit: int) -> np.ndarray:
     return np.minimum(distance * distance + np.float32(0.5), np.float32(limit)).astype(np.int32)
 
 
-def _missed(counts: PairCounts, window: Box, distance: np.ndarray) -> float:
+def _missed(histograms: PairHistograms, window: Box, distance: np.ndarray) -> float:
     """Sum over the mask of min(E, EA). In levels, E on the mask is the top level less the map's: whole, in 8 bits."""
-    box, scale = counts.box, counts.scale
-    on_mask = box.of(counts.foreground_mask)
-    errors = cv2.bitwise_and(np.uint8(scale.low + scale.span) - box.of(counts.prediction), on_mask)
+    box, scale = histograms.box, histograms.scale
+    on_mask = box.of(histograms.foreground_mask)
+    errors = cv2.bitwise_and(np.uint8(scale.low + scale.span) - box.of(histograms.prediction), on_mask)
     frame = (MARGIN,) * 4
     padded_mask, padded_errors = (cv2.copyMakeBorder(part, *frame, cv2.BORDER_CONSTANT) for part in (on_mask, errors))
-    _replace_by_nearest(padded_errors, padded_mask, counts, window, distance)
+    _replace_by_nearest(padded_errors, padded_mask, histograms, window, distance)
     smoothed = cv2.sepFilter2D(padded_errors, cv2.CV_64F, _GAUSSIAN, _GAUSSIAN)[MARGIN:-MARGIN, MARGIN:-MARGIN]
     return float(np.minimum(smoothed, errors).sum()) / scale.span
 
@@ -139,19 +143,19 @@ _GAUSSIAN = _gaussian()
 
 
 def _replace_by_nearest(
-    errors: np.ndarray, on_mask: np.ndarray, counts: PairCounts, window: Box, distance: np.ndarray
+    errors: np.ndarray, on_mask: np.ndarray, histograms: PairHistograms, window: Box, distance: np.ndarray
 ) -> None:
     """Give every background pixel near the mask the error of its nearest mask pixel, in place.
 
     `errors` and `on_mask` are the mask's box with `MARGIN` pixels around it; pixels beyond the frame keep 0.
     """
-    around = counts.box.grown(FURTHEST_NEAREST, counts.shape)
+    around = histograms.box.grown(FURTHEST_NEAREST, histograms.shape)
     top, left = around.top - window.top, around.left - window.left
     part = distance[top : top + around.bottom - around.top, left : left + around.right - around.left]
     rows, columns = np.divmod(np.flatnonzero((part > 0.0) & (part < _REACHED)), part.shape[1])
     squared = _whole_squares(part[rows, columns], limit=NEAREST_SQUARED)
-    rows += around.top - counts.box.top + MARGIN
-    columns += around.left - counts.box.left + MARGIN
+    rows += around.top - histograms.box.top + MARGIN
+    columns += around.left - histograms.box.left + MARGIN
     stride = errors.shape[1]
     pixels = rows * stride + columns
     candidates = pixels[:, None] + (_ROWS_AWAY * stride + _COLUMNS_AWAY)[squared]

@@ -1,17 +1,14 @@
 """What a scoring run leaves to read: tables, plots, contact sheets, one page."""
 
-from .dice_definitions import definitions_table
-from .representatives import dice_key
-from .tables import Result, aligned, number
-from .write import markdown_table, write_reports, write_tables
+from ..io import lazy_exports
 
-__all__ = [
-    "Result",
-    "aligned",
-    "definitions_table",
-    "dice_key",
-    "markdown_table",
-    "number",
-    "write_reports",
-    "write_tables",
-]
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        "dice_definitions": ["definitions_table"],
+        "representatives": ["dice_key"],
+        "table_files": ["headline_table", "write_tables"],
+        "tables": ["Result", "score_value"],
+        "write": ["write_reports"],
+    },
+)

@@ -1,6 +1,6 @@
-"""The colours of every picture: one per method, and those of right and wrong pixels.
+"""The colors of every picture: one per method, and those of right and wrong pixels.
 
-The method colours are Okabe and Ito's set (2008), told apart with every common form of colour blindness; line styles
+The method colors are Okabe and Ito's set (2008), told apart with every common form of color blindness; line styles
 repeat the difference for grey prints. False positives are yellow and false negatives blue, a pair that stays apart on
 grey, while red and green would neither be told apart by everyone nor stand out on mucosa.
 """
@@ -15,7 +15,7 @@ __all__ = [
     "RULE",
     "TRUE_POSITIVE",
     "line_style",
-    "method_colour",
+    "method_color",
 ]
 
 INK, MUTED, RULE = "#1f2933", "#66727f", "#dfe4ea"
@@ -28,11 +28,11 @@ _METHODS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#
 _STYLES = ("-", "--", "-.", ":")
 
 
-def method_colour(position: int) -> str:
-    """Colour of the method at `position` in the list of results; the seventh is followed by the first again."""
+def method_color(position: int) -> str:
+    """Color of the method at `position` in the list of results; the seventh is followed by the first again."""
     return _METHODS[position % len(_METHODS)]
 
 
 def line_style(position: int) -> str:
-    """Line style of the method at `position`, so that colour is never the only difference."""
+    """Line style of the method at `position`, so that color is never the only difference."""
     return _STYLES[position % len(_STYLES)]

@@ -15,7 +15,7 @@ __all__ = [
     "PAPER_TABLES",
     "TOOL_TABLES",
     "Column",
-    "column",
+    "column_of",
     "families_of",
     "headline_keys",
     "papers_of",
@@ -45,8 +45,8 @@ def _swept(key: str, latex: str, name: str, formula: str) -> Column:
 
 
 def _hard(key: str, latex: str, formula: str) -> Column:
-    """A column of the maps cut at level 128, without any stretch, per image."""
-    return Column(key, latex, f"{formula}, map cut at 0.5 (level 128, no stretch), per image, then the mean.")
+    """A column of the maps cut at level 128, as saved, per image."""
+    return Column(key, latex, f"{formula}, map cut at 0.5 (level 128, as saved), per image, then the mean.")
 
 
 def _pooled(key: str, latex: str, formula: str) -> Column:
@@ -182,7 +182,7 @@ _HEADLINE = {
 _BY_KEY = {known.key: known for family in FAMILIES.values() for known in family}
 
 
-def column(key: str) -> Column:
+def column_of(key: str) -> Column:
     """The column of a `scores.json` key; a key unknown here is shown under its own name, higher being better."""
     return _BY_KEY.get(key) or Column(key, key, "No definition is recorded for this column.")
 
@@ -191,7 +191,7 @@ def families_of(keys: Iterable[str]) -> dict[str, list[Column]]:
     """Sort `keys` into families: the order of `FAMILIES`, then unknown keys under "Other"; empty ones left out."""
     present = dict.fromkeys(keys)
     found = {name: [known for known in members if known.key in present] for name, members in FAMILIES.items()}
-    found[OTHER_FAMILY] = [column(key) for key in present if key not in _BY_KEY]
+    found[OTHER_FAMILY] = [column_of(key) for key in present if key not in _BY_KEY]
     return {name: members for name, members in found.items() if members}
 
 

@@ -15,9 +15,9 @@ from matplotlib.patches import Patch
 
 from ..io import FRAMES, STILLS, Classes, InputError, images_beside, images_by_stem, read_grey, read_mask, read_rgb
 from ..options import Options
-from ..protocols import Pair, find_datasets
+from ..protocols import MapPair, find_datasets
 from .colors import FALSE_NEGATIVE, FALSE_POSITIVE, INK, MUTED, TRUE_POSITIVE
-from .html_page import Picture
+from .html_page import ReportImage
 from .plot_style import file_stem, free_path, label, save_figure
 from .representatives import Chosen, dice_key, worst_median_best
 from .tables import Result
@@ -39,7 +39,7 @@ class Sources:
     """Where the pictures of one method lie.
 
     Args:
-        gt_root, pred_root: what was scored; masks and maps are paired anew, as the protocol does.
+        gt_root, pred_root: what was scored; masks and maps are paired again, as the protocol does.
         image_root: where the images are; None looks beside the masks (`images/` beside `masks/`, `Frame/` beside
             `GT/`).
         classes: of the masks, where they tell several apart.
@@ -60,21 +60,21 @@ class Sources:
         self._image_root = image_root
         self._listings: dict[Path, dict[str, Path]] = {}
 
-    def pair(self, chosen: Chosen) -> Pair | None:
+    def pair(self, chosen: Chosen) -> MapPair | None:
         """Paths of the mask and the map of an image; None where either is gone since scoring."""
         return self._pairs.get((chosen.dataset, chosen.stem))
 
-    def mask(self, pair: Pair) -> np.ndarray:
+    def mask(self, pair: MapPair) -> np.ndarray:
         """The mask that was scored, (H, W) uint8."""
         return read_mask(pair.mask, self._classes, pair.label)
 
-    def image(self, pair: Pair) -> Path | None:
+    def image(self, pair: MapPair) -> Path | None:
         """Path of the image of a pair, or None where none is found."""
         case, _, stem = pair.stem.rpartition("/")
         found = (self._listing(folder / case).get(stem) for folder in self._image_folders(pair))
         return next((path for path in found if path), None)
 
-    def _image_folders(self, pair: Pair) -> list[Path]:
+    def _image_folders(self, pair: MapPair) -> list[Path]:
         """Folders that may hold the images (video: the cases), the likeliest first."""
         inner, masks = (FRAMES, pair.mask.parents[1]) if self._video else (STILLS.images, pair.mask.parent)
         if self._image_root is None:
@@ -93,15 +93,15 @@ class Sources:
         return self._listings[folder]
 
 
-def draw_contact_sheets(results: Sequence[Result], sources: Sequence[Sources], out: Path) -> list[Picture]:
+def draw_contact_sheets(results: Sequence[Result], sources: Sequence[Sources], out: Path) -> list[ReportImage]:
     """Write one sheet per method into `out`, PNG and PDF; a method without any picture left has none."""
-    pictures: list[Picture] = []
+    pictures: list[ReportImage] = []
     for result, source in zip(results, sources, strict=True):
         figure = contact_sheet(result, source)
         if figure is not None:
             stem = out / file_stem("contact_sheet", result["method"])
             path = save_figure(figure, free_path(stem, [picture.path for picture in pictures]))
-            pictures.append(Picture(result["method"], "" if pictures else _TEXT, path, photograph=True))
+            pictures.append(ReportImage(result["method"], "" if pictures else _TEXT, path, photograph=True))
     return pictures
 
 
@@ -124,10 +124,10 @@ def contact_sheet(result: Result, sources: Sources, *, count: int = 4) -> Figure
     block = PANEL * max(len(pictures) for rows in groups.values() for _, pictures in rows)
     size = (MARGIN + len(groups) * (block + MARGIN), HEADING + sum(heights) + MARGIN + FOOTING)
     figure, axes = _blank(size)
-    _write(axes, MARGIN, 0.24, _heading(result, groups), size=9, colour=MUTED)
+    _write(axes, MARGIN, 0.24, _heading(result, groups), size=9, color=MUTED)
     for place, (title, rows) in enumerate(groups.items()):
         left = MARGIN + place * (block + MARGIN)
-        _write(axes, left, 0.58, f"{title.capitalize()} by {dice_key(result)}", size=11, colour=INK)
+        _write(axes, left, 0.58, f"{title.capitalize()} by {dice_key(result)}", size=11, color=INK)
         for row, top in zip(rows, HEADING + np.cumsum([0, *heights[:-1]]), strict=False):
             _draw_row(axes, row, left=left, top=top)
     _legend(figure)
@@ -142,17 +142,17 @@ def error_overlay(mask: np.ndarray, prediction: np.ndarray, image: np.ndarray | 
         image: (H, W, 3) uint8 RGB, or None for a plain dark ground.
 
     Returns:
-        (H, W, 3) uint8: hits lightened, false positives and false negatives in their colours.
+        (H, W, 3) uint8: hits lightened, false positives and false negatives in their colors.
     """
     truth, found = mask > MASK_LEVEL, prediction >= MASK_LEVEL
     grey = np.full(mask.shape, 70.0) if image is None else 30 + 0.55 * cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     overlay = np.repeat(grey[..., None], 3, axis=2)
-    for where, colour, strength in (
+    for where, color, strength in (
         (truth & found, TRUE_POSITIVE, 0.45),
         (~truth & found, FALSE_POSITIVE, 0.8),
         (truth & ~found, FALSE_NEGATIVE, 0.8),
     ):
-        overlay[where] = (1 - strength) * overlay[where] + strength * 255 * np.array(to_rgb(colour))
+        overlay[where] = (1 - strength) * overlay[where] + strength * 255 * np.array(to_rgb(color))
     return overlay.round().astype(np.uint8)
 
 
@@ -219,7 +219,7 @@ def _draw_row(axes: Axes, row: Shown, *, left: float, top: float) -> None:
     """One image: its score and name, and under them its pictures side by side."""
     chosen, pictures = row
     name = f"{chosen.dice:.3f}   {label(chosen.dataset)} / {label(_shortened(chosen.stem))}"
-    _write(axes, left, top + NAME - 0.05, name, size=7, colour=MUTED)
+    _write(axes, left, top + NAME - 0.05, name, size=7, color=MUTED)
     top += NAME
     for place, (_, picture) in enumerate(pictures):
         right, bottom = PANEL - GAP, (PANEL - GAP) * picture.shape[0] / picture.shape[1]
@@ -227,8 +227,8 @@ def _draw_row(axes: Axes, row: Shown, *, left: float, top: float) -> None:
         axes.imshow(picture, cmap="gray", vmin=0, vmax=255, extent=extent, aspect="auto")
 
 
-def _write(axes: Axes, left: float, base: float, text: str, *, size: float, colour: str) -> None:
-    axes.text(left, base, text, fontsize=size, color=colour, va="baseline", ha="left")
+def _write(axes: Axes, left: float, base: float, text: str, *, size: float, color: str) -> None:
+    axes.text(left, base, text, fontsize=size, color=color, va="baseline", ha="left")
 
 
 def _shortened(name: str, longest: int = 36) -> str:
@@ -238,12 +238,12 @@ def _shortened(name: str, longest: int = 36) -> str:
 
 
 def _legend(figure: Figure) -> None:
-    colours = {
+    colors = {
         "hit (true positive)": "#c8c8c8",
         "false positive: marked, but no polyp": FALSE_POSITIVE,
         "false negative: polyp, but missed": FALSE_NEGATIVE,
     }
-    handles = [Patch(color=colour, label=text) for text, colour in colours.items()]
+    handles = [Patch(color=color, label=text) for text, color in colors.items()]
     figure.legend(
         handles=handles,
         loc="lower center",

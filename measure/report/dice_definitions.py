@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..io import markdown_table, markdown_text
 from .columns import OVERLAP_PAIRS, papers_of
-from .tables import Result, aligned, dataset_names, markdown_text, number, shown
+from .tables import Result, dataset_names, format_score, score_value
 
 __all__ = ["definitions_table"]
 
@@ -22,16 +23,16 @@ def definitions_table(results: Sequence[Result]) -> str:
     lines: dict[tuple[str, str], list[str]] = {}
     for title, keys in OVERLAP_PAIRS.items():
         for result in results:
-            stretch = _stretch(result, keys[0])
-            papers = papers_of(keys[0], result["protocol"]) if stretch != "off" else []
-            values = [shown(number(result["datasets"].get(name), key)) for name in names for key in keys]
-            lines.setdefault((title, stretch), ["; ".join(papers), *values])
-    head = ["Definition", "Stretch", "In the tables of", *numbers]
-    return aligned([head, *([*labels, *rest] for labels, rest in lines.items())], text_columns=3)
+            minmax = _minmax(result, keys[0])
+            papers = papers_of(keys[0], result["protocol"]) if minmax != "off" else []
+            values = [format_score(score_value(result["datasets"].get(name), key)) for name in names for key in keys]
+            lines.setdefault((title, minmax), ["; ".join(papers), *values])
+    head = ["Definition", "Min-max", "In the tables of", *numbers]
+    return markdown_table(head, ([*labels, *rest] for labels, rest in lines.items()), text_columns=3)
 
 
-def _stretch(result: Result, key: str) -> str:
-    """Whether the maps were stretched; scores at 0.5 never stretch them."""
+def _minmax(result: Result, key: str) -> str:
+    """Whether the maps were min-max normalized; for scores at 0.5 they never are."""
     if key.endswith("@0.5"):
         return "never"
     return "on" if result.get("options", {}).get("minmax", True) else "off"

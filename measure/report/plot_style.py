@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ..io import replace_when_whole
-from .colors import INK, MUTED, RULE, line_style, method_colour
+from .colors import INK, MUTED, RULE, line_style, method_color
 
 __all__ = ["file_stem", "free_path", "label", "method_legend", "quiet_axes", "save_figure"]
 
@@ -61,9 +61,9 @@ def quiet_axes(axes: Axes, *, title: str = "", x: str = "", y: str = "") -> None
 def method_legend(figure: Figure, methods: Sequence[str], *, lines: bool = True) -> None:
     """One legend for the whole figure, on top, a method after the other; `lines` shows line styles, else squares."""
     handles = [
-        Line2D([], [], color=method_colour(i), linestyle=line_style(i), linewidth=2)
+        Line2D([], [], color=method_color(i), linestyle=line_style(i), linewidth=2)
         if lines
-        else Line2D([], [], color=method_colour(i), linestyle="", marker="s", markersize=7)
+        else Line2D([], [], color=method_color(i), linestyle="", marker="s", markersize=7)
         for i in range(len(methods))
     ]
     names = [label(method) for method in methods]

@@ -16,11 +16,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from ..aggregation import SIZE_CLASSES
-from .colors import INK, MUTED, line_style, method_colour
-from .html_page import Picture
+from .colors import INK, MUTED, line_style, method_color
+from .html_page import ReportImage
 from .plot_style import file_stem, free_path, label, method_legend, quiet_axes, save_figure
 from .representatives import SIZE_KEY, dice_key
-from .tables import Result, dataset_names, number
+from .tables import Result, dataset_names, score_value
 
 __all__ = ["case_figure", "curve_figure", "draw_plots", "size_figure"]
 
@@ -33,12 +33,12 @@ IMAGES_PER_MEDIAN, MEDIANS = 10, 8
 """A point of the trend line is the median of at least so many images; a line has at most so many points."""
 
 
-def draw_plots(results: Sequence[Result], out: Path) -> list[Picture]:
+def draw_plots(results: Sequence[Result], out: Path) -> list[ReportImage]:
     """Write every figure the results allow into `out`; list them in reading order, a shared caption once."""
-    pictures: list[Picture] = []
+    pictures: list[ReportImage] = []
     for title, text, stem, figure in _figures(results):
         path = save_figure(figure, free_path(out / stem, [picture.path for picture in pictures]))
-        pictures.append(Picture(title, "" if text in {p.caption for p in pictures} else text, path))
+        pictures.append(ReportImage(title, "" if text in {p.caption for p in pictures} else text, path))
     return pictures
 
 
@@ -102,11 +102,11 @@ _PANELS = (
 def _draw_curve(axes: Axes, panel: _Panel, curve: Mapping[str, Sequence[float | None]], place: int) -> None:
     y = np.array(curve[panel.y], dtype=float)
     x = np.array(curve[panel.x], dtype=float) if panel.x else LEVELS
-    colour = method_colour(place)
-    axes.plot(x, y, color=colour, linestyle=line_style(place), linewidth=1.6)
+    color = method_color(place)
+    axes.plot(x, y, color=color, linestyle=line_style(place), linewidth=1.6)
     if not panel.x and np.isfinite(y).any():
         best = int(np.nanargmax(y))
-        axes.plot(x[best], y[best], "o", color=colour, markersize=4, markeredgecolor="white", clip_on=False)
+        axes.plot(x[best], y[best], "o", color=color, markersize=4, markeredgecolor="white", clip_on=False)
 
 
 def size_figure(results: Sequence[Result]) -> Figure:
@@ -119,7 +119,7 @@ def size_figure(results: Sequence[Result]) -> Figure:
         quiet_axes(axes, title=label(name), x="polyp, share of the frame")
         _share_axis(axes, smallest=smallest)
         for place, result in enumerate(results):
-            _draw_sizes(axes, *_sizes_and_dice(result, name), colour=method_colour(place))
+            _draw_sizes(axes, *_sizes_and_dice(result, name), color=method_color(place))
     method_legend(figure, [result["method"] for result in results], lines=False)
     return figure
 
@@ -147,21 +147,21 @@ def _share_axis(axes: Axes, *, smallest: float) -> None:
         axes.axvline(bound, color=MUTED, linewidth=0.8, alpha=0.6)
 
 
-def _draw_sizes(axes: Axes, sizes: np.ndarray, dice: np.ndarray, *, colour: str) -> None:
+def _draw_sizes(axes: Axes, sizes: np.ndarray, dice: np.ndarray, *, color: str) -> None:
     opacity = min(0.35, max(0.06, 5 / math.sqrt(len(sizes) or 1)))
-    axes.scatter(sizes, dice, s=9, color=colour, alpha=opacity, linewidths=0, rasterized=True)
+    axes.scatter(sizes, dice, s=9, color=color, alpha=opacity, linewidths=0, rasterized=True)
     groups = min(MEDIANS, len(sizes) // IMAGES_PER_MEDIAN)
     if groups > 1:
         bins = np.array_split(np.argsort(sizes, kind="stable"), groups)
         middle = [(np.median(sizes[chosen]), np.median(dice[chosen])) for chosen in bins]
         axes.plot(*zip(*middle, strict=True), color="white", linewidth=3.6)
-        axes.plot(*zip(*middle, strict=True), color=colour, linewidth=1.8)
+        axes.plot(*zip(*middle, strict=True), color=color, linewidth=1.8)
 
 
 def _sizes_and_dice(result: Result, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Shares of the frame and Dice of the images that have both and hold a polyp."""
     key = dice_key(result)
-    rows = [(number(s, SIZE_KEY), number(s, key)) for s in result.get("per_image", {}).get(name, {}).values()]
+    rows = [(score_value(s, SIZE_KEY), score_value(s, key)) for s in result.get("per_image", {}).get(name, {}).values()]
     pairs = np.array(rows, dtype=float).reshape(-1, 2)
     pairs = pairs[np.isfinite(pairs).all(axis=1) & (pairs[:, 0] > 0)]
     return pairs[:, 0], pairs[:, 1]
@@ -172,15 +172,15 @@ def case_figure(results: Sequence[Result], name: str) -> Figure:
     cases = [result.get("per_case", {}).get(name, {}) for result in results]
     key = dice_key(results[0], level="per_case")
     names = list(dict.fromkeys(case for scores in cases for case in scores))
-    names.sort(key=lambda case: np.nan_to_num(number(cases[0].get(case), key), nan=-1.0))
+    names.sort(key=lambda case: np.nan_to_num(score_value(cases[0].get(case), key), nan=-1.0))
     figure = Figure(figsize=(8.5, 1.3 + len(names) * (0.1 * len(results) + 0.1)), layout="constrained")
     axes = figure.subplots()
     quiet_axes(axes, title=label(name), x=f"{key} of the case")
     thickness = 0.8 / len(results)
     for place, scores in enumerate(cases):
         middles = np.arange(len(names)) + 0.4 - thickness * (place + 0.5)
-        values = np.nan_to_num([number(scores.get(case), key) for case in names])
-        axes.barh(middles, values, thickness * 0.9, color=method_colour(place))
+        values = np.nan_to_num([score_value(scores.get(case), key) for case in names])
+        axes.barh(middles, values, thickness * 0.9, color=method_color(place))
     axes.set_yticks(range(len(names)), [label(case) for case in names])
     axes.set(xlim=(0, 1), ylim=(-0.7, len(names) - 0.3))
     axes.tick_params(axis="y", labelcolor=INK)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .tables import Result, kind_of, number
+from .tables import Result, kind_of, score_value
 
 __all__ = ["SIZE_KEY", "Chosen", "dice_key", "worst_median_best"]
 
@@ -48,7 +48,7 @@ def worst_median_best(result: Result, *, count: int = 4) -> dict[str, list[Chose
     """
     key = dice_key(result)
     images = [
-        Chosen(name, stem, number(scores, key))
+        Chosen(name, stem, score_value(scores, key))
         for name, stems in result.get("per_image", {}).items()
         for stem, scores in stems.items()
     ]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .columns import OVERLAP_PAIRS
-from .tables import Result, number
+from .tables import Result, score_value
 
 __all__ = ["cautions", "impossible_pairs"]
 
@@ -49,9 +49,9 @@ def impossible_pairs(scores: Mapping[str, Any]) -> list[tuple[str, str, float]]:
     """
     found = []
     for dice, iou in OVERLAP_PAIRS.values():
-        mean = number(scores, dice)
+        mean = score_value(scores, dice)
         floor = mean / (2 - mean)
-        if number(scores, iou) < floor - _ROUNDING:
+        if score_value(scores, iou) < floor - _ROUNDING:
             found.append((dice, iou, floor))
     return found
 
@@ -65,8 +65,8 @@ def _sentences(result: Result) -> Iterator[str]:
     for name, scores in result["datasets"].items():
         for dice, iou, floor in impossible_pairs(scores):
             yield (
-                f"{name}: {iou} {number(scores, iou):.4f} is below {floor:.4f}, the least that {dice} "
-                f"{number(scores, dice):.4f} allows; one of the two was not computed from these maps."
+                f"{name}: {iou} {score_value(scores, iou):.4f} is below {floor:.4f}, the least that {dice} "
+                f"{score_value(scores, dice):.4f} allows; one of the two was not computed from these maps."
             )
 
 

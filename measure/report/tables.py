@@ -7,12 +7,12 @@ nowhere before.
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .columns import TOOL_TABLES, Column, column, families_of, headline_keys
+from ..io import markdown_table, markdown_text
+from .columns import TOOL_TABLES, Column, column_of, families_of, headline_keys
 
 __all__ = [
     "BEST",
@@ -21,19 +21,17 @@ __all__ = [
     "Result",
     "Row",
     "Table",
-    "aligned",
     "combined_table",
     "dataset_names",
     "dataset_tables",
     "kind_of",
-    "latex",
     "latex_text",
-    "markdown",
-    "markdown_text",
     "metric_keys",
-    "number",
-    "rank",
-    "shown",
+    "score_value",
+    "rank_marks",
+    "render_latex",
+    "render_markdown",
+    "format_score",
     "size_tables",
 ]
 
@@ -64,10 +62,15 @@ class Block:
     def marks(self, columns: Sequence[Column]) -> list[list[str]]:
         """`BEST`, `SECOND` or "" for every value, [row][column]."""
         by_column = [
-            rank([row.values[place] for row in self.rows], higher_is_better=known.higher_is_better)
+            rank_marks([row.values[place] for row in self.rows], higher_is_better=known.higher_is_better)
             for place, known in enumerate(columns)
         ]
         return [list(row) for row in zip(*by_column, strict=True)]
+
+    def marked_rows(self, columns: Sequence[Column]) -> Iterator[tuple[Row, list[tuple[float, str]]]]:
+        """Every row with its (value, mark) pairs."""
+        for row, marks in zip(self.rows, self.marks(columns), strict=True):
+            yield row, list(zip(row.values, marks, strict=True))
 
 
 @dataclass(frozen=True)
@@ -80,18 +83,18 @@ class Table:
     block_title: str = ""
 
 
-def number(scores: Mapping[str, Any] | None, key: str) -> float:
+def score_value(scores: Mapping[str, Any] | None, key: str) -> float:
     """A score as a float; NaN where it is absent, null or NaN."""
     value = (scores or {}).get(key)
     return math.nan if value is None else float(value)
 
 
-def shown(value: float) -> str:
+def format_score(value: float) -> str:
     """A number as tables print it: three decimals, a dash where it is missing."""
     return f"{value:.{DIGITS}f}" if math.isfinite(value) else MISSING
 
 
-def rank(values: Sequence[float], *, higher_is_better: bool) -> list[str]:
+def rank_marks(values: Sequence[float], *, higher_is_better: bool) -> list[str]:
     """Mark the best and the second best of `values`.
 
     Numbers that print alike share their mark; missing ones (NaN) carry none; where all print alike, or only one is
@@ -124,14 +127,14 @@ def combined_table(results: Sequence[Result]) -> Table:
     """The headline columns of every data set: a block per data set."""
     keys = headline_keys(kind_of(results[0]), metric_keys(results)) or metric_keys(results)
     blocks = tuple(_dataset_block(results, name, keys) for name in dataset_names(results))
-    return Table("All data sets", tuple(map(column, keys)), blocks, "Data set")
+    return Table("All data sets", tuple(map(column_of, keys)), blocks, "Data set")
 
 
 def dataset_tables(results: Sequence[Result], name: str) -> list[Table]:
     """One data set in full: first the columns the released tool prints, then what remains, family by family."""
     keys = metric_keys(results)
     tool = [key for key in TOOL_TABLES.get(results[0]["protocol"], ()) if key in keys]
-    groups = {"as the released tool prints": [column(key) for key in tool]} if tool else {}
+    groups = {"as the released tool prints": [column_of(key) for key in tool]} if tool else {}
     groups |= {
         family.lower(): members for family, members in families_of(key for key in keys if key not in tool).items()
     }
@@ -146,19 +149,20 @@ def size_tables(results: Sequence[Result]) -> list[Table]:
     return [table for name in dataset_names(results) if (table := _size_table(results, name))]
 
 
-def markdown(table: Table) -> str:
-    """The table in Markdown, padded so that it also reads well in a terminal; best bold, second underlined."""
+def render_markdown(table: Table) -> str:
+    """The table in Markdown; best bold, second underlined."""
     labels = ([table.block_title] if table.block_title else []) + ["Method"]
-    cells = [labels + [f"{known.key} {known.arrow}" for known in table.columns]]
+    cells = []
     for block in table.blocks:
         for row, marks in zip(block.rows, block.marks(table.columns), strict=True):
             name = [markdown_text(block.name)] if table.block_title else []
-            numbers = [_MARKDOWN[mark].format(shown(v)) for v, mark in zip(row.values, marks, strict=True)]
+            numbers = [_MARKDOWN[mark].format(format_score(v)) for v, mark in zip(row.values, marks, strict=True)]
             cells.append([*name, markdown_text(row.method), *numbers])
-    return aligned(cells, text_columns=len(labels))
+    titles = [*labels, *(f"{known.key} {known.arrow}" for known in table.columns)]
+    return markdown_table(titles, cells, text_columns=len(labels))
 
 
-def latex(table: Table) -> str:
+def render_latex(table: Table) -> str:
     """The table as a `table*` environment in booktabs style; best bold, second underlined."""
     columns = " & ".join(["Method", *(_latex_heading(known) for known in table.columns)])
     lines = [r"\begin{table*}[t]", r"\centering", rf"\caption{{{latex_text(table.caption)}}}"]
@@ -170,7 +174,7 @@ def latex(table: Table) -> str:
             lines.append(rf"\multicolumn{{{len(table.columns) + 1}}}{{l}}{{\emph{{{latex_text(block.name)}}}}} \\")
         for row, marks in zip(block.rows, block.marks(table.columns), strict=True):
             numbers = [
-                _LATEX[mark] % shown(v).replace(MISSING, "--") for v, mark in zip(row.values, marks, strict=True)
+                _LATEX[mark] % format_score(v).replace(MISSING, "--") for v, mark in zip(row.values, marks, strict=True)
             ]
             lines.append(" & ".join([latex_text(row.method), *numbers]) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}}", r"\end{table*}"])
@@ -198,29 +202,12 @@ def _latex_heading(known: Column) -> str:
     return rf"{symbol} $\{'up' if known.higher_is_better else 'down'}arrow$"
 
 
-def markdown_text(text: str) -> str:
-    """Any text, safe inside a Markdown cell; an underscore within a word is left, as Markdown leaves it."""
-    escaped = re.sub(r"([\\`*|<>\[\]])", r"\\\1", " ".join(text.split()))
-    return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", escaped)
-
-
-def aligned(cells: Sequence[Sequence[str]], *, text_columns: int) -> str:
-    """Rows of cells as Markdown lines: the first `text_columns` flush left, numbers flush right."""
-    widths = [max(map(len, place)) for place in zip(*cells, strict=True)]
-    rule = ["-" * w if i < text_columns else "-" * (w - 1) + ":" for i, w in enumerate(widths)]
-    lines = [
-        [c.ljust(w) if i < text_columns else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]
-        for row in cells
-    ]
-    return "\n".join(f"| {' | '.join(line)} |" for line in [lines[0], rule, *lines[1:]])
-
-
 def _dataset_block(results: Sequence[Result], name: str, keys: Sequence[str]) -> Block:
     return Block(name, tuple(_row(result["method"], result["datasets"].get(name), keys) for result in results))
 
 
 def _row(method: str, scores: Mapping[str, Any] | None, keys: Sequence[str]) -> Row:
-    return Row(method, tuple(number(scores, key) for key in keys))
+    return Row(method, tuple(score_value(scores, key) for key in keys))
 
 
 def _size_table(results: Sequence[Result], name: str) -> Table | None:
@@ -232,4 +219,4 @@ def _size_table(results: Sequence[Result], name: str) -> Table | None:
     blocks = tuple(
         Block(size, tuple(_row(method, strata.get(size), keys) for method, strata in by_size)) for size in sizes
     )
-    return Table(name, tuple(map(column, keys)), blocks, "Polyp size")
+    return Table(name, tuple(map(column_of, keys)), blocks, "Polyp size")

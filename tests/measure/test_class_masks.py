@@ -24,7 +24,7 @@ def write_rgb(path, picture):
 
 def test_flags_are_read_and_written_alike():
     assert CLASSES.names == ("neoplastic", "non-neoplastic")
-    assert CLASSES.values == ((255, 0, 0), (0, 255, 0)) and CLASSES.by_colour
+    assert CLASSES.values == ((255, 0, 0), (0, 255, 0)) and CLASSES.by_color
     assert str(CLASSES) == " ".join(TEXTS)
     assert parse_classes(str(parse_classes(INDEX_TEXTS)).split()).values == ((1,), (2,))
 
@@ -34,7 +34,7 @@ def test_flags_are_read_and_written_alike():
     [
         (["a=1"], "give two classes or more"),
         ([], "give two classes or more"),
-        (["a=1", "b=255,0,0"], "a colour for every class, or an index for every class"),
+        (["a=1", "b=255,0,0"], "a color for every class, or an index for every class"),
         (["a=1", "a=2"], "names and values must differ"),
         (["a=1", "b=1"], "names and values must differ"),
         (["a=1", "b=0"], "none may be 0, background"),
@@ -51,7 +51,7 @@ def test_what_cannot_be_classes_is_refused(texts, sentence):
         parse_classes(texts)
 
 
-def test_a_colour_mask_gives_a_plane_a_class(tmp_path):
+def test_a_color_mask_gives_a_plane_a_class(tmp_path):
     path = write_rgb(tmp_path / "mask.png", CLASSES.picture(LABELS))
     planes = CLASSES.read_planes(path)
     assert planes.shape == (40, 60, 2) and planes.dtype == np.uint8
@@ -74,7 +74,7 @@ def test_a_smeared_jpeg_is_read_within_a_pixel_of_the_borders(tmp_path, quality)
         assert (planes[..., label - 1] >= 255 * cv2.erode(truth, square)).all()
 
 
-def test_other_colours_are_nearest_by_distance(tmp_path):
+def test_other_colors_are_nearest_by_distance(tmp_path):
     """Against every pixel's distances written out."""
     picture = np.random.default_rng(0).integers(100, size=(30, 30, 3), dtype=np.uint8)
     picture[..., 0] += 40
@@ -86,16 +86,16 @@ def test_other_colours_are_nearest_by_distance(tmp_path):
     assert np.array_equal(planes, 255 * (nearest[..., None] == [1, 2, 3]))
 
 
-@pytest.mark.parametrize("colour", [(0, 0, 255), (255, 255, 0), (255, 255, 255), (128, 128, 128)])
-def test_a_colour_of_no_class_is_named_with_its_file(tmp_path, colour):
+@pytest.mark.parametrize("color", [(0, 0, 255), (255, 255, 0), (255, 255, 255), (128, 128, 128)])
+def test_a_color_of_no_class_is_named_with_its_file(tmp_path, color):
     picture = CLASSES.picture(LABELS)
-    picture[36:39, :20] = colour
+    picture[36:39, :20] = color
     path = write_rgb(tmp_path / "mask.png", picture)
-    written = ",".join(map(str, colour))
-    with pytest.raises(InputError, match=rf"{path}: colour {written} is neither neoplastic=255,0,0 .*2.5% of the mask"):
+    written = ",".join(map(str, color))
+    with pytest.raises(InputError, match=rf"{path}: color {written} is neither neoplastic=255,0,0 .*2.5% of the mask"):
         CLASSES.read_planes(path)
     picture[36:39, :20] = 0
-    picture[38, 0] = colour  # a stray pixel is no class
+    picture[38, 0] = color  # a stray pixel is no class
     CLASSES.read_planes(write_rgb(path, picture))
 
 
@@ -113,15 +113,15 @@ def test_indices_are_read_from_grey_and_from_palettes(tmp_path):
         assert np.array_equal(planes, 255 * (LABELS[..., None] == [1, 2])), name
 
 
-def test_indices_must_be_known_and_no_colours(tmp_path):
+def test_indices_must_be_known_and_no_colors(tmp_path):
     classes = parse_classes(INDEX_TEXTS)
     indices = LABELS.copy()
     indices[0, :6] = 9
     cv2.imwrite(str(tmp_path / "mask.png"), indices)
     with pytest.raises(InputError, match="mask.png: index 9 is neither neoplastic=1 non-neoplastic=2 nor background"):
         classes.read_planes(tmp_path / "mask.png")
-    with pytest.raises(InputError, match="is a picture of kind RGB, no mask of indices; give colours, as NAME=R,G,B"):
-        classes.read_planes(write_rgb(tmp_path / "colours.png", CLASSES.picture(LABELS)))
+    with pytest.raises(InputError, match="is a picture of kind RGB, no mask of indices; give colors, as NAME=R,G,B"):
+        classes.read_planes(write_rgb(tmp_path / "colors.png", CLASSES.picture(LABELS)))
     data = (tmp_path / "mask.png").read_bytes()
     (tmp_path / "mask.png").write_bytes(data[: len(data) // 2])
     with pytest.raises(InputError, match="the PNG is cut off"):

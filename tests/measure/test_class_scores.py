@@ -20,7 +20,7 @@ LABELS = (*CLASSES.names, MERGED)
 
 @pytest.fixture
 def roots(tmp_path: Path) -> tuple[Path, Path]:
-    """Two sets of colour masks, and a random map of every class for each."""
+    """Two sets of color masks, and a random map of every class for each."""
     gt, pred = tmp_path / "gt", tmp_path / "pred"
     rng = np.random.default_rng(0)
     for name, count in (("A", 3), ("B", 2)):
@@ -103,7 +103,7 @@ def test_mistakes_with_classes_end_in_one_line(
         assert text in error and len(error.splitlines()) == 1
     mask = gt / "A" / "masks" / "phantom_0002.png"
     cv2.imwrite(str(mask), np.full((64, 80, 3), (255, 0, 0), np.uint8))
-    with pytest.raises(InputError, match=f"{mask}: colour 0,0,255 is neither"):
+    with pytest.raises(InputError, match=f"{mask}: color 0,0,255 is neither"):
         score_folder(gt, pred, options=Options(classes=CLASSES))
 
 

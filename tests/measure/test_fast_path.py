@@ -1,4 +1,4 @@
-"""The fast path against the literal formulas, on small random pairs of every awkward kind."""
+"""The fast path against the reference formulas, on small random pairs of every awkward kind."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from measure import Options
-from measure.metrics import reference as literal
+from measure.metrics import reference
 from measure.metrics.border import border_scores
-from measure.metrics.histograms import count_pair
+from measure.metrics.histograms import pair_histograms
 from measure.metrics.scores import CURVES, pair_scores
 from measure.metrics.weighted_f import weighted_f
 
@@ -74,9 +74,9 @@ def random_pair(seed: int) -> tuple[np.ndarray, np.ndarray, Options]:
     return random_map(random, mask), mask, options
 
 
-def assert_like_literal(prediction: np.ndarray, mask: np.ndarray, options: Options) -> None:
+def assert_like_reference(prediction: np.ndarray, mask: np.ndarray, options: Options) -> None:
     ours = pair_scores(prediction, mask, **options.of_pairs())
-    numbers, curves = literal.naive_scores(prediction, mask, minmax=options.minmax, ddof=options.ddof)
+    numbers, curves = reference.naive_scores(prediction, mask, minmax=options.minmax, ddof=options.ddof)
     numbers.pop("fnr")
     assert {key: ours.numbers[key] for key in numbers} == pytest.approx(numbers, abs=1e-9)
     for name, curve in zip(CURVES, ours.curves, strict=True):
@@ -90,7 +90,7 @@ def assert_like_literal(prediction: np.ndarray, mask: np.ndarray, options: Optio
 def test_random_pairs(start: int) -> None:
     for seed in range(start, start + 50):
         try:
-            assert_like_literal(*random_pair(seed))
+            assert_like_reference(*random_pair(seed))
         except AssertionError as error:
             raise AssertionError(f"random_pair({seed}): {error}") from error
 
@@ -98,8 +98,8 @@ def test_random_pairs(start: int) -> None:
 def test_weighted_f_of_random_pairs() -> None:
     for seed in range(10_000, 11_500):
         prediction, mask, options = random_pair(seed)
-        ours = weighted_f(count_pair(prediction, mask, minmax=options.minmax))
-        expected = literal.weighted_f(*literal.prepare(prediction, mask, minmax=options.minmax))
+        ours = weighted_f(pair_histograms(prediction, mask, minmax=options.minmax))
+        expected = reference.weighted_f(*reference.prepare(prediction, mask, minmax=options.minmax))
         assert ours == pytest.approx(expected, abs=1e-9), seed
 
 
@@ -107,7 +107,7 @@ def test_border_region_of_random_pairs() -> None:
     for seed in range(20_000, 20_300):
         prediction, mask, options = random_pair(seed)
         ours = border_scores(prediction, mask, br_rate=5, minmax=options.minmax)
-        expected = literal.border_scores(prediction, mask, br_rate=5, minmax=options.minmax)
+        expected = reference.border_scores(prediction, mask, br_rate=5, minmax=options.minmax)
         if expected is None:
             assert np.isnan(ours["BR_mae"]) and np.isnan(ours["BR_wF"])
         else:
@@ -124,7 +124,7 @@ def test_border_region_of_a_part_of_the_frame() -> None:
             for low in (0, 9):
                 prediction = random.integers(low, 256, mask.shape).astype(np.uint8)
                 ours = border_scores(prediction, mask, br_rate=br_rate, minmax=True)
-                assert ours == pytest.approx(literal.border_scores(prediction, mask, br_rate=br_rate), abs=1e-9)
+                assert ours == pytest.approx(reference.border_scores(prediction, mask, br_rate=br_rate), abs=1e-9)
 
 
 @pytest.mark.parametrize("minmax", [True, False])
@@ -136,9 +136,9 @@ def test_weighted_f_where_distances_are_cut_off(minmax: bool) -> None:
         mask[40:44, 30:37] = 255
         prediction = random.integers(0, level + 1, shape).astype(np.uint8)
         prediction[mask > 0] = 200
-        ours = weighted_f(count_pair(prediction, mask, minmax=minmax))
+        ours = weighted_f(pair_histograms(prediction, mask, minmax=minmax))
         assert ours == pytest.approx(
-            literal.weighted_f(*literal.prepare(prediction, mask, minmax=minmax)), rel=0, abs=1e-9
+            reference.weighted_f(*reference.prepare(prediction, mask, minmax=minmax)), rel=0, abs=1e-9
         )
 
 
@@ -148,16 +148,16 @@ def test_a_flat_quadrant_follows_the_rounding_of_the_mean() -> None:
     mask[10:20, 12:25] = 255
     for level in range(0, 256, 5):
         prediction = np.full(mask.shape, level, np.uint8)
-        assert_like_literal(prediction, mask, Options())
+        assert_like_reference(prediction, mask, Options())
         prediction[0, 0], prediction[0, 1] = 0, 255
-        assert_like_literal(prediction, mask, Options())
+        assert_like_reference(prediction, mask, Options())
 
 
 def test_histograms_counted_in_parts_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     prediction, mask, _ = random_pair(7)
-    whole = count_pair(prediction, mask)
+    whole = pair_histograms(prediction, mask)
     monkeypatch.setattr("measure.metrics.histograms.HISTOGRAM_PIXELS", 5)  # below a row: one row at a time
-    parted = count_pair(prediction, mask)
+    parted = pair_histograms(prediction, mask)
     np.testing.assert_array_equal(whole.quadrants, parted.quadrants)
     np.testing.assert_array_equal(whole.quadrants_on_mask, parted.quadrants_on_mask)
 

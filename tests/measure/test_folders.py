@@ -118,7 +118,7 @@ def test_grey_and_one_level_masks_are_scored_and_counted(roots: tuple[Path, Path
     assert counts["images"] == 3
 
 
-def test_minmax_changes_the_stretched_scores_alone(roots: tuple[Path, Path]) -> None:
+def test_minmax_changes_the_normalized_scores_alone(roots: tuple[Path, Path]) -> None:
     save(roots[1] / "CVC-300" / "1.png", soft(1) // 2)
     on, off = (score_folder(*roots, options=Options(minmax=value))["per_image"]["CVC-300"]["1"] for value in (1, 0))
     assert on["Dice"] > off["Dice"] + 0.1
@@ -197,9 +197,9 @@ def test_mistakes_end_with_one_line_and_status_2(
         ((gt, pred / "nope"), (), "holds CVC-300, Kväsir 2"),
         ((gt, gt), (), "0 of 3 maps found"),
         ((gt, pred), ("--protocol", "vps"), "no split under"),
-        ((gt, pred), ("--br_rate", "0"), "br_rate is 0"),
-        ((gt, pred), ("--out", str(pred / "scores")), "would be written into the input folder"),
-        ((gt, pred), ("--record_path", str(gt / "record.txt")), "would be written into the input folder"),
+        ((gt, pred), ("--br_rate", "0"), "--br_rate 0 was given; it must be at least 1"),
+        ((gt, pred), ("--out", str(pred / "scores")), "and would be written to; choose another place"),
+        ((gt, pred), ("--record_path", str(gt / "record.txt")), "and would be written to; choose another place"),
         ((gt, pred), ("--model", "a/b"), "cannot be that of a folder"),
         ((gt / "CVC-300", gt), (), "0 of 3 maps found"),
         ((gt, pred), ("--workers", "0"), "--workers"),
@@ -271,5 +271,5 @@ def test_scoring_needs_neither_torch_nor_scipy() -> None:
 def test_the_benchmark_times_the_whole_path(tmp_path: Path) -> None:
     pairs = write_smooth_pairs(tmp_path, shape=(64, 80), count=2)
     timings = measure_times(pairs, Options(border=True), repeats=1)
-    assert [timing.name.split()[0] for timing in timings[:3]] == ["decoding", "measure,", "literal"]
+    assert [timing.name.split()[0] for timing in timings[:3]] == ["decoding", "measure,", "reference"]
     assert timings[0].ratio == 1.0 < timings[1].ratio < timings[2].ratio

@@ -77,7 +77,7 @@ def test_folders_that_are_none(tmp_path: Path) -> None:
         pair_by_stem(tmp_path / "maps", empty)
 
 
-@pytest.mark.parametrize("kind", ["colour", "16 bit", "alpha", "palette"])
+@pytest.mark.parametrize("kind", ["color", "16 bit", "alpha", "palette"])
 def test_other_kinds_of_png_read_as_the_same_grey(kind: str, tmp_path: Path) -> None:
     from PIL import Image
 
@@ -86,7 +86,7 @@ def test_other_kinds_of_png_read_as_the_same_grey(kind: str, tmp_path: Path) -> 
         Image.fromarray(image).convert("P").save(path)
     else:
         wide = {
-            "colour": cv2.merge([image] * 3),
+            "color": cv2.merge([image] * 3),
             "16 bit": image.astype(np.uint16) * 257,
             "alpha": cv2.merge([image, image, image, grey(1)]),
         }

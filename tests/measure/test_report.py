@@ -16,7 +16,8 @@ import pytest
 from measure.report import contact_sheet, plots
 from measure.report import plot_style as figures
 from measure.report.representatives import dice_key, worst_median_best
-from measure.report.write import write_reports, write_tables
+from measure.report.table_files import write_tables
+from measure.report.write import write_reports
 from tests.helpers.report_results import result, scored_discs, scored_video
 
 
@@ -114,7 +115,7 @@ def test_a_single_image_is_shown_once():
     assert [len(images) for images in worst_median_best(scored).values()] == [1, 0, 0]
 
 
-def test_error_overlay_colours():
+def test_error_overlay_colors():
     mask = np.array([[0, 128, 129, 255]], np.uint8)
     prediction = np.array([[0, 128, 127, 128]], np.uint8)
     ground, false_positive, false_negative, hit = contact_sheet.error_overlay(mask, prediction)[0].astype(int)
@@ -200,7 +201,7 @@ def test_a_damaged_image_costs_only_itself(tmp_path):
 def test_tables_and_page_need_no_matplotlib(tmp_path):
     program = (
         "import sys; sys.modules['matplotlib'] = None\n"
-        "from measure.report.write import write_reports, write_tables\n"
+        "from measure.report import write_reports, write_tables\n"
         "from measure import InputError\n"
         f"r = [{result('A', {'S': {'Dice': 0.5}})!r}]\n"
         f"write_tables(r, {str(tmp_path)!r})\n"

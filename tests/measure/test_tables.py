@@ -8,10 +8,9 @@ import math
 import pytest
 
 from measure.report import columns as definitions
-from measure.report import sanity as cautions
-from measure.report import tables
+from measure.report import sanity, tables
 from measure.report.dice_definitions import definitions_table
-from measure.report.write import markdown_table, write_tables
+from measure.report.table_files import headline_table, write_tables
 from tests.helpers.report_results import result
 
 NAN = math.nan
@@ -33,11 +32,11 @@ NAN = math.nan
     ],
 )
 def test_rank_marks_best_and_second_as_printed(values, higher, marks):
-    assert tables.rank(values, higher_is_better=higher) == marks
+    assert tables.rank_marks(values, higher_is_better=higher) == marks
 
 
 def test_markdown_marks_and_dashes():
-    text = markdown_table(
+    text = headline_table(
         [result("A", {"S": {"Dice": 0.91234, "MAE": 0.02}}), result("B", {"S": {"Dice": None, "MAE": 0.01}})]
     )
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
@@ -48,23 +47,23 @@ def test_markdown_marks_and_dashes():
 
 def test_marks_are_taken_within_a_data_set():
     a, b = result("A", {"S": {"Dice": 0.9}, "T": {"Dice": 0.1}}), result("B", {"S": {"Dice": 0.8}, "T": {"Dice": 0.2}})
-    lines = markdown_table([a, b]).splitlines()[2:]
+    lines = headline_table([a, b]).splitlines()[2:]
     assert ["**" in line for line in lines] == [True, False, False, True]
 
 
 def test_data_sets_of_one_method_only_are_dashes_for_the_other():
-    lines = markdown_table([result("A", {"S": {"Dice": 0.9}}), result("B", {"T": {"Dice": 0.8}})]).splitlines()
+    lines = headline_table([result("A", {"S": {"Dice": 0.9}}), result("B", {"T": {"Dice": 0.8}})]).splitlines()
     assert [line.count("–") for line in lines[2:]] == [0, 1, 1, 0]
 
 
 def test_markdown_escapes_names():
-    lines = markdown_table([result("a|b*c <i> my_net_", {"S": {"Dice": 0.5}})]).splitlines()
+    lines = headline_table([result("a|b*c <i> my_net_", {"S": {"Dice": 0.5}})]).splitlines()
     assert r"a\|b\*c \<i\> my_net\_" in lines[2]
 
 
 def test_latex_escapes_marks_and_headings():
     first = result("a_b & 50% #1 {x} \\y ~^ $", {"S_1": {"Dice": 0.9, "MAE": 0.1}})
-    text = tables.latex(tables.combined_table([first, result("B", {"S_1": {"Dice": 0.8, "MAE": None}})]))
+    text = tables.render_latex(tables.combined_table([first, result("B", {"S_1": {"Dice": 0.8, "MAE": None}})]))
     assert r"a\_b \& 50\% \#1 \{x\} \textbackslash{}y \textasciitilde{}\textasciicircum{} \$" in text
     assert r"\textbf{0.900} & 0.100 \\" in text
     assert r"B & \underline{0.800} & -- \\" in text
@@ -120,7 +119,7 @@ def test_definitions_side_by_side():
     off = result("A", {"S": {"Dice": 0.85, "IoU": 0.75, "Dice@0.5": 0.7, "IoU@0.5": 0.6}}, options={"minmax": False})
     lines = definitions_table([on, off]).splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    assert cells[0] == ["Definition", "Stretch", "In the tables of", "S Dice", "S IoU"]
+    assert cells[0] == ["Definition", "Min-max", "In the tables of", "S Dice", "S IoU"]
     assert ["soft, no threshold", "on", "SEPNet", "0.900", "0.800"] in cells
     assert ["soft, no threshold", "off", "", "0.850", "0.750"] in cells
     assert [row[0] for row in cells].count("at 0.5, mean over images") == 1
@@ -128,9 +127,9 @@ def test_definitions_side_by_side():
 
 def test_impossible_pairs_are_found_by_the_convex_bound():
     possible = {"Dice": 0.8, "IoU": 0.8 / 1.2, "meanDice": 0.5, "meanIoU": 0.5}
-    assert cautions.impossible_pairs(possible) == []
-    assert cautions.impossible_pairs({"Dice": 0.9, "IoU": NAN}) == []
-    ((dice, iou, floor),) = cautions.impossible_pairs({"maxDice": 0.8, "maxIoU": 0.6})
+    assert sanity.impossible_pairs(possible) == []
+    assert sanity.impossible_pairs({"Dice": 0.9, "IoU": NAN}) == []
+    ((dice, iou, floor),) = sanity.impossible_pairs({"maxDice": 0.8, "maxIoU": 0.6})
     assert (dice, iou) == ("maxDice", "maxIoU")
     assert floor == pytest.approx(2 / 3)
 
@@ -139,7 +138,7 @@ def test_cautions_are_said_once_for_all_methods_and_by_name_otherwise():
     shared = {"images": 3, "grey_masks": ["1", "2"], "missing_maps": [], "dropped_frames": ["a/1"]}
     first = result("A", {"S": {"Dice": 0.5}}, counts={"S": shared | {"resized_maps": ["1"]}})
     second = result("B", {"S": {"Dice": 0.5}}, counts={"S": shared})
-    assert cautions.cautions([first, second]) == [
+    assert sanity.cautions([first, second]) == [
         "S: 2 of 3 masks have more than two levels; they were cut at 128.",
         "A: S: 1 of 3 maps had another size than their mask and were resized in memory.",
     ]

@@ -21,13 +21,12 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from measure.io import STILLS, InputError
+from measure.io import STILLS, InputError, markdown_table
 
 from ..data import Pair, TrainingData, find_pairs, inspect, open_cache, parse_part
 from ..phantom import phantom_still
 from ..training import recipe_for
 from .plain_loader import load_sample
-from .report import markdown_table
 from .timing import Timing, timing
 
 __all__ = ["LoaderTimes", "add_flags", "measure_loaders", "run", "write_png_pairs"]

@@ -17,14 +17,14 @@ import torch
 from tqdm import tqdm
 
 from lib import list_models
-from measure.io import STILLS, InputError, images_by_stem
+from measure.io import STILLS, InputError, images_by_stem, markdown_table
 
 from ..commands import add_device_flags
 from ..data import worker_count
 from ..phantom import write_stills
 from ..runtime import choose_device
 from .networks import ModelTimes, measure_model
-from .report import conditions, markdown_table, write_report
+from .report import conditions, write_report
 from .timing import Course, own_options, shown
 
 __all__ = ["add_flags", "run", "table"]
@@ -106,7 +106,7 @@ def table(times: Sequence[ModelTimes]) -> str:
         )
         for row in times
     )
-    return markdown_table(titles, rows)
+    return markdown_table(titles, rows) + "\n"
 
 
 def write(times: Sequence[ModelTimes], out: Path, *, device: torch.device, course: Course, images: int) -> None:

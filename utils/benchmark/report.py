@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,7 @@ from measure.io import make_folder, replace_when_whole, write_json
 from ..runtime import versions
 from .timing import device_name
 
-__all__ = ["conditions", "markdown_table", "write_report"]
-
-
-def markdown_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table whose first column holds names and the others numbers."""
-    lines = [titles, ["---"] + ["---:"] * (len(titles) - 1), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+__all__ = ["conditions", "write_report"]
 
 
 def conditions(device: torch.device, amp: str) -> str:

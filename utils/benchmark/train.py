@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from lib import create_model
-from measure.io import InputError
+from measure.io import InputError, markdown_table
 
 from ..commands import add_device_flags
 from ..runtime import choose_device, compiled
@@ -31,7 +31,7 @@ from ..training import DeepSupervision, Trainer, TrainOptions, structure_loss
 from .networks import count_macs
 from .peak import peak_flops
 from .plain_loop import plain_form, plain_step
-from .report import markdown_table, write_report
+from .report import write_report
 from .timing import Course, Timing, device_name, own_options, shown, timed, timing
 
 __all__ = ["ROWS", "StepTimes", "add_flags", "measure_steps", "run"]
@@ -228,4 +228,4 @@ def table(times: Sequence[StepTimes]) -> str:
         )
         for row in times
     ]
-    return markdown_table(("training", "ms an image", "images a second", "speed", "share of peak"), rows)
+    return markdown_table(("training", "ms an image", "images a second", "speed", "share of peak"), rows) + "\n"

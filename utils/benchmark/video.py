@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from lib import create_model, list_models, model_entry
-from measure.io import InputError
+from measure.io import InputError, markdown_table
 
 from ..commands import add_device_flags
 from ..data import network_input
@@ -29,7 +29,7 @@ from ..phantom import phantom_clip
 from ..prediction import WRITE_EVERY, Arrival, VideoSlots, open_source
 from ..runtime import autocast, choose_device
 from .networks import parameters
-from .report import conditions, markdown_table, write_report
+from .report import conditions, write_report
 from .timing import Timing, shown, timed, timing
 
 __all__ = ["VideoTimes", "add_flags", "measure_video", "run", "table"]
@@ -234,7 +234,7 @@ def table(times: Sequence[VideoTimes]) -> str:
         )
         for row in times
     )
-    return markdown_table(titles, rows)
+    return markdown_table(titles, rows) + "\n"
 
 
 def write(times: Sequence[VideoTimes], out: Path, *, device: torch.device, course: VideoCourse, source: str) -> None:

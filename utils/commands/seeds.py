@@ -18,8 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from measure.io import InputError, replace_when_whole, write_json
-from measure.report import aligned
+from measure.io import InputError, markdown_table, replace_when_whole, write_json
 from utils.training import checkpoint
 
 from ..runtime import Stopped, World
@@ -141,7 +140,7 @@ def table(finished: Mapping[int, Row]) -> str:
     """The seeds' best epochs with mean and standard deviation, as Markdown."""
     rows = [[f"{seed}", f"{row['epoch']}", *cells(row)] for seed, row in sorted(finished.items())]
     rows += [[name, "", *cells(row)] for name, row in summarise(finished).items()]
-    return aligned([["seed", "best epoch", *SCORES], *rows], text_columns=1)
+    return markdown_table(["seed", "best epoch", *SCORES], rows)
 
 
 def cells(row: Row) -> list[str]:

@@ -54,4 +54,4 @@ class ClassValidation(ImageValidation):
     def shown(self, logits: Tensor, mask: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """The labels of mask and map in colours."""
         probability = probabilities(logits, tuple(mask.shape[-2:]))
-        return tuple(self.classes.colours(labels_of(planes)) for planes in (mask / 255, probability))
+        return tuple(self.classes.colors(labels_of(planes)) for planes in (mask / 255, probability))

@@ -185,7 +185,7 @@ def test_indices_train_too(data, tmp_path):
     ("flags", "sentence"),
     [
         (["--classes", "a=1"], "give two classes or more"),
-        (["--classes", "a=0,0,255", "b=255,0,0"], "colour 0,255,0 is neither a=0,0,255 b=255,0,0 nor background"),
+        (["--classes", "a=0,0,255", "b=255,0,0"], "color 0,255,0 is neither a=0,0,255 b=255,0,0 nor background"),
         (["--classes", *TEXTS, "--model", "sali", "--train_size", "256"], "--classes was given with sali, a video"),
     ],
 )
