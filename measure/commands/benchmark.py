@@ -131,12 +131,12 @@ def _read(pair: MapPair) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _reference(pair: MapPair, options: Options) -> None:
-    from ..metrics import border_scores, naive_scores
+    from ..metrics import naive_border_scores, naive_scores
 
     mask, prediction = _read(pair)
     naive_scores(prediction, mask, minmax=options.minmax, ddof=options.ddof)
     if options.border:
-        border_scores(prediction, mask, br_rate=options.br_rate, minmax=options.minmax)
+        naive_border_scores(prediction, mask, br_rate=options.br_rate, minmax=options.minmax)
 
 
 def _py_sod_metrics() -> ModuleType | None:

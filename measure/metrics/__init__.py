@@ -1,6 +1,11 @@
 """Every score of a map against its mask, from arrays alone."""
 
-from .reference import border_scores, naive_scores
-from .scores import CURVES, PairScores, hard_scores, pair_scores
+from ..io import lazy_exports
 
-__all__ = ["CURVES", "PairScores", "border_scores", "hard_scores", "naive_scores", "pair_scores"]
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        "reference": ["naive_border_scores", "naive_scores"],  # needs scipy, which scoring does not
+        "scores": ["CURVES", "PairScores", "hard_scores", "pair_scores"],
+    },
+)

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from .s_measure import ssim_of_pixels
 
-__all__ = ["border_scores", "curves", "naive_scores", "prepare", "s_measure", "swept", "weighted_f"]
+__all__ = ["naive_border_scores", "curves", "naive_scores", "prepare", "s_measure", "swept", "weighted_f"]
 
 EPS = np.spacing(1)
 
@@ -163,7 +163,7 @@ def weighted_f(p: np.ndarray, g: np.ndarray) -> float:
     return 2 * recall * precision / (recall + precision + EPS)
 
 
-def border_scores(
+def naive_border_scores(
     prediction: np.ndarray, mask: np.ndarray, *, br_rate: int = 15, minmax: bool = True
 ) -> dict[str, float] | None:
     """MAE and weighted F in a band around the mask's contours; None for a mask without contour."""
