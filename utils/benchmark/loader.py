@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from measure.io import STILLS, InputError, markdown_table
 
-from ..data import Pair, TrainingData, find_pairs, inspect, open_cache, parse_part
+from ..data import Pair, TrainingData, find_pairs, inspect, open_cache, parse_augmentation
 from ..phantom import phantom_still
 from ..training import recipe_for
 from .plain_loader import load_sample
@@ -114,7 +114,7 @@ def measure_loaders(pairs: Sequence[Pair], *, size: int, repeats: int, folder: P
 
 def loaders(pairs: Sequence[Pair], *, size: int, folder: Path) -> dict[str, Loader]:
     """The ways to load sample `index` of `epoch`, by name."""
-    augmentation = [parse_part(text) for text in recipe_for("sepnet").augment]
+    augmentation = [parse_augmentation(text) for text in recipe_for("sepnet").augment]
 
     def ours(cache: str) -> Loader:
         read = open_cache(cache, folder, pairs, size=size)

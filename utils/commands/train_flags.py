@@ -12,7 +12,7 @@ from lib import model_entry
 from measure.io import CommandParser, InputError, parse_classes, switch
 from utils.training import checkpoint
 
-from ..data import CACHES, PARTS, worker_count
+from ..data import AUGMENTATIONS, CACHES, worker_count
 from ..runtime import World
 from ..training import (
     LOSSES,
@@ -201,7 +201,7 @@ def add_recipe_flags(parser: argparse.ArgumentParser) -> None:
         "--augment",
         nargs="*",
         metavar="PART[:SETTING=VALUE,...]",
-        help=f"augmentations in their order, of {' '.join(PARTS)}; a range is low..high",
+        help=f"augmentations in their order, of {' '.join(AUGMENTATIONS)}; a range is low..high",
     )
     course.add_argument(
         "--memory_window",

@@ -5,7 +5,7 @@ from measure.io import lazy_exports
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
-        "augmentation.transforms": ["MaskNoise", "PARTS", "Part", "parse_part"],
+        "augmentation": ["AUGMENTATIONS", "Augmentation", "MaskNoise", "parse_augmentation"],
         "cache": ["CACHES", "open_cache"],
         "clip_dataset": ["Case", "ClipTrainingData", "find_case_parts"],
         "fingerprint": ["DATA_FILE", "Fingerprint", "refuse_other_data", "size_and_hash"],
@@ -17,7 +17,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
             "IMAGENET_MEAN",
             "IMAGENET_STD",
             "network_input",
-            "normalise",
+            "normalize",
             "resize",
             "resize_batch",
             "to_chw",

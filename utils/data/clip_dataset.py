@@ -3,7 +3,7 @@
     <split>/Frame/<case>/<frame>.jpg        <split>/GT/<case>/<frame>.png
 
 Frames run in natural order of their names (`a9_image0098` before `a10_image0099`). Every sample has a random generator
-of its own, seeded by (seed, epoch, index), as in `image_data`.
+of its own, seeded by (seed, epoch, index), as in `image_dataset`.
 """
 
 from __future__ import annotations
@@ -29,8 +29,7 @@ from measure.io import (
     subfolders,
 )
 
-from .augmentation.affine_view import Size
-from .augmentation.transforms import Contrast, Jitter, Part, augment
+from .augmentation import Augmentation, Contrast, Jitter, Size, augment
 from .pairs import Pair
 from .preprocessing import to_chw
 from .splits import choose_parts
@@ -45,7 +44,7 @@ __all__ = [
     "neighbour_of",
 ]
 
-COLOURS = (Contrast, Jitter)  # parts that are drawn anew for every frame of a sample
+DRAWN_PER_FRAME = (Contrast, Jitter)  # color differs from frame to frame of a sample, geometry does not
 EPOCHS_OF_A_WINDOW = 5  # as released with SALI, whose windows grow: 5, 10, 15, 20, 25 frames
 
 
@@ -162,7 +161,13 @@ class ClipTrainingData(Dataset):
     """
 
     def __init__(
-        self, cases: Sequence[Case], *, size: int, seed: int, windows: Sequence[int], augmentation: Sequence[Part]
+        self,
+        cases: Sequence[Case],
+        *,
+        size: int,
+        seed: int,
+        windows: Sequence[int],
+        augmentation: Sequence[Augmentation],
     ):
         self.cases = list(cases)
         self.places = [(case, time) for case in self.cases for time in range(len(case.frames))]
@@ -193,21 +198,22 @@ def augment_clip(
     frames: Sequence[np.ndarray],
     masks: Sequence[np.ndarray],
     rng: np.random.Generator,
-    parts: Sequence[Part],
+    augmentations: Sequence[Augmentation],
     *,
     size: Size,
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Draw every part once for all frames (H, W, 3) and masks (H, W) of a sample, colours once for every frame.
+    """Draw every augmentation once for all frames (H, W, 3) and masks (H, W) of a sample, colors once for every frame.
 
     There may be fewer masks than frames; all are of one size, and of `size` afterwards.
     """
     count = len(frames)
     blanks = [np.zeros_like(masks[0])] * (count - len(masks))
     draws = [
-        np.broadcast_to(rng.integers(2**63, size=count if isinstance(part, COLOURS) else 1), count) for part in parts
+        np.broadcast_to(rng.integers(2**63, size=count if isinstance(each, DRAWN_PER_FRAME) else 1), count)
+        for each in augmentations
     ]
     pairs = [
-        augment(frame, mask, [np.random.default_rng(draw[n]) for draw in draws], parts, size=size)
+        augment(frame, mask, [np.random.default_rng(draw[n]) for draw in draws], augmentations, size=size)
         for n, (frame, mask) in enumerate(zip(frames, [*masks, *blanks], strict=True))
     ]
     return [frame for frame, _ in pairs], [mask for _, mask in pairs[: len(masks)]]

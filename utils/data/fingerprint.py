@@ -58,7 +58,7 @@ class Fingerprint:
         File names, which may name patients, stay out of it: weights travel further than data.
         """
         parts = dict.fromkeys(entry.part for entry in self.entries)
-        return {part: summarise([entry for entry in self.entries if entry.part == part]) for part in parts}
+        return {part: summarize([entry for entry in self.entries if entry.part == part]) for part in parts}
 
     def write(self, path: Path) -> None:
         """Write a table of the files, `part,file,size,hash`."""
@@ -68,7 +68,7 @@ class Fingerprint:
             writer.writerows((entry.part, entry.file, entry.size, entry.hash) for entry in self.entries)
 
 
-def summarise(entries: Sequence[FileRecord]) -> dict[str, Any]:
+def summarize(entries: Sequence[FileRecord]) -> dict[str, Any]:
     lines = "".join(f"{entry.file}\0{entry.size}\0{entry.hash}\n" for entry in entries)
     return {
         "files": len(entries),

@@ -18,12 +18,11 @@ from torch.utils.data import Dataset
 
 from measure.io import Classes, read_grey, read_rgb
 
-from .augmentation.affine_view import Size
-from .augmentation.transforms import Part, augment
+from .augmentation import Augmentation, Size, augment
 from .pairs import Pair
 from .preprocessing import resize, to_chw
 
-__all__ = ["Decoded", "EvaluationData", "TrainingData", "decode"]
+__all__ = ["DecodedPair", "EvaluationData", "TrainingData", "decode_pair"]
 
 
 def read_target(path: Path, classes: Classes | None) -> np.ndarray:
@@ -32,29 +31,42 @@ def read_target(path: Path, classes: Classes | None) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Decoded:
-    """Image (h, w, 3) and mask (h, w) or (h, w, K), uint8; `size` is the height and width of the files themselves."""
+class DecodedPair:
+    """An image and its mask, at their own size or shrunk.
+
+    Attributes:
+        image: (h, w, 3) uint8 RGB.
+        mask: (h, w) or (h, w, K) uint8.
+        size: height and width of the files themselves, pixels.
+    """
 
     image: np.ndarray
     mask: np.ndarray
     size: Size
 
 
-def decode(pair: Pair, classes: Classes | None) -> Decoded:
+def decode_pair(pair: Pair, classes: Classes | None) -> DecodedPair:
     """Read a pair at its own size.
 
     Raises:
         InputError: a file cannot be read.
     """
     image, mask = read_rgb(pair.image), read_target(pair.mask, classes)
-    return Decoded(image, mask, mask.shape[:2])
+    return DecodedPair(image, mask, mask.shape[:2])
 
 
 class TrainingData(Dataset):
     """Augmented samples, addressed by (epoch, index): {"image": (3, S, S), "mask": (K, S, S)}, uint8, K planes.
 
-    Masks keep the grey levels that resizing gives their borders, as in the released loader. `augmentation` is drawn at
-    the images' own size, as if the resize came last. `read` may keep what it decodes (see `cache`).
+    Masks keep the grey levels that resizing gives their borders, as in the released loader.
+
+    Args:
+        pairs: of files, all of one kind of mask.
+        size: S, height and width of the samples, pixels.
+        seed: of all draws.
+        augmentation: drawn at the images' own size, as if the resize came last.
+        classes: what the values of masks stand for; None: masks are grey.
+        read: decodes a pair, and may keep what it decodes (see `cache`); None: decodes at every call.
     """
 
     def __init__(
@@ -63,15 +75,15 @@ class TrainingData(Dataset):
         *,
         size: int,
         seed: int,
-        augmentation: Sequence[Part],
+        augmentation: Sequence[Augmentation],
         classes: Classes | None = None,
-        read: Callable[[Pair], Decoded] | None = None,
+        read: Callable[[Pair], DecodedPair] | None = None,
     ):
         self.pairs = list(pairs)
         self.size = (size, size)
         self.seed = seed
         self.augmentation = tuple(augmentation)
-        self.read = read or partial(decode, classes=classes)
+        self.read = read or partial(decode_pair, classes=classes)
 
     def __len__(self) -> int:
         return len(self.pairs)

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["network_input", "normalise", "resize", "resize_batch", "to_chw"]
+__all__ = ["network_input", "normalize", "resize", "resize_batch", "to_chw"]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -32,7 +32,7 @@ def resize_batch(batch: Tensor, size: int) -> Tensor:
     return F.interpolate(batch, size=(size, size), mode="bilinear", align_corners=True)
 
 
-def normalise(image: Tensor) -> Tensor:
+def normalize(image: Tensor) -> Tensor:
     """(N, 3, H, W) uint8 RGB on any device -> float32, ImageNet mean and deviation."""
     mean = torch.tensor(IMAGENET_MEAN, device=image.device)[:, None, None]
     std = torch.tensor(IMAGENET_STD, device=image.device)[:, None, None]
@@ -41,4 +41,4 @@ def normalise(image: Tensor) -> Tensor:
 
 def network_input(picture: np.ndarray, size: int) -> Tensor:
     """(H, W, 3) uint8 RGB -> (3, size, size) normalised."""
-    return normalise(resize(to_chw(picture), (size, size))[None])[0]
+    return normalize(resize(to_chw(picture), (size, size))[None])[0]

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..data import EvaluationData, batches_in_order, make_loader, normalise, resize
+from ..data import EvaluationData, batches_in_order, make_loader, normalize, resize
 from ..prediction import grey_map, probability_map
 from ..runtime import SINGLE_PROCESS, World, load_batches
 from ..visualization import draw_montage
@@ -74,7 +74,7 @@ class ImageValidation:
 
     def _rows(self, model: nn.Module, batch: dict[str, Any], amp: torch.autocast) -> Iterator[dict[str, Tensor]]:
         with amp:
-            logits = model(normalise(batch["image"].to(self.device, non_blocking=True)))["out"]
+            logits = model(normalize(batch["image"].to(self.device, non_blocking=True)))["out"]
         for logit, mask in zip(logits, batch["mask"], strict=True):
             yield self.row(logit, mask.to(self.device) > 128)
 
@@ -96,7 +96,7 @@ class ImageValidation:
         model.eval()
         samples = [self.data[index] for index in range(min(PICTURES, len(self.data)))]
         with amp:
-            logits = model(normalise(torch.stack([s["image"] for s in samples]).to(self.device)))["out"]
+            logits = model(normalize(torch.stack([s["image"] for s in samples]).to(self.device)))["out"]
         images = [resize(s["image"], s["mask"].shape[-2:]).permute(1, 2, 0).numpy() for s in samples]
         planes = [self.shown(logit, s["mask"]) for s, logit in zip(samples, logits, strict=True)]
         return draw_montage([(image, *both) for image, both in zip(images, planes, strict=True)])

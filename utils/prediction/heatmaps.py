@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from measure.io import InputError, make_folder, read_rgb
 
-from ..data import batches_in_order, make_loader, normalise
+from ..data import batches_in_order, make_loader, normalize
 from ..runtime import SINGLE_PROCESS, World, in_background, load_batches
 from .images import Images, PredictOptions
 from .postprocess import write_map
@@ -98,7 +98,7 @@ def heat_maps(
     )
     head = find_head(model, size=options.size)
     for batch in load_batches(loader):
-        image = normalise(batch["image"].to(device)).contiguous(memory_format=torch.channels_last)
+        image = normalize(batch["image"].to(device)).contiguous(memory_format=torch.channels_last)
         with recorded(head) as record:
             probability = model(image)["out"].amax(dim=1, keepdim=True).sigmoid()
         own = getattr(model, "heat_map", None)

@@ -28,7 +28,7 @@ from measure.io import (
     set_folders,
 )
 
-from ..data import batches_in_order, check_known, make_loader, normalise, read_split, resize, to_chw
+from ..data import batches_in_order, check_known, make_loader, normalize, read_split, resize, to_chw
 from ..runtime import SINGLE_PROCESS, World, autocast, in_background, load_batches
 from .postprocess import class_maps, grey_map, write_map
 
@@ -159,7 +159,7 @@ def image_maps(
         device=device,
     )
     for batch in load_batches(loader):
-        image = normalise(batch["image"].to(device, non_blocking=True))
+        image = normalize(batch["image"].to(device, non_blocking=True))
         image = image.contiguous(memory_format=torch.channels_last)
         with autocast(device, options.amp):
             logits = model(image)["out"]

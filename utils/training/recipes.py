@@ -26,7 +26,7 @@ class Recipe:
         optimizer, lr, weight_decay: Adam's weight decay w is an L2 term of w / 2 times the squared weights.
         schedule, lr_lowest, lr_warmup_epoch, lr_decay_rate, lr_decay_epoch, lr_power: see `schedule.Schedule`.
         gradient_clip, clip_mode: bound on gradients, 0 for none; on each element or on their norm.
-        augment: parts of `augmentation.PARTS` with their settings.
+        augment: of `augmentation.AUGMENTATIONS` with their settings.
         memory_window: of video networks, see `video_data.memory_window`.
     """
 

@@ -14,19 +14,19 @@ from lib import model_entry
 from measure.io import has_clips, parse_classes
 
 from ..data import (
+    Augmentation,
     Case,
     ClipTrainingData,
     EvaluationData,
     Fingerprint,
     MaskNoise,
     Pair,
-    Part,
     TrainingData,
     find_case_parts,
     find_parts,
     inspect,
     open_cache,
-    parse_part,
+    parse_augmentation,
     worker_count,
 )
 from ..evaluation import ClassValidation, ClipValidation, ImageValidation, Validation
@@ -114,6 +114,6 @@ def pairs_of(part: Sequence[Case] | Sequence[Pair]) -> list[Pair]:
     return [pair for entry in part for pair in (entry.frames if isinstance(entry, Case) else (entry,))]
 
 
-def make_augmentation(args: argparse.Namespace) -> list[Part]:
-    parts = [parse_part(text) for text in args.augment]
+def make_augmentation(args: argparse.Namespace) -> list[Augmentation]:
+    parts = [parse_augmentation(text) for text in args.augment]
     return [*parts, MaskNoise(args.mask_noise)] if args.mask_noise else parts

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from measure.io import InputError
 
-from ..data import TrainingBatches, make_loader, normalise, resize_batch
+from ..data import TrainingBatches, make_loader, normalize, resize_batch
 from ..evaluation import Validation
 from ..runtime import (
     SINGLE_PROCESS,
@@ -215,7 +215,7 @@ class Trainer:
     def prepare(self, name: str, tensor: Tensor) -> Tensor:
         """Bring loaded levels to the device, masks to [0, 1] and images to what networks expect."""
         tensor = tensor.to(self.device, non_blocking=True)
-        return tensor.float() / 255 if name.endswith("mask") else normalise(tensor)
+        return tensor.float() / 255 if name.endswith("mask") else normalize(tensor)
 
     def set_rate(self) -> float:
         """Give the optimiser the learning rate of the next update, and return it."""

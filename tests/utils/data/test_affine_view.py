@@ -1,20 +1,12 @@
-"""Moves put together: one resampling shows what step after step shows, and paintings after the resize stay the same."""
+"""Geometry put together: one resampling shows what step after step shows; so do pixel transforms after the resize."""
 
 import cv2
 import numpy as np
 import pytest
 
-from utils.data.augmentation.affine_view import View
-from utils.data.augmentation.transforms import (
-    CentreCrop,
-    Jitter,
-    MaskNoise,
-    RandomCrop,
-    Zoom,
-    augment,
-    blur,
-    parse_part,
-)
+from utils.data.augmentation.affine_view import AffineView
+from utils.data.augmentation.pipeline import augment, parse_augmentation
+from utils.data.augmentation.transforms import CenterCrop, Jitter, MaskNoise, RandomCrop, Zoom, blur
 from utils.data.preprocessing import resize, to_chw
 from utils.phantom import phantom_still
 from utils.training.recipes import RECIPES
@@ -27,16 +19,20 @@ def still():
     return phantom_still(seed=3, size=OWN_SIZE)[:2]
 
 
-def step_by_step(image, mask, parts, size, seed):
-    """Every part at the picture's own size, then the resize: the order of the released loader."""
+def step_by_step(image, mask, augmentations, size, seed):
+    """Every augmentation at the image's own size, then the resize: the order of the released loader."""
     rng = np.random.default_rng(seed)
-    for part in parts:
-        image, mask = augment(image, mask, [rng], [part], size=None)
+    for each in augmentations:
+        image, mask = augment(image, mask, [rng], [each], size=None)
     return [resize(to_chw(picture), size).permute(1, 2, 0).numpy().squeeze() for picture in (image, mask)]
 
 
-def at_once(image, mask, parts, size, seed):
-    return augment(image, mask, [np.random.default_rng(seed)] * len(parts), parts, size=size)
+def at_once(image, mask, augmentations, size, seed):
+    return augment(image, mask, [np.random.default_rng(seed)] * len(augmentations), augmentations, size=size)
+
+
+def both_ways(image, mask, augmentations, seed, *, size=SIZE):
+    return step_by_step(image, mask, augmentations, size, seed), at_once(image, mask, augmentations, size, seed)
 
 
 def difference(first, second):
@@ -52,8 +48,8 @@ def detail(image):
 @pytest.mark.parametrize(("recipe", "sharper"), [("sepnet", 0.03), ("scrnet", 0.1), ("convsegnet", 0.1)])
 def test_a_recipe_at_once_is_its_steps(still, recipe, sharper):
     """Levels of image and mask, sample for sample; and no drift of brightness, contrast, detail and polyp size."""
-    parts = [parse_part(text) for text in RECIPES[recipe].augment]
-    pairs = [(step_by_step(*still, parts, SIZE, seed), at_once(*still, parts, SIZE, seed)) for seed in range(60)]
+    augmentations = [parse_augmentation(text) for text in RECIPES[recipe].augment]
+    pairs = [both_ways(*still, augmentations, seed) for seed in range(60)]
     assert max(difference(steps[0], once[0]) for steps, once in pairs) < 3
     assert np.mean([difference(steps[0], once[0]) for steps, once in pairs]) < 0.8
     assert np.mean([difference(steps[1], once[1]) for steps, once in pairs]) < 0.25
@@ -65,24 +61,22 @@ def test_a_recipe_at_once_is_its_steps(still, recipe, sharper):
 
 
 def test_a_turn_at_once_loses_little_detail(still):
-    parts = [parse_part("rotate:p=1")]
-    pairs = [(step_by_step(*still, parts, SIZE, seed), at_once(*still, parts, SIZE, seed)) for seed in range(8)]
+    augmentations = [parse_augmentation("rotate:p=1")]
+    pairs = [both_ways(*still, augmentations, seed) for seed in range(8)]
     assert np.mean([difference(steps[0], once[0]) for steps, once in pairs]) < 1
     assert np.mean([detail(once[0]) / detail(steps[0]) for steps, once in pairs]) > 0.85
 
 
-@pytest.mark.parametrize("parts", ["sepnet", "noise"])
-def test_small_pictures_and_mask_noise_take_every_step_before_the_resize(still, parts):
+@pytest.mark.parametrize("augmentations", ["sepnet", "noise"])
+def test_small_pictures_and_mask_noise_take_every_step_before_the_resize(still, augmentations):
     image, mask = still
     texts = RECIPES["sepnet"].augment
-    if parts == "noise":
-        parts, size = [*map(parse_part, texts), MaskNoise(share=0.01)], SIZE
+    if augmentations == "noise":
+        augmentations, size = [*map(parse_augmentation, texts), MaskNoise(fraction=0.01)], SIZE
     else:
-        parts, size = [*map(parse_part, texts)], (320, 320)
+        augmentations, size = [*map(parse_augmentation, texts)], (320, 320)
     for seed in range(10):
-        for steps, once in zip(
-            step_by_step(image, mask, parts, size, seed), at_once(image, mask, parts, size, seed), strict=True
-        ):
+        for steps, once in zip(*both_ways(image, mask, augmentations, seed, size=size), strict=True):
             # mirrored after the resize or before, a level may round the other way
             assert np.abs(steps.astype(int) - once).max() <= 1
 
@@ -91,9 +85,9 @@ def test_small_pictures_and_mask_noise_take_every_step_before_the_resize(still, 
 def test_every_plane_of_a_mask_moves_with_the_image(still, planes):
     image = still[0]
     mask = np.dstack([image[..., k % 3] for k in range(planes)])
-    parts = [parse_part(text) for text in ("flip", "centre_crop", "rotate:p=0.5", "zoom")]
+    augmentations = [parse_augmentation(text) for text in ("flip", "center_crop", "rotate:p=0.5", "zoom")]
     for seed in range(10):
-        picture, moved = at_once(image, mask, parts, SIZE, seed)
+        picture, moved = at_once(image, mask, augmentations, SIZE, seed)
         assert moved.shape == (*SIZE, planes)
         # OpenCV's vector code may round a channel otherwise than its neighbour
         assert max(np.abs(picture[..., k % 3].astype(int) - moved[..., k]).max() for k in range(planes)) <= 1
@@ -105,22 +99,22 @@ def test_sharpness_is_pils_before_a_resize_and_weaker_after_it(still):
     assert np.array_equal(blur(dot, (1, 1))[1:4, 1:4], np.full((3, 3), 28))
     grown = blur(dot, (1.5, 2.0)).astype(int)
     assert abs(grown.sum() - 252) <= 4 and grown[2, 2] > grown[1, 2] > grown[2, 1] > grown[1, 1] > 0
-    fixed = dict.fromkeys(("brightness", "contrast", "colour"), (10, 10))
-    parts = [Jitter(**fixed, sharpness=(30, 30))]
-    (steps, _), (once, _) = step_by_step(*still, parts, SIZE, 0), at_once(*still, parts, SIZE, 0)
-    unscaled, _ = parts[0](*at_once(*still, [], SIZE, 0), np.random.default_rng(0), (1, 1))
+    fixed = dict.fromkeys(("brightness", "contrast", "color"), (10, 10))
+    augmentations = [Jitter(**fixed, sharpness=(30, 30))]
+    (steps, _), (once, _) = both_ways(*still, augmentations, 0)
+    unscaled, _ = augmentations[0](*at_once(*still, [], SIZE, 0), np.random.default_rng(0), (1, 1))
     assert detail(once) == pytest.approx(detail(steps), rel=0.1)
     assert detail(unscaled) > 1.2 * detail(steps)
     assert difference(once, steps) < 0.5 * difference(unscaled, steps)
 
 
-def test_moves_undo_each_other(still):
-    image, view = still[0], View.whole(OWN_SIZE)
-    same = (view, view.mirrored().mirrored(), view.upside_down().upside_down(), view.turned(0))
-    assert all(again.is_whole(OWN_SIZE) for again in same)
-    assert not view.mirrored().is_whole(OWN_SIZE) and not view.cropped(0, 0, (9, 9)).is_whole(OWN_SIZE)
+def test_transforms_undo_each_other(still):
+    image, view = still[0], AffineView.whole(OWN_SIZE)
+    flips = view.flipped_horizontally().flipped_horizontally(), view.flipped_vertically().flipped_vertically()
+    assert all(again.is_whole(OWN_SIZE) for again in (view, *flips, view.rotated(0)))
+    assert not view.flipped_horizontally().is_whole(OWN_SIZE) and not view.cropped(0, 0, (9, 9)).is_whole(OWN_SIZE)
     square = image[:200, :200]
-    quarter = View.whole((200, 200)).turned(90).render(square)
+    quarter = AffineView.whole((200, 200)).rotated(90).render(square)
     assert np.array_equal(quarter, np.rot90(square))
     inside = view.cropped(20, 30, (100, 120)).cropped(-20, -30, OWN_SIZE).render(image)
     assert np.array_equal(inside[20:120, 30:150], image[20:120, 30:150])
@@ -128,8 +122,8 @@ def test_moves_undo_each_other(still):
 
 
 def test_a_window_outside_the_picture_is_black(still):
-    view = View.whole(OWN_SIZE).cropped(0, 400, (50, 60))
+    view = AffineView.whole(OWN_SIZE).cropped(0, 400, (50, 60))
     assert view.render(still[0]).shape == (50, 60, 3) and not view.render(still[0]).any()
-    parts = [Zoom(factor=(0.1, 0.1), p=1), RandomCrop(side=(0.2, 0.2), p=1), CentreCrop()]
-    empty = [not at_once(*still, parts, SIZE, seed)[0].any() for seed in range(20)]
+    augmentations = [Zoom(factor=(0.1, 0.1), p=1), RandomCrop(side=(0.2, 0.2), p=1), CenterCrop()]
+    empty = [not at_once(*still, augmentations, SIZE, seed)[0].any() for seed in range(20)]
     assert 0 < sum(empty) < 20

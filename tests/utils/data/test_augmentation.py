@@ -6,10 +6,10 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from measure.io.errors import InputError
-from utils.data.augmentation.affine_view import View
+from utils.data.augmentation.affine_view import AffineView
+from utils.data.augmentation.pipeline import AUGMENTATIONS, augment, parse_augmentation
 from utils.data.augmentation.transforms import (
-    PARTS,
-    CentreCrop,
+    CenterCrop,
     Contrast,
     Dropout,
     Flip,
@@ -19,21 +19,19 @@ from utils.data.augmentation.transforms import (
     RandomCrop,
     Rotate,
     Zoom,
-    augment,
-    parse_part,
 )
 
-GEOMETRY = [Flip(p=1), FlipUpsideDown(p=1), CentreCrop(), RandomCrop(p=1), Rotate(degrees=35, p=1), Zoom(p=1)]
-AS_IT_IS = {name: (10, 10) for name in ("brightness", "contrast", "colour", "sharpness")}
+GEOMETRY = [Flip(p=1), FlipUpsideDown(p=1), CenterCrop(), RandomCrop(p=1), Rotate(degrees=35, p=1), Zoom(p=1)]
+AS_IT_IS = {name: (10, 10) for name in ("brightness", "contrast", "color", "sharpness")}
 
 
 def rng(seed=0):
     return np.random.default_rng(seed)
 
 
-def alone(part, image, mask, generator=None):
-    """A part without a resize."""
-    return augment(image, mask, [generator or rng()], [part], size=None)
+def alone(each, image, mask, generator=None):
+    """An augmentation without a resize."""
+    return augment(image, mask, [generator or rng()], [each], size=None)
 
 
 @pytest.fixture
@@ -42,36 +40,36 @@ def image():
     return np.asarray(smooth)
 
 
-@pytest.mark.parametrize("part", GEOMETRY, ids=lambda part: type(part).__name__)
-def test_geometry_moves_the_mask_exactly_with_the_image(image, part):
+@pytest.mark.parametrize("each", GEOMETRY, ids=lambda each: type(each).__name__)
+def test_geometry_moves_the_mask_exactly_with_the_image(image, each):
     """A mask that is one channel of the image stays that channel, to the bit."""
     for seed in range(20):
-        new_image, new_mask = alone(part, image, image[..., 1].copy(), rng(seed))
+        new_image, new_mask = alone(each, image, image[..., 1].copy(), rng(seed))
         assert np.array_equal(new_image[..., 1], new_mask)
         assert new_image.dtype == new_mask.dtype == np.uint8
 
 
-@pytest.mark.parametrize("part", [Dropout(p=1), Contrast(p=1), Jitter()], ids=lambda part: type(part).__name__)
-def test_colours_and_holes_leave_the_mask_alone(image, part):
+@pytest.mark.parametrize("each", [Dropout(p=1), Contrast(p=1), Jitter()], ids=lambda each: type(each).__name__)
+def test_colors_and_holes_leave_the_mask_alone(image, each):
     mask = image[..., 0].copy()
-    new_image, new_mask = alone(part, image, mask)
+    new_image, new_mask = alone(each, image, mask)
     assert new_mask is mask
     assert not np.array_equal(new_image, image)
 
 
-@pytest.mark.parametrize("name", list(PARTS))
-def test_a_part_depends_on_its_generator_alone_and_changes_nothing_in_place(image, name):
+@pytest.mark.parametrize("name", list(AUGMENTATIONS))
+def test_an_augmentation_depends_on_its_generator_alone_and_changes_nothing_in_place(image, name):
     before, mask = image.copy(), image[..., 0].copy()
     for seed in range(5):
-        first, second = (alone(PARTS[name](), image, mask, rng(seed)) for _ in range(2))
+        first, second = (alone(AUGMENTATIONS[name](), image, mask, rng(seed)) for _ in range(2))
         assert np.array_equal(first[0], second[0]) and np.array_equal(first[1], second[1])
     assert np.array_equal(image, before) and np.array_equal(mask, before[..., 0])
 
 
-@pytest.mark.parametrize("name", [name for name, part in PARTS.items() if "p" in part.__dataclass_fields__])
-def test_a_part_with_chance_0_does_nothing(image, name):
+@pytest.mark.parametrize("name", [name for name, each in AUGMENTATIONS.items() if "p" in each.__dataclass_fields__])
+def test_an_augmentation_with_chance_0_does_nothing(image, name):
     mask = image[..., 0].copy()
-    new_image, new_mask = alone(PARTS[name](p=0), image, mask)
+    new_image, new_mask = alone(AUGMENTATIONS[name](p=0), image, mask)
     assert new_image is image and new_mask is mask
 
 
@@ -82,14 +80,14 @@ def test_parts_come_one_after_the_other(image):
     assert augment(image, mask, [], [], size=None)[0] is image
 
 
-@pytest.mark.parametrize("name", ["brightness", "contrast", "colour", "sharpness"])
+@pytest.mark.parametrize("name", ["brightness", "contrast", "color", "sharpness"])
 @pytest.mark.parametrize("tenths", [0, 5, 13, 20])
 def test_jitter_is_pils(image, name, tenths):
     ours, _ = alone(Jitter(**AS_IT_IS | {name: (tenths, tenths)}), image, image[..., 0])
     enhancer = {
         "brightness": ImageEnhance.Brightness,
         "contrast": ImageEnhance.Contrast,
-        "colour": ImageEnhance.Color,
+        "color": ImageEnhance.Color,
         "sharpness": ImageEnhance.Sharpness,
     }[name]
     theirs = np.asarray(enhancer(Image.fromarray(image)).enhance(tenths / 10))
@@ -97,10 +95,10 @@ def test_jitter_is_pils(image, name, tenths):
     assert np.abs(ours[inner].astype(int) - theirs[inner]).max() <= 2
 
 
-def test_the_centre_crop_takes_1_to_30_pixels_off(image):
+def test_the_center_crop_takes_1_to_30_pixels_off(image):
     cuts, generator = [], rng()
     for _ in range(500):
-        cropped, _ = alone(CentreCrop(pixels=30), image, image[..., 0], generator)
+        cropped, _ = alone(CenterCrop(pixels=30), image, image[..., 0], generator)
         cut = 120 - cropped.shape[0], 150 - cropped.shape[1]
         top, left = cut[0] // 2, cut[1] // 2
         assert np.array_equal(cropped, image[top : top + cropped.shape[0], left : left + cropped.shape[1]])
@@ -122,7 +120,7 @@ def test_the_random_crop_lies_anywhere_and_has_the_sides_asked_for():
 
 
 def test_rotation_is_pils(image):
-    ours = View.whole(image.shape[:2]).turned(15).render(image).astype(int)
+    ours = AffineView.whole(image.shape[:2]).rotated(15).render(image).astype(int)
     theirs = np.asarray(Image.fromarray(image).rotate(15, Image.BICUBIC)).astype(int)
     inner = np.s_[30:90, 30:120]
     assert np.abs(ours[inner] - theirs[inner]).mean() < 1
@@ -134,9 +132,9 @@ def test_zoom_scales_areas(factor, area):
     """A square of 20 pixels becomes one of 20 x the factor, wherever the frame lies as long as it is in it."""
     mask = np.zeros((100, 100), np.uint8)
     mask[40:60, 40:60] = 255
-    part = Zoom(factor=(factor, factor), p=1)
+    zoom = Zoom(factor=(factor, factor), p=1)
     whole = [
-        new for seed in range(30) if not border(new := alone(part, cv2.merge([mask] * 3), mask, rng(seed))[1]).any()
+        new for seed in range(30) if not border(new := alone(zoom, cv2.merge([mask] * 3), mask, rng(seed))[1]).any()
     ]
     assert len(whole) >= 5
     for new in whole:
@@ -171,14 +169,14 @@ def test_contrast_moves_levels_away_from_the_mean_grey():
     assert sorted(np.unique(sharper)) == [90, 150]  # 120 -+ 1.5 x 20
 
 
-@pytest.mark.parametrize(("part", "chance"), [(Flip(), 0.5), (FlipUpsideDown(p=0.3), 0.3), (Rotate(), 0.2 * 30 / 31)])
-def test_chances_are_the_stated_ones(image, part, chance):
+@pytest.mark.parametrize(("each", "chance"), [(Flip(), 0.5), (FlipUpsideDown(p=0.3), 0.3), (Rotate(), 0.2 * 30 / 31)])
+def test_chances_are_the_stated_ones(image, each, chance):
     small = image[::4, ::4]
-    changed = [not np.array_equal(alone(part, small, small[..., 0], rng(seed))[0], small) for seed in range(400)]
+    changed = [not np.array_equal(alone(each, small, small[..., 0], rng(seed))[0], small) for seed in range(400)]
     assert np.mean(changed) == pytest.approx(chance, abs=0.07)
 
 
-def test_mask_noise_salts_the_stated_share():
+def test_mask_noise_hits_the_stated_fraction():
     image = np.zeros((400, 500, 3), np.uint8)
     _, noisy = alone(MaskNoise(), image, np.full((400, 500), 128, np.uint8))
     assert set(np.unique(noisy)) == {0, 128, 255}
@@ -186,16 +184,21 @@ def test_mask_noise_salts_the_stated_share():
 
 
 @pytest.mark.parametrize(
-    ("text", "part"),
+    ("text", "expected"),
     [
         ("flip", Flip()),
         ("rotate:degrees=35,p=0.3", Rotate(degrees=35, p=0.3)),
         ("zoom:factor=0.5..2", Zoom(factor=(0.5, 2.0))),
-        ("jitter:colour=8..12", Jitter(colour=(8, 12))),
+        ("jitter:color=8..12", Jitter(color=(8, 12))),
+        ("jitter:colour=8..12", Jitter(color=(8, 12))),
+        ("center_crop:pixels=9", CenterCrop(pixels=9)),
+        ("centre_crop:pixels=9", CenterCrop(pixels=9)),
+        ("mask_noise:fraction=0.1", MaskNoise(fraction=0.1)),
+        ("mask_noise:share=0.1", MaskNoise(fraction=0.1)),
     ],
 )
-def test_parts_are_read_from_text(text, part):
-    assert parse_part(text) == part
+def test_augmentations_are_read_from_text(text, expected):
+    assert parse_augmentation(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -204,6 +207,7 @@ def test_parts_are_read_from_text(text, part):
         ("flop", "unknown augmentation 'flop'; known are flip, "),
         ("flip:q=1", "flip has no setting 'q'; its settings are p"),
         ("flip:p=2", "p is '2'; expected a number between 0 and 1"),
+        ("flip:=1", "flip has no setting ''; its settings are p"),
         ("flip:p", "p is ''; expected a number between 0 and 1"),
         ("rotate:degrees=3.5", "expected a number, a whole one between 0 and 180"),
         ("zoom:factor=2..0.5", "expected a range low..high between 0.01 and 100"),
@@ -213,5 +217,5 @@ def test_parts_are_read_from_text(text, part):
 )
 def test_mistakes_in_the_text_are_told(text, message):
     with pytest.raises(InputError) as error:
-        parse_part(text)
+        parse_augmentation(text)
     assert message in str(error.value)

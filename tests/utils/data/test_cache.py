@@ -1,6 +1,8 @@
 """The cache of decoded pairs: the same samples but for a second resampling, and never those of a file that changed."""
 
 import os
+import stat
+from functools import partial
 
 import cv2
 import numpy as np
@@ -12,7 +14,7 @@ import utils.data.cache
 from measure.io.class_masks import parse_classes
 from measure.io.errors import InputError
 from tests.helpers.runs import assert_equal, state
-from utils.data.augmentation.transforms import parse_part
+from utils.data.augmentation.pipeline import parse_augmentation
 from utils.data.cache import DiskCache, MemoryCache, open_cache
 from utils.data.image_dataset import TrainingData
 from utils.data.pairs import find_pairs
@@ -20,7 +22,7 @@ from utils.phantom import write_stills
 from utils.training.recipes import RECIPES
 
 SIZE = 64
-PARTS = [parse_part(text) for text in RECIPES["sepnet"].augment]
+AUGMENTATIONS = [parse_augmentation(text) for text in RECIPES["sepnet"].augment]
 
 
 @pytest.fixture
@@ -32,15 +34,15 @@ def pairs(tmp_path):
 @pytest.fixture
 def decoded(monkeypatch):
     """Stems in the order in which their files are decoded."""
-    stems, decode = [], utils.data.cache.decode
+    stems, decode = [], utils.data.cache.decode_pair
     monkeypatch.setattr(
-        utils.data.cache, "decode", lambda pair, classes: stems.append(pair.stem) or decode(pair, classes)
+        utils.data.cache, "decode_pair", lambda pair, classes: stems.append(pair.stem) or decode(pair, classes)
     )
     return stems
 
 
 def training(pairs, read=None):
-    return TrainingData(pairs, size=SIZE, seed=0, augmentation=PARTS, read=read)
+    return TrainingData(pairs, size=SIZE, seed=0, augmentation=AUGMENTATIONS, read=read)
 
 
 @pytest.mark.parametrize("kind", ["memory", "disk"])
@@ -58,7 +60,7 @@ def test_samples_are_those_without_a_cache_but_for_a_second_resampling(pairs, tm
                 assert abs(difference.mean()) < 1
 
 
-def test_kept_pictures_are_shrunk_but_never_enlarged(pairs, tmp_path):
+def test_kept_images_are_shrunk_but_never_enlarged(pairs, tmp_path):
     found = MemoryCache(pairs, size=SIZE)(pairs[0])
     assert found.image.shape == (80, 80, 3) and found.mask.shape == (80, 80) and found.size == (132, 156)
     same = DiskCache(tmp_path / "cache", size=512)(pairs[0])
@@ -76,7 +78,7 @@ def test_memory_and_disk_keep_the_same_bits_and_decode_once(pairs, tmp_path, dec
 
 
 @pytest.mark.parametrize("kind", ["memory", "disk"])
-def test_a_changed_file_is_decoded_anew(pairs, tmp_path, decoded, kind):
+def test_a_changed_file_is_decoded_again(pairs, tmp_path, decoded, kind):
     cache = open_cache(kind, tmp_path / "cache", pairs, size=SIZE)
     before = cache(pairs[1]).mask.copy()
     cv2.imwrite(str(pairs[1].mask), np.full((132, 156), 255, np.uint8))
@@ -91,8 +93,24 @@ def test_a_changed_file_is_decoded_anew(pairs, tmp_path, decoded, kind):
         cache(pairs[1])
 
 
-@pytest.mark.parametrize("damage", [lambda content: content[:50], lambda content: content[:-9], lambda content: b""])
-def test_a_damaged_entry_is_made_anew(pairs, tmp_path, decoded, damage):
+def flipped_bit(content, place):
+    """The content with one bit of the byte at `place`, a fraction of its length, changed."""
+    changed = bytearray(content)
+    changed[int(place * (len(content) - 1))] ^= 4
+    return bytes(changed)
+
+
+DAMAGES = {
+    "head alone": lambda content: content[:50],
+    "cut off": lambda content: content[:-9],
+    "empty": lambda content: b"",
+    "another file": lambda content: b"PK" + content,
+    **{f"bit at {place}": partial(flipped_bit, place=place) for place in (0, 0.0005, 0.003, 0.3, 0.7, 0.9, 1)},
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_entry_is_made_again(pairs, tmp_path, decoded, damage):
     cache = DiskCache(tmp_path / "cache", size=SIZE)
     good, path = cache(pairs[0]), cache.path(pairs[0])
     whole = path.read_bytes()
@@ -100,6 +118,26 @@ def test_a_damaged_entry_is_made_anew(pairs, tmp_path, decoded, damage):
     path.write_bytes(damage(whole))
     assert np.array_equal(cache(pairs[0]).image, good.image) and len(decoded) == 2
     assert path.read_bytes() == whole
+
+
+def test_only_the_owner_can_look_into_the_folder(pairs, tmp_path):
+    before = os.umask(0)
+    try:
+        cache = DiskCache(tmp_path / "cache", size=SIZE)
+        cache(pairs[0])
+        shared = DiskCache(tmp_path, size=SIZE)
+        shared(pairs[0])
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "cache").stat().st_mode) == 0o700
+    for path in (cache.path(pairs[0]), shared.path(pairs[0])):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_a_folder_without_a_name_is_refused(pairs, name):
+    with pytest.raises(InputError, match="the cache's folder has no name; give one with --cache_path"):
+        open_cache("disk", name, pairs, size=SIZE)
 
 
 def test_runs_that_differ_do_not_share_entries(pairs, tmp_path):

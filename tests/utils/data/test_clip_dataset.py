@@ -1,4 +1,4 @@
-"""SUN-SEG's folders: cases, triplets, the window of memory frames, one geometry for all pictures of a sample."""
+"""SUN-SEG's folders: cases, triplets, the window of memory frames, one geometry for all frames of a sample."""
 
 import cv2
 import numpy as np
@@ -17,7 +17,7 @@ from utils.data.clip_dataset import (
 )
 from utils.phantom import write_clips
 
-PARTS = (Flip(), Rotate(), Jitter())
+AUGMENTATIONS = (Flip(), Rotate(), Jitter())
 WINDOWS = (5, 10, 15, 20, 25)
 
 
@@ -109,7 +109,9 @@ def test_a_triplet_holds_the_frames_it_should(tmp_path, count):
 
 
 def test_a_sample_depends_on_seed_epoch_and_index_alone(root):
-    data = ClipTrainingData(find_cases(root / "TrainDataset"), size=32, seed=3, windows=WINDOWS, augmentation=PARTS)
+    data = ClipTrainingData(
+        find_cases(root / "TrainDataset"), size=32, seed=3, windows=WINDOWS, augmentation=AUGMENTATIONS
+    )
     first = data[(1, 15)]
     for draw in ((2, 15), (1, 3), (7, 0)):
         data[draw]
@@ -118,26 +120,26 @@ def test_a_sample_depends_on_seed_epoch_and_index_alone(root):
     assert all(tensor.dtype == torch.uint8 for tensor in first.values())
 
 
-def test_one_geometry_for_all_pictures_and_colours_for_each_frame():
+def test_one_geometry_for_all_frames_and_colors_for_each_frame():
     frame = np.random.default_rng(0).integers(256, size=(40, 40, 3), dtype=np.uint8)
     mask = np.zeros((40, 40), np.uint8)
     mask[5:15, 8:30] = 255
-    turned, seen_flip, recoloured = 0, 0, 0
+    turned, seen_flip, recolored = 0, 0, 0
     for seed in range(60):
-        frames, masks = augment_clip([frame] * 3, [mask] * 2, np.random.default_rng(seed), PARTS, size=(40, 40))
+        frames, masks = augment_clip([frame] * 3, [mask] * 2, np.random.default_rng(seed), AUGMENTATIONS, size=(40, 40))
         assert np.array_equal(masks[0], masks[1])
         assert frames[0].shape == frame.shape, "no crop"
         turned += not (np.array_equal(masks[0], mask) or np.array_equal(masks[0], mask[:, ::-1]))
         seen_flip += np.array_equal(masks[0], mask[:, ::-1])
-        recoloured += not np.array_equal(frames[0], frames[1]) and not np.array_equal(frames[1], frames[2])
-    assert 4 <= turned <= 22 and 12 <= seen_flip <= 36 and recoloured > 55
+        recolored += not np.array_equal(frames[0], frames[1]) and not np.array_equal(frames[1], frames[2])
+    assert 4 <= turned <= 22 and 12 <= seen_flip <= 36 and recolored > 55
 
 
 def test_frames_turn_with_their_masks():
     mask = np.zeros((40, 40), np.uint8)
     mask[5:15, 8:30] = 255
     frame = np.repeat(mask[:, :, None], 3, axis=2)
-    parts = (Flip(), Rotate(p=1.0))
+    augmentations = (Flip(), Rotate(p=1.0))
     for seed in range(10):
-        frames, masks = augment_clip([frame] * 3, [mask] * 2, np.random.default_rng(seed), parts, size=(40, 40))
+        frames, masks = augment_clip([frame] * 3, [mask] * 2, np.random.default_rng(seed), augmentations, size=(40, 40))
         assert all(np.abs(f[:, :, 0].astype(int) - masks[0]).max() <= 1 for f in frames)

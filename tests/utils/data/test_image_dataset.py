@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from measure.io.errors import InputError
-from utils.data.augmentation.transforms import parse_part
+from utils.data.augmentation.pipeline import parse_augmentation
 from utils.data.image_dataset import TrainingData
 from utils.data.pairs import find_pairs
 from utils.training.recipes import RECIPES
 
-AUGMENTATION = [parse_part(text) for text in RECIPES["sepnet"].augment]
+AUGMENTATION = [parse_augmentation(text) for text in RECIPES["sepnet"].augment]
 
 
 def test_pairs_are_made_by_stem_in_natural_order(folder):

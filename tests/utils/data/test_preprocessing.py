@@ -1,11 +1,11 @@
-"""Resizing is PIL's and normalisation ImageNet's."""
+"""Resizing is PIL's and normalization ImageNet's."""
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from utils.data.preprocessing import normalise, resize, to_chw
+from utils.data.preprocessing import normalize, resize, to_chw
 
 
 @pytest.fixture
@@ -25,4 +25,4 @@ def test_resizing_is_pils_up_to_one_level(image, size):
 def test_normalisation_is_imagenets():
     image = torch.full((1, 3, 1, 1), 255, dtype=torch.uint8)
     expected = [(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225]
-    assert normalise(image).flatten().tolist() == pytest.approx(expected, rel=1e-6)
+    assert normalize(image).flatten().tolist() == pytest.approx(expected, rel=1e-6)

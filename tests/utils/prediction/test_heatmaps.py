@@ -62,14 +62,14 @@ def test_scores_do_not_see_them(data, tmp_path):
 
 def test_dilatedsegnet_shows_its_own_explanation(data, tmp_path):
     from measure.io.images import read_rgb
-    from utils.data.preprocessing import normalise, resize, to_chw
+    from utils.data.preprocessing import normalize, resize, to_chw
 
     assert predict("dilatedsegnet", data, tmp_path, "--heatmap") == 0
     model = small("dilatedsegnet").eval()
     model.load_state_dict(torch.load(tmp_path / "weights.pth", weights_only=True))
     image = read_rgb(data / "Set" / "images" / "phantom_0001.jpg")
     with torch.inference_mode():
-        heat = model.heat_map(normalise(resize(to_chw(image), (64, 64))[None]))[0, 0].numpy()
+        heat = model.heat_map(normalize(resize(to_chw(image), (64, 64))[None]))[0, 0].numpy()
     expected = jet_overlay(image, heat)[..., ::-1].astype(int)
     written = cv2.imread(str(tmp_path / "maps" / "heatmap" / "Set" / "phantom_0001_features.png"))
     assert np.abs(written - expected).mean() < 0.5

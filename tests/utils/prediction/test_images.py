@@ -13,7 +13,7 @@ from measure.io.errors import InputError
 from measure.io.images import read_rgb
 from measure.metrics.scores import pair_scores
 from tests.helpers.golden import published_state
-from utils.data.preprocessing import normalise, resize, to_chw
+from utils.data.preprocessing import normalize, resize, to_chw
 from utils.evaluation.soft_scores import soft_scores
 from utils.phantom import write_stills
 from utils.prediction.images import find_sets
@@ -71,7 +71,7 @@ def test_maps_are_the_published_networks_probabilities(weights, data, tmp_path, 
     load_weights(model, published_state("sepnet_pvt-v2-b0"))
     image = read_rgb(data / "First" / "images" / "phantom_0002.jpg")
     with torch.no_grad():
-        logits = model(normalise(resize(to_chw(image), (64, 64))[None]))["out"]
+        logits = model(normalize(resize(to_chw(image), (64, 64))[None]))["out"]
     logits = torch.nn.functional.interpolate(logits, size=(70, 90), mode="bilinear", align_corners=False)
     expected = logits.sigmoid()[0, 0].numpy()
     if minmax:

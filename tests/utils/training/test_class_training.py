@@ -15,7 +15,7 @@ from measure.commands.score import main as measure
 from measure.io.class_masks import MERGED, parse_classes
 from tests.helpers.runs import state
 from tests.helpers.two_classes import CLASSES, INDEX_TEXTS, TEXTS, write_two_classes
-from utils.data.augmentation.transforms import PARTS
+from utils.data.augmentation.pipeline import AUGMENTATIONS
 from utils.data.image_dataset import EvaluationData, TrainingData
 from utils.data.pairs import find_pairs
 from utils.evaluation.classes import ClassValidation
@@ -44,10 +44,10 @@ def apart(tmp_path_factory):
     return root
 
 
-@pytest.mark.parametrize("name", sorted(set(PARTS) - {"mask_noise"}))
+@pytest.mark.parametrize("name", sorted(set(AUGMENTATIONS) - {"mask_noise"}))
 def test_every_augmentation_moves_all_planes_alike(apart, name):
     """Five planes give what each gives by itself."""
-    part = PARTS[name](p=1.0) if "p" in PARTS[name].__dataclass_fields__ else PARTS[name]()
+    part = AUGMENTATIONS[name](p=1.0) if "p" in AUGMENTATIONS[name].__dataclass_fields__ else AUGMENTATIONS[name]()
     settings = {"size": 32, "seed": 0, "augmentation": [part]}
     classes = parse_classes([f"class{k}={k}" for k in range(1, 6)])
     together = TrainingData(find_pairs(apart / "all"), **settings, classes=classes)[(1, 0)]

@@ -7,7 +7,7 @@ import pytest
 import myTrain
 from lib import list_models
 from tests.helpers.runs import assert_equal, interrupt_after, state
-from utils.data.augmentation.transforms import parse_part
+from utils.data.augmentation.pipeline import parse_augmentation
 from utils.phantom import write_stills
 from utils.training.losses import LOSSES
 from utils.training.recipes import RECIPES, departures, recipe_for
@@ -65,7 +65,7 @@ def test_a_recipe_is_what_the_paper_says(model, expected):
 def test_recipes_name_parts_that_exist(model):
     recipe = RECIPES[model]
     assert recipe.loss in LOSSES and recipe.schedule in SCHEDULES
-    assert [parse_part(text) for text in recipe.augment]
+    assert [parse_augmentation(text) for text in recipe.augment]
     args = vars(myTrain.parse_args(["--model", model]))
     assert recipe.flags().keys() <= args.keys(), "every entry is a flag"
     assert departures(recipe, args) == []

@@ -1,1 +1,18 @@
-"""What training does to a sample: geometry put together first, then pixels."""
+"""What training does to a sample: the single augmentations, views of an image, and the pipeline that applies them."""
+
+from .affine_view import AffineView, Size
+from .pipeline import AUGMENTATIONS, augment, parse_augmentation, render_pair
+from .transforms import Augmentation, Contrast, Jitter, MaskNoise
+
+__all__ = [
+    "AUGMENTATIONS",
+    "AffineView",
+    "Augmentation",
+    "Contrast",
+    "Jitter",
+    "MaskNoise",
+    "Size",
+    "augment",
+    "parse_augmentation",
+    "render_pair",
+]

@@ -1,6 +1,6 @@
-"""What an augmented picture shows of its source: moves are put together first, then pixels are resampled once.
+"""What an augmented image shows of its source: geometry is put together first, then pixels are resampled once.
 
-Sizes are (height, width); points are (x, y) with pixel centres at whole numbers, as OpenCV has them.
+Sizes are (height, width); points are (x, y) with pixel centers at whole numbers, as OpenCV has them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 from ..preprocessing import resize, to_chw
 
-__all__ = ["Size", "View"]
+__all__ = ["AffineView", "Size"]
 
 Size = tuple[int, int]
 
@@ -20,8 +20,8 @@ WARPED_AT_ONCE = 4  # channels: OpenCV's bicubic warp takes no more
 
 
 @dataclass(frozen=True)
-class View:
-    """A picture to be made of a source; the moves return the views they lead to.
+class AffineView:
+    """An image to be made of a source; every transform returns the view that it leads to.
 
     Attributes:
         size: height and width in pixels of its own.
@@ -34,68 +34,68 @@ class View:
     window: tuple[int, int, int, int]
 
     @classmethod
-    def whole(cls, size: Size) -> View:
+    def whole(cls, size: Size) -> AffineView:
         """A source of `size` as it is."""
         return cls(size, np.eye(3), (0, 0, size[1], size[0]))
 
     def is_whole(self, size: Size) -> bool:
-        """Whether the picture is the source, of `size`, as it is."""
-        whole = View.whole(size)
+        """Whether the image is the source, of `size`, as it is."""
+        whole = AffineView.whole(size)
         return (self.size, self.window) == (size, whole.window) and np.array_equal(self.matrix, whole.matrix)
 
-    def mirrored(self) -> View:
+    def flipped_horizontally(self) -> AffineView:
         """Left and right exchanged."""
-        return self._moved([[-1, 0, self.size[1] - 1], [0, 1, 0], [0, 0, 1]], self.size)
+        return self._transformed([[-1, 0, self.size[1] - 1], [0, 1, 0], [0, 0, 1]], self.size)
 
-    def upside_down(self) -> View:
+    def flipped_vertically(self) -> AffineView:
         """Top and bottom exchanged."""
-        return self._moved([[1, 0, 0], [0, -1, self.size[0] - 1], [0, 0, 1]], self.size)
+        return self._transformed([[1, 0, 0], [0, -1, self.size[0] - 1], [0, 0, 1]], self.size)
 
-    def cropped(self, top: int, left: int, size: Size) -> View:
-        """A part of the picture, or more than it, with black around."""
-        return self._moved([[1, 0, left], [0, 1, top], [0, 0, 1]], size)
+    def cropped(self, top: int, left: int, size: Size) -> AffineView:
+        """A part of the image, or more than it, with black around."""
+        return self._transformed([[1, 0, left], [0, 1, top], [0, 0, 1]], size)
 
-    def resized(self, size: Size) -> View:
+    def resized(self, size: Size) -> AffineView:
         """The same in other pixels."""
-        return self._moved(_scaling(size, self.size), size)
+        return self._transformed(_scaling(size, self.size), size)
 
-    def turned(self, degrees: float) -> View:
-        """Turned counter-clockwise about the centre; the frame stays, what turns into it from outside is black."""
-        centre = (self.size[1] - 1) / 2, (self.size[0] - 1) / 2
-        return self._moved(np.vstack([cv2.getRotationMatrix2D(centre, -degrees, 1), (0, 0, 1)]), self.size)
+    def rotated(self, degrees: float) -> AffineView:
+        """Rotated counter-clockwise about the center; the size stays, what comes into view from outside is black."""
+        center = (self.size[1] - 1) / 2, (self.size[0] - 1) / 2
+        return self._transformed(np.vstack([cv2.getRotationMatrix2D(center, -degrees, 1), (0, 0, 1)]), self.size)
 
-    def _moved(self, move: np.ndarray | list[list[float]], size: Size) -> View:
-        """Add a move that takes points of the new picture, of `size`, to this one's."""
-        matrix = self.matrix @ np.asarray(move, float)
+    def _transformed(self, transform: np.ndarray | list[list[float]], size: Size) -> AffineView:
+        """Add a (3, 3) transform that takes points of the new image, of `size`, to this one's."""
+        matrix = self.matrix @ np.asarray(transform, float)
         edges = _edges(matrix, size)
         first, last = np.maximum(self.window[:2], edges[:2]), np.minimum(self.window[2:], edges[2:])
-        return View(size, matrix, (*first.tolist(), *last.tolist()))
+        return AffineView(size, matrix, (*first.tolist(), *last.tolist()))
 
     def render(self, source: np.ndarray) -> np.ndarray:
-        """Make the picture, (*size, C) uint8, of the source, (H, W, C) uint8.
+        """Make the image, (*size, C) uint8, of the source, (H, W, C) uint8.
 
-        Shrinking is antialiased as in PIL's bilinear filter, turning is bicubic. Windows keep to whole pixels of the
+        Shrinking is antialiased as in PIL's bilinear filter, rotating is bicubic. Windows keep to whole pixels of the
         source.
         """
         left, top, right, bottom = self.window
         if right <= left or bottom <= top:
             return np.zeros((*self.size, source.shape[2]), np.uint8)
         upright = not self.matrix[[0, 1], [1, 0]].any()
-        return (self._stretch if upright else self._warp)(source[top:bottom, left:right])
+        return (self._resize_window if upright else self._warp_window)(source[top:bottom, left:right])
 
-    def _stretch(self, seen: np.ndarray) -> np.ndarray:
+    def _resize_window(self, seen: np.ndarray) -> np.ndarray:
         """Frame the source's window with black, resize and mirror it."""
         left, top, right, bottom = self.window
         edges = _edges(self.matrix, self.size)
         margins = top - edges[1], edges[3] - bottom, left - edges[0], edges[2] - right
-        picture = _resize(cv2.copyMakeBorder(seen, *margins, cv2.BORDER_CONSTANT) if any(margins) else seen, self.size)
+        image = _resize(cv2.copyMakeBorder(seen, *margins, cv2.BORDER_CONSTANT) if any(margins) else seen, self.size)
         mirrored, upside_down = self.matrix[[0, 1], [0, 1]] < 0
         if not (mirrored or upside_down):
-            return picture
-        return cv2.flip(picture, -1 if mirrored and upside_down else int(mirrored)).reshape(picture.shape)
+            return image
+        return cv2.flip(image, -1 if mirrored and upside_down else int(mirrored)).reshape(image.shape)
 
-    def _warp(self, seen: np.ndarray) -> np.ndarray:
-        """Shrink the source's window to the picture's pixel size, antialiased, and warp it from there."""
+    def _warp_window(self, seen: np.ndarray) -> np.ndarray:
+        """Shrink the source's window to the image's pixel size, antialiased, and warp it from there."""
         x_step, y_step = np.maximum(1, np.linalg.norm(self.matrix[:2, :2], axis=1))  # source pixels a pixel
         height, width = seen.shape[:2]
         small = _resize(seen, (max(1, round(height / y_step)), max(1, round(width / x_step))))
@@ -107,19 +107,19 @@ class View:
 
 
 def _scaling(size: Size, other: Size) -> np.ndarray:
-    """Takes points of a picture of `size` to those of the same picture at the `other` size."""
+    """Takes points of an image of `size` to those of the same image at the `other` size."""
     y, x = other[0] / size[0], other[1] / size[1]
     return np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
 
 
 def _edges(matrix: np.ndarray, size: Size) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom of the box around a picture of `size` in its source, to the nearest pixel."""
+    """Left, top, right and bottom of the box around an image of `size` in its source, to the nearest pixel."""
     height, width = size
     corners = np.array([[0, width, 0, width], [0, 0, height, height], [1, 1, 1, 1]]) - [[0.5], [0.5], [0]]
     x, y = np.rint((matrix @ corners)[:2] + 0.5).astype(int).tolist()
     return min(x), min(y), max(x), max(y)
 
 
-def _resize(picture: np.ndarray, size: Size) -> np.ndarray:
-    """Resize an (H, W, C) array as `transforms.resize` does tensors."""
-    return picture if picture.shape[:2] == size else resize(to_chw(picture), size).permute(1, 2, 0).numpy()
+def _resize(image: np.ndarray, size: Size) -> np.ndarray:
+    """Resize an (H, W, C) array as `preprocessing.resize` does tensors."""
+    return image if image.shape[:2] == size else resize(to_chw(image), size).permute(1, 2, 0).numpy()
