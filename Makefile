@@ -4,7 +4,7 @@ RUN := $(VENV)/bin/python
 DEMO := demo
 
 .DEFAULT_GOAL := help
-.PHONY: help test demo lint clean
+.PHONY: help test check demo lint clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
@@ -16,12 +16,15 @@ $(VENV)/installed: requirements.txt
 	$(RUN) -m pip install --quiet -r requirements.txt
 	touch $@
 
-test: $(VENV)/installed  ## Run the test suite
+test: $(VENV)/installed  ## Run all tests
 	$(RUN) -m pytest
+
+check: $(VENV)/installed  ## Run the fast tests, under a minute
+	$(RUN) -m pytest -m "not slow and not gpu"
 
 demo: $(VENV)/installed  ## Train, dump and score on synthetic data, a few minutes on a CPU
 	rm -rf $(DEMO)
-	$(RUN) -m utils.phantom --out $(DEMO)/data --train 400 --test clear=24 busy=24 --size 176 208
+	$(RUN) -m utils phantom --out $(DEMO)/data --train 400 --test clear=24 busy=24 --size 176 208
 	$(RUN) myTrain.py --train_data_path $(DEMO)/data/TrainDataset --train_model_save_path $(DEMO)/run \
 	    --net_backbone pvt-v2-b0 --net_pretrained_backbone_path none --train_size 96 --batch_size 4 --epoch 16 \
 	    --lr 1e-3 --lr_warmup_epoch 2 --lr_decay_rate 0.4 --lr_decay_epoch 6
@@ -29,7 +32,7 @@ demo: $(VENV)/installed  ## Train, dump and score on synthetic data, a few minut
 	    --pred_save_path $(DEMO)/maps
 	$(RUN) -m measure --GT_root $(DEMO)/data/TestDataset --pred_root $(DEMO)/maps --out $(DEMO)/scores \
 	    --model SEPNet --image_root $(DEMO)/data/TestDataset
-	$(RUN) -m utils.visualization.montage --data $(DEMO)/data/TestDataset/PhantomClear --maps $(DEMO)/maps/PhantomClear \
+	$(RUN) -m utils montage --data $(DEMO)/data/TestDataset/PhantomClear --maps $(DEMO)/maps/PhantomClear \
 	    --out $(DEMO)/demo.png
 
 lint: $(VENV)/installed  ## Check style (installs ruff)

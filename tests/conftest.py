@@ -1,4 +1,4 @@
-"""Shared by all tests: one thread a process, tiny phantom data, CUDA tests skipped where there is no GPU."""
+"""Shared by all tests: one thread a process, phantoms that are drawn once, CUDA tests skipped where there is no GPU."""
 
 import os
 
@@ -7,9 +7,36 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 import torch
 
+from utils.phantom import write_clips, write_stills
+
 
 def pytest_collection_modifyitems(items):
     if not torch.cuda.is_available():
         for item in items:
             if "gpu" in item.keywords:
                 item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
+@pytest.fixture(scope="session")
+def stills(tmp_path_factory):
+    """`stills(count=10, size=(64, 80))`: a folder with images/ and masks/, to read only; drawn once for all tests."""
+    return drawn_once(tmp_path_factory, write_stills)
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory):
+    """`clips(split="TrainDataset", cases=2)`: the root of a split of clips, to read only; drawn once for all tests."""
+    return drawn_once(tmp_path_factory, write_clips)
+
+
+def drawn_once(tmp_path_factory, write):
+    folders = {}
+
+    def draw(**options):
+        key = tuple(sorted(options.items()))
+        if key not in folders:
+            folders[key] = tmp_path_factory.mktemp("phantoms")
+            write(folders[key], **options)
+        return folders[key]
+
+    return draw

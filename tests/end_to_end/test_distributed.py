@@ -15,9 +15,9 @@ import myTrain
 from lib import create_model
 from tests.helpers.runs import state
 from tests.helpers.two_processes import report
-from utils.phantom import write_stills
 from utils.runtime.process_group import SINGLE_PROCESS
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 # small steps of SGD: rounding differs with the number of processes and must not grow, as it does under Adam
 SMALL = (
@@ -27,10 +27,8 @@ SMALL = (
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("phantoms")
-    write_stills(folder, count=19, seed=0, size=(64, 64))
-    return folder
+def data(stills):
+    return stills(count=19, seed=0, size=(64, 64))
 
 
 def torchrun(script, *arguments, flags=()):

@@ -11,6 +11,7 @@ from tests.helpers.runs import state
 from utils.data.image_dataset import TrainingData
 from utils.phantom import write_stills
 
+pytestmark = pytest.mark.slow
 SMALL = "--model scrnet --train_size 32 --batch_size 4 --device cpu --workers 1".split()
 
 
