@@ -3,8 +3,8 @@
     def main(argv=None):
         return run_command(lambda: work(parse_args(argv)))
 
-A mistake becomes one line on stderr and status 2. Standard library only, so that `--help` is quick and a missing
-package is told in words.
+A mistake becomes one line on stderr and status 2. Only the standard library is imported, so that `--help` is quick and
+a missing package can be named.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ INTERRUPTED, READER_GONE = 130, 141  # what a shell reports for a program ended 
 
 
 class HelpFormatter(argparse.HelpFormatter):
-    """Wraps the paragraphs of a description, leaves its indented lines alone, and tells each default once."""
+    """Wraps the paragraphs of a description, leaves its indented lines alone, and names each default once."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         paragraphs = re.split(r"\n\s*\n", textwrap.dedent(text).strip("\n"))
@@ -231,58 +231,60 @@ def run_command(
     main: Callable[[], int | None],
     *,
     mistakes: tuple[type[Exception], ...] = (),
-    tell: Callable[[str, Exception], None] | None = None,
+    report: Callable[[str, BaseException], None] | None = None,
     interrupted: str = "interrupted",
 ) -> int:
-    """Call `main` and return the exit status; what users can cause is told in words, not in a traceback.
+    """Call `main` and return the exit status; what users can cause ends in a message on stderr, not in a traceback.
 
     Args:
-        main: parses the command line and works; it may return a status, None for 0.
+        main: parses the command line and does the work; it may return a status, None for 0.
         mistakes: further exceptions that are the user's mistakes, status 2.
-        tell: takes the line for stderr and the exception behind it; by default it is printed.
-        interrupted: the line after Ctrl-C.
+        report: takes the message and the exception behind it; prints the message to stderr by default.
+        interrupted: the message after Ctrl-C.
     """
     prepare_streams()
-    tell = tell or print_line
+    report = report or print_message
     try:
-        return _status(main, mistakes, tell, interrupted)
+        return _status(main, mistakes, report, interrupted)
     except BrokenPipeError:  # `| head` has read enough
         if not _drop_dead_streams():
             raise
         return READER_GONE
 
 
-def _status(main: Callable[[], int | None], mistakes: tuple[type[Exception], ...], tell: Any, interrupted: str) -> int:
+def _status(
+    main: Callable[[], int | None], mistakes: tuple[type[Exception], ...], report: Any, interrupted: str
+) -> int:
     try:
         status = main() or 0
-        sys.stdout.flush()  # while a failure can still be told
+        sys.stdout.flush()  # while a failure can still be reported
         return status
     except SystemExit as end:  # --help, or a library's own
         sys.stdout.flush()
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except CommandError as error:
-        tell(": ".join(filter(None, (error.label, sentence_of(error)))), error)
+        report(": ".join(filter(None, (error.label, sentence_of(error)))), error)
         return error.status
     except mistakes as error:
-        tell(f"error: {sentence_of(error)}", error)
+        report(f"error: {sentence_of(error)}", error)
         return 2
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in ("", "lib", "measure", "utils"):
             raise  # a fault of this code
-        tell(f"error: the package {error.name} is not installed here; {environment_advice()}", error)
+        report(f"error: the package {error.name} is not installed here; {environment_advice()}", error)
         return 1
     except OSError as error:  # the system refuses: no space, no permission; connections have their own story
         if isinstance(error, ConnectionError) or not error.strerror:
             raise
-        tell(f"error: {error.strerror}{f': {error.filename}' if error.filename else ''}", error)
+        report(f"error: {error.strerror}{f': {error.filename}' if error.filename else ''}", error)
         return 1
     except KeyboardInterrupt as error:
-        tell(interrupted, error)
+        report(interrupted, error)
         return INTERRUPTED
 
 
-def print_line(line: str, error: BaseException) -> None:
-    print(line, file=sys.stderr)
+def print_message(message: str, error: BaseException) -> None:
+    print(message, file=sys.stderr)
 
 
 def environment_advice() -> str:

@@ -1,4 +1,4 @@
-"""The exceptions that a command line tells in one line instead of a traceback."""
+"""The exceptions whose message is for the user: a command prints it instead of a traceback."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ __all__ = ["CommandError", "InputError"]
 
 
 class CommandError(Exception):
-    """An end of a command that its user is told in words.
+    """Work that failed or was stopped for a reason that the user should read.
 
     Attributes:
         status: exit status of the command, 1 to 255.
@@ -18,7 +18,7 @@ class CommandError(Exception):
 
 
 class InputError(CommandError, ValueError):
-    """A mistake in what the user gave, told in one sentence: what came, what was expected, what to do.
+    """A mistake in what the user gave; the message is one sentence: what came, what was expected, what to do.
 
     Raised by everything that reads flags, folders and files, in scoring, training and prediction alike.
     """

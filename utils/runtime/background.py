@@ -1,6 +1,6 @@
-"""Work beside the main thread, in bounded amounts: reading ahead of it, and finishing after it.
+"""Work in other threads: reading inputs ahead of the main thread, and writing results behind it.
 
-OpenCV, PyTorch and file access leave Python free, so threads are enough; nothing is copied between processes.
+OpenCV, PyTorch and file access release Python's lock, so threads are enough and nothing is copied between processes.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ END = object()
 
 
 def prefetch(items: Iterable[Item], depth: int) -> Iterator[Item]:
-    """Yield `items` in order while a thread of its own draws up to `depth` of them ahead.
+    """Yield `items` in order while another thread reads up to `depth` of them ahead.
 
-    What `items` raises is raised here, in its place. Closing the generator ends the thread after the item at hand.
+    An exception raised by `items` is raised here, at the position of the item that failed. Closing the generator stops
+    the thread once it has finished the current item.
     """
     drawn = iter(items)
     pool = ThreadPoolExecutor(1)
@@ -42,7 +43,7 @@ def load_batches(loader: DataLoader) -> Iterator[Any]:
     """Yield the batches of a loader.
 
     Raises:
-        LostProcess: a process of its was killed.
+        LostProcess: one of the loader's worker processes was killed.
     """
     try:
         yield from loader
@@ -56,10 +57,13 @@ def load_batches(loader: DataLoader) -> Iterator[Any]:
 
 @contextmanager
 def in_background(*, threads: int = 1, waiting: int = 16) -> Iterator[Callable[..., None]]:
-    """Yield `later(function, *args)`, which calls the function in a thread; with one thread the order is kept.
+    """Yield `later(function, *args)`, which calls the function in another thread.
 
-    More than `waiting` unfinished calls make the caller wait for the oldest. What a call raises is raised by a later
-    `later` or at the end; leaving the block waits for all.
+    An exception of a call is raised by a following `later`, or when the block ends; the block ends after all calls.
+
+    Args:
+        threads: how many; with one, the calls run in the order they were given.
+        waiting: how many calls may be unfinished before `later` waits for the oldest.
     """
     pending: deque[Future] = deque()
     with ThreadPoolExecutor(threads) as pool:

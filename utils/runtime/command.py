@@ -1,5 +1,4 @@
-"""How the commands that use PyTorch end: as `measure.io.run_command` says, with each problem told once by a run of
-several processes."""
+"""How commands that use PyTorch end: see `measure.io.run_command`; several processes report a problem once."""
 
 from __future__ import annotations
 
@@ -15,16 +14,16 @@ __all__ = ["run"]
 
 def run(main: Callable[[], int | None], *, interrupted: str = "interrupted") -> int:
     """Call `main` and return the exit status: 0 done, 1 not done, 2 the user's mistake, else what stopped it."""
-    return run_command(main, mistakes=(ModelError,), tell=_tell, interrupted=interrupted)
+    return run_command(main, mistakes=(ModelError,), report=_report, interrupted=interrupted)
 
 
-def _tell(line: str, error: BaseException) -> None:
-    """Print the line; under torchrun, with the number of the process that `join` chose to tell it.
+def _report(message: str, error: BaseException) -> None:
+    """Print the message to stderr; under torchrun with the number of the process that `join` chose for it.
 
-    Before the processes are connected all of them make the same mistakes, and the first one speaks for them.
+    Before the processes are connected all of them meet the same problems, and only the first one prints.
     """
     process = getattr(error, "process", None)
     if process is None and os.environ.get("RANK", "0") != "0":
         return
-    if line:
-        print(line if process is None else f"process {process}: {line}", file=sys.stderr)
+    if message:
+        print(message if process is None else f"process {process}: {message}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""torch.compile that falls back: where it does not work here, training goes on eager, and a line says why."""
+"""torch.compile with a fallback: where it does not work, the network runs uncompiled, and a line says why."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ __all__ = ["compiled"]
 
 
 def compiled(model: nn.Module, *, note: Callable[[str], None] = tqdm.write, **options: Any) -> nn.Module:
-    """Compile `model` in place and return it; the names of its entries and its `forward` stay as they are.
+    """Compile `model` in place and return it; the names in its state dict and its `forward` stay the same.
 
-    Nothing is compiled before the first call, which takes minutes, as does the first of every other input size (after
-    two sizes PyTorch compiles for any). A call that cannot be compiled, for want of a C++ compiler or Triton or for an
-    operation that cannot be traced, runs eager, and so do all that follow. Copies of the model are eager.
+    The first call compiles, which takes minutes, and so does the first call with every other input size; after two
+    sizes PyTorch compiles for all sizes at once. Where a call cannot be compiled (no C++ compiler, no Triton, an
+    operation that cannot be traced), it and all later calls run uncompiled. Copies of the model are not compiled.
 
     Args:
-        note: takes the line that says why the model runs eager.
-        options: of torch.compile, such as `mode` or `backend`.
+        note: takes the line that says why the model is not compiled.
+        options: passed to torch.compile, such as `mode` or `backend`.
     """
     from torch._dynamo.exc import TorchDynamoException  # seconds to import: only for those who compile
 
@@ -46,6 +46,6 @@ def compiled(model: nn.Module, *, note: Callable[[str], None] = tqdm.write, **op
 
 
 def reason(error: Exception) -> str:
-    """One line: the kind and the beginning of what a compiler raised, without the layers of torch.compile above it."""
+    """The type and the first line of the compiler's own exception, without those of torch.compile around it."""
     inner = getattr(error, "inner_exception", error)
     return ": ".join((type(inner).__name__, *str(inner).splitlines()[:1]))

@@ -1,4 +1,4 @@
-"""Equal bits from run to run on one machine, where PyTorch would choose by speed."""
+"""Bit-identical results from run to run on one machine, where PyTorch would choose the fastest algorithm."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ def deterministic(enabled: bool = True, *, model: str) -> Iterator[None]:
 
 
 class PoolByProduct(TorchFunctionMode):
-    """Adaptive average pooling on CUDA by matrix products: its own backward adds overlapping windows in any order."""
+    """Computes adaptive average pooling on CUDA by matrix products, because the backward of PyTorch's own adds
+    overlapping windows in an order that changes from run to run."""
 
     def __torch_function__(
         self, func: Callable, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None

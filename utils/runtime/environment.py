@@ -1,4 +1,4 @@
-"""Where a number comes from: code, libraries, machine. Recorded beside every result."""
+"""Which code, libraries and machine produced a result; recorded beside every result."""
 
 from __future__ import annotations
 
@@ -61,7 +61,11 @@ def git(folder: Path, *words: str) -> str | None:
 
 
 def machine(device: torch.device) -> dict[str, Any]:
-    """The device by name, and what else about the machine can change the bits of a run."""
+    """Describe the device, and the settings of the machine that can change the bits of a run.
+
+    Returns:
+        {"device": "cpu" or "cuda", "name": of the GPU or CPU, "threads": of PyTorch, "processes": of the run}.
+    """
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
     return {
         "device": device.type,

@@ -1,4 +1,4 @@
-"""Ending a run early in good order: signals are noted at once and acted on between two steps."""
+"""Stopping a run early without losing work: a signal is only noted, and the run acts on it between two steps."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Stopped(CommandError):
 
 
 def stopped_by(number: int, what: str) -> Stopped:
-    """The exception for the signal `number`; `what` goes on after its name."""
+    """The exception for the signal `number`; its message is the signal's name followed by `what`."""
     return Stopped(f"{signal.Signals(number).name} {what}", EXIT_STATUS[signal.Signals(number)])
 
 
@@ -36,11 +36,15 @@ class NonFiniteLoss(CommandError):
 
 
 class LostProcess(CommandError):
-    """A process that loads images, or another one of a distributed run, ended before its work was done."""
+    """Another process (one that loads images, or one of a distributed run) ended before its work was done."""
 
 
 class StopRequest:
-    """Context in which SIGINT and SIGTERM only set `number`, 0 until then; a second one acts as usual."""
+    """Context in which the first SIGINT or SIGTERM only sets `number`; the second one has its usual effect.
+
+    Attributes:
+        number: of the signal that came, 0 before any.
+    """
 
     def __init__(self) -> None:
         self.number = 0
@@ -64,7 +68,7 @@ class StopRequest:
 
 
 def own_process_group(worker: int) -> None:
-    """For loader workers: what a terminal or a scheduler sends to the whole group ends the main process, and that one
-    ends its workers."""
+    """Take a loader worker out of the main process's group, so that Ctrl-C and a scheduler's signals reach the main
+    process alone, which then ends its workers."""
     if hasattr(os, "setpgrp"):
         os.setpgrp()

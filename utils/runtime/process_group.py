@@ -143,7 +143,7 @@ def synchronize_norms(model: nn.Module, world: World) -> nn.Module:
 def join(world: World) -> Iterator[None]:
     """Connect the processes for the block; only the first one prints to stdout.
 
-    A mistake that several processes run into is told by one of them.
+    A problem that several processes meet is reported by one of them.
 
     Raises:
         LostProcess: another process ended before its work was done.
@@ -156,7 +156,7 @@ def join(world: World) -> Iterator[None]:
         with nullcontext() if world.is_first else silence():
             yield
     except (CommandError, ModelError) as error:
-        raise first_of_its_kind(error, store, world) from error
+        raise reported_once(error, store, world) from error
     except RuntimeError as error:
         if not is_broken_connection(error):
             raise
@@ -164,7 +164,7 @@ def join(world: World) -> Iterator[None]:
             f"process {world.rank} of {world.size} lost the others: one of them ended, its own message says why; "
             "start the same torchrun command with --resume auto to go on from the last checkpoint"
         )
-        raise first_of_its_kind(lost, store, world) from error
+        raise reported_once(lost, store, world) from error
     finally:
         dist.destroy_process_group()
 
@@ -184,25 +184,25 @@ def connect(world: World) -> dist.Store:
     return store
 
 
-def first_of_its_kind(error: Exception, store: dist.Store, world: World) -> Exception:
-    """Return `error` in the process that is to tell it, and in the others one of the same status without words.
+def reported_once(error: Exception, store: dist.Store, world: World) -> Exception:
+    """Return `error` in the process that is to report it, and in the others an exception without a message.
 
-    The first process goes before the others, which torchrun mostly ends while they wait.
+    The others let the first process go ahead; torchrun often ends them while they wait.
     """
     if not world.is_first:
         time.sleep(HEAD_START)
     text = type(error).__name__ if isinstance(error, LostProcess) else str(error)
     try:
-        is_first = store.add(f"told/{hashlib.sha256(text.encode(errors='replace')).hexdigest()}", 1) == 1
+        is_first = store.add(f"reported/{hashlib.sha256(text.encode(errors='replace')).hexdigest()}", 1) == 1
     except RuntimeError:  # torchrun is gone, and its store with it
         is_first = True
-    told = error if is_first else ToldByAnother(getattr(error, "status", 2))
-    told.process = world.rank
-    return told
+    own = error if is_first else ReportedElsewhere(getattr(error, "status", 2))
+    own.process = world.rank
+    return own
 
 
-class ToldByAnother(CommandError):
-    """Another process tells why the run ends."""
+class ReportedElsewhere(CommandError):
+    """Another process reports why the run ends; this one only keeps the exit status."""
 
     label = ""
 
