@@ -57,7 +57,7 @@ class Case:
 
     @property
     def polyp(self) -> str:
-        """What the clips of one polyp share in their names: `case7_2` -> `case7`."""
+        """What the names of all clips of one polyp begin with: `case7_2` -> `case7`."""
         return self.name.rpartition("_")[0] or self.name
 
 

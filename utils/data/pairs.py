@@ -12,7 +12,13 @@ __all__ = ["Pair", "find_pairs"]
 
 @dataclass(frozen=True)
 class Pair:
-    """An image and its mask; `stem` is what their file names share."""
+    """An image and its mask.
+
+    Attributes:
+        stem: what their file names have in common.
+        image: path of the image.
+        mask: path of the mask.
+    """
 
     stem: str
     image: Path

@@ -1,4 +1,4 @@
-"""From decoded files to what a network takes: layout, size and normalisation."""
+"""From decoded files to what a network takes: layout, size and normalization."""
 
 from __future__ import annotations
 
@@ -39,6 +39,6 @@ def normalize(image: Tensor) -> Tensor:
     return (image.float() / 255 - mean) / std
 
 
-def network_input(picture: np.ndarray, size: int) -> Tensor:
-    """(H, W, 3) uint8 RGB -> (3, size, size) normalised."""
-    return normalize(resize(to_chw(picture), (size, size))[None])[0]
+def network_input(image: np.ndarray, size: int) -> Tensor:
+    """(H, W, 3) uint8 RGB -> (3, size, size) normalized."""
+    return normalize(resize(to_chw(image), (size, size))[None])[0]

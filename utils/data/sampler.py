@@ -13,7 +13,7 @@ __all__ = ["TrainingBatches", "batches_in_order"]
 
 
 def batches_in_order(count: int, *, batch_size: int, world: World = SINGLE_PROCESS) -> Sequence[range]:
-    """One process's share of the batches of samples 0 ... count - 1, whole batches, as a single process makes them."""
+    """One process's shard of the batches of samples 0 ... count - 1: whole batches, as a single process makes them."""
     return world.shard([range(at, min(at + batch_size, count)) for at in range(0, count, batch_size)])
 
 
@@ -21,7 +21,7 @@ class TrainingBatches(Sampler[list[tuple[int, int]]]):
     """One process's part of every batch of an epoch, as lists of (epoch, index), in an order drawn from (seed, epoch).
 
     The batches are the same whatever the number of processes. A last batch of less than `least` samples is left out,
-    unless it is the only one: batch normalisation cannot learn from a single sample.
+    unless it is the only one: batch normalization cannot learn from a single sample.
     Set `epoch` and `start` (batches to pass over, after a resume) before iterating.
     """
 

@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 Item = TypeVar("Item")  # a pair of image and mask, or a clip
-HELD_OUT = 0.1  # share of the training part's groups that chooses the best checkpoint where no other part is given
+HELD_OUT = 0.1  # fraction of the training part's groups that chooses the best checkpoint where no other part is given
 
 
 def choose_parts(
@@ -48,12 +48,16 @@ def choose_parts(
     """Find the items to train on and to validate on.
 
     Args:
-        folder: where the items to train on lie. find: looks a folder through. name_of: what a split file calls an item.
-        group_of: what is shared by items that must not be on both sides of a draw. kind: what the items are, for
-            messages. seed: of the draw.
-        split: file that names those to use (see `split`); None: all.
-        validation_folder, validation_split: the same for validation; the folder is `folder` where only a split is
-            given. With neither, a tenth of the training part is held out.
+        folder: where the items to train on lie.
+        find: lists the items of a folder.
+        name_of: what a split file calls an item.
+        group_of: what items have in common that must not be on both sides of a draw.
+        kind: what the items are, for messages: "images", "clips".
+        seed: of the draw.
+        split: file that names the items to use; None: all.
+        validation_folder: where the items to validate on lie; None: `folder`, where `validation_split` is given.
+        validation_split: file that names the items to validate on. With neither, a tenth of the training part is held
+            out.
 
     Raises:
         InputError: a folder or file that cannot be used, names that are not there, an item in both splits, or nothing
@@ -88,7 +92,7 @@ def choose_parts(
 
 
 def hold_out(
-    items: Sequence[Item], *, group_of: Callable[[Item], str], seed: int, share: float = HELD_OUT
+    items: Sequence[Item], *, group_of: Callable[[Item], str], seed: int, fraction: float = HELD_OUT
 ) -> tuple[list[Item], list[Item]]:
     """Split into a training and a held-out part, whole groups on either side and at least one, drawn by `seed`.
 
@@ -102,7 +106,7 @@ def hold_out(
         raise InputError(
             f"{len(groups)} to train on ({first_names(groups)}); at least two are needed, one of them to validate"
         )
-    count = min(max(1, round(share * len(groups))), len(groups) - 1)
+    count = min(max(1, round(fraction * len(groups))), len(groups) - 1)
     held = {groups[index] for index in np.random.default_rng(seed).permutation(len(groups))[:count]}
     return [item for item in items if group_of(item) not in held], [item for item in items if group_of(item) in held]
 
@@ -167,7 +171,7 @@ def check_known(
     if unknown:
         raise InputError(
             f"{split}: {len(unknown)} names are no {kind} of {place}, first: {first_names(unknown)}; "
-            "check the folder or write the split anew"
+            "check the folder or write the split again"
         )
 
 
@@ -187,8 +191,8 @@ def part_sizes(texts: Sequence[str], total: int) -> dict[str, int]:
             raise InputError(
                 f"{text!r} was given; expected parts of different names such as train=700, val=10%, test=rest"
             )
-        name, count, share = form.groups()
-        before, percent = percent, percent + float(share or 0)
+        name, count, own_percent = form.groups()
+        before, percent = percent, percent + float(own_percent or 0)
         sizes[name] = int(count) if count else round(percent * total / 100) - round(before * total / 100)
     rest = [text.split("=")[0] for text in texts if text.endswith("=rest")]
     for name in rest:
@@ -206,14 +210,17 @@ GroupOf = Callable[[str], str | None]  # the group of a name; None: it is in no 
 def split_names(
     names: Sequence[str], sizes: Mapping[str, int], *, seed: int, group_of: GroupOf = lambda name: None
 ) -> dict[str, list[str]]:
-    """Draw the parts: every group goes, in random order, to the part that lacks the largest share of its size.
+    """Draw the parts: every group goes, in random order, to the part that lacks the largest fraction of its size.
 
     First as many groups are drawn as the parts need. Of these, groups of several names come before single ones, which
     then make the sizes exact where there are enough of them. What fits nowhere stays out, or goes where most is
     lacking if the parts are to use every name.
 
     Args:
-        names: all names. sizes: of the parts wanted. group_of: the group of a name; one in no group stays alone.
+        names: all names.
+        sizes: of the parts wanted, in names.
+        seed: of the draw.
+        group_of: the group of a name; one in no group stays alone.
 
     Returns:
         The names of each part, in the order they were given.

@@ -22,7 +22,7 @@ from measure.io import InputError, make_folder
 
 from ..data import network_input
 from ..runtime import StopRequest, autocast, in_background, prefetch, stopped_by
-from ..visualization import draw
+from ..visualization import draw_prediction
 from .postprocess import grey_map, write_map
 from .streaming import WRITE_EVERY, stream_clips
 from .video_io import Shot, Source, VideoFile
@@ -115,7 +115,7 @@ def _finish(
     if folder:
         write_map(folder / f"{shot.name}.png", np.where(grey >= CUT, np.uint8(255), np.uint8(0)))
     if film:
-        film.write(draw(shot.picture, grey, tint=options.tint, rate=rate if options.show_rate else None))
+        film.write(draw_prediction(shot.picture, grey, tint=options.tint, rate=rate if options.show_rate else None))
 
 
 class FrameRate:

@@ -1,4 +1,4 @@
-"""Pictures of what a network sees."""
+"""Images that show what a network sees: outlines of masks and maps, samples side by side."""
 
 from measure.io import lazy_exports
 
@@ -6,6 +6,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
         "montage": ["draw_montage"],
-        "overlays": ["MAP_COLOUR", "draw", "draw_outline"],
+        "overlays": ["MAP_COLOR", "draw_outline", "draw_prediction"],
     },
 )

@@ -1,4 +1,4 @@
-"""Pictures that show at a glance what a network sees: image, mask, map and overlay side by side."""
+"""Images that show at a glance what a network sees: image, mask, map and overlay side by side."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from .overlays import overlay
+from .overlays import draw_mask_and_map
 
 __all__ = ["draw_montage"]
 
@@ -20,12 +20,12 @@ def draw_montage(samples: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], *
     """Lay out (image, mask, map) samples one a row, with an overlay as the fourth column.
 
     Args:
-        samples: images (H, W, 3) RGB, masks and maps (H, W) or in colours (H, W, 3), all uint8; sizes may differ
+        samples: images (H, W, 3) RGB, masks and maps (H, W) or in colors (H, W, 3), all uint8; sizes may differ
             between samples.
         height: pixels of a row; every panel is scaled to it and to the widest sample's proportions.
 
     Returns:
-        One (H, W, 3) uint8 RGB picture.
+        One (H, W, 3) uint8 RGB image.
     """
     width = max(round(height * image.shape[1] / image.shape[0]) for image, _, _ in samples)
     rows = [_row(image, mask, prediction, (width, height)) for image, mask, prediction in samples]
@@ -36,7 +36,7 @@ def draw_montage(samples: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], *
 
 def _row(image: np.ndarray, mask: np.ndarray, prediction: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     planes = [np.broadcast_to(np.atleast_3d(plane), (*plane.shape[:2], 3)) for plane in (mask, prediction)]
-    panels = [image, *planes, overlay(image, mask, prediction)]
+    panels = [image, *planes, draw_mask_and_map(image, mask, prediction)]
     panels = [cv2.resize(panel, size, interpolation=cv2.INTER_AREA) for panel in panels]
     gap = np.full((size[1], GAP, 3), 255, np.uint8)
     return np.concatenate([part for panel in panels for part in (panel, gap)][:-1], axis=1)

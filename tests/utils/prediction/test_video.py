@@ -21,7 +21,7 @@ from utils.prediction.streaming import stream
 from utils.prediction.video import VideoOptions, predict_video
 from utils.prediction.video_io import VideoFile, open_source
 from utils.runtime.interrupts import Stopped
-from utils.visualization.overlays import MAP_COLOUR, draw
+from utils.visualization.overlays import MAP_COLOR, draw_prediction
 
 SMALL = VideoOptions(size=64)
 CPU = torch.device("cpu")
@@ -211,7 +211,7 @@ def test_an_interrupted_run_leaves_a_video_that_plays(sepnet, clip, tmp_path, mo
 
 
 def test_a_run_that_fails_keeps_what_it_drew(sepnet, clip, tmp_path, monkeypatch):
-    drawn = module.draw
+    drawn = module.draw_prediction
     calls = []
 
     def failing(*args, **options):
@@ -220,7 +220,7 @@ def test_a_run_that_fails_keeps_what_it_drew(sepnet, clip, tmp_path, monkeypatch
             raise MemoryError
         return drawn(*args, **options)
 
-    monkeypatch.setattr(module, "draw", failing)
+    monkeypatch.setattr(module, "draw_prediction", failing)
     with pytest.raises(MemoryError):
         predict_video(sepnet, open_source(str(clip)), options=SMALL, device=CPU, overlay=tmp_path / "out.mp4")
     assert len(played(tmp_path / "out.mp4")[0]) >= 3
@@ -252,15 +252,15 @@ def test_outline_tint_and_rate_are_drawn_where_they_should():
     picture = np.full((240, 320, 3), 100, np.uint8)
     grey = np.zeros((240, 320), np.uint8)
     grey[80:160, 100:220] = 200
-    plain = draw(picture, grey)
-    assert tuple(plain[80, 150]) == MAP_COLOUR and tuple(plain[120, 150]) == (100, 100, 100)
+    plain = draw_prediction(picture, grey)
+    assert tuple(plain[80, 150]) == MAP_COLOR and tuple(plain[120, 150]) == (100, 100, 100)
     assert tuple(plain[20, 20]) == (100, 100, 100) and tuple(picture[80, 150]) == (100, 100, 100)
-    tinted = draw(picture, grey, tint=True)
-    expected = [round(100 + 0.5 * 200 / 255 * (colour - 100)) for colour in MAP_COLOUR]
+    tinted = draw_prediction(picture, grey, tint=True)
+    expected = [round(100 + 0.5 * 200 / 255 * (colour - 100)) for colour in MAP_COLOR]
     assert tinted[120, 150].tolist() == expected and tuple(tinted[20, 20]) == (100, 100, 100)
-    labelled = draw(picture, np.zeros_like(grey), rate=12.3)
+    labelled = draw_prediction(picture, np.zeros_like(grey), rate=12.3)
     assert (labelled != picture).any() and np.array_equal(labelled[40:], picture[40:])
-    assert np.array_equal(draw(picture, np.zeros_like(grey)), picture), "nothing seen, nothing drawn"
+    assert np.array_equal(draw_prediction(picture, np.zeros_like(grey)), picture), "nothing seen, nothing drawn"
 
 
 @pytest.mark.parametrize(
