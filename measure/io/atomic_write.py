@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import InputError
@@ -47,7 +47,8 @@ def replace_when_whole(path: str | Path) -> Iterator[Path]:
             f"cannot write {path} ({error.strerror or error}); free some space or choose another place"
         ) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # a name that is too long, say, was never there
+            partial.unlink(missing_ok=True)
 
 
 def refuse_outputs_in_inputs(outputs: Iterable[str | Path], inputs: Iterable[str | Path]) -> None:

@@ -15,9 +15,12 @@ import math
 import os
 import re
 import select
+import signal
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -27,7 +30,7 @@ from .errors import CommandError, InputError
 __all__ = ["CommandParser", "Number", "Switch", "nonempty", "number", "path", "run_command", "sentence_of", "switch"]
 
 LONGEST_NUMBER = 40  # characters; no flag needs more, and Python takes long over thousands
-INTERRUPTED, READER_GONE = 130, 141  # what a shell reports for a program ended by SIGINT, and by SIGPIPE
+INTERRUPTED, READER_GONE, TERMINATED = 130, 141, 143  # as a shell reports ends by SIGINT, SIGPIPE and SIGTERM
 
 
 class HelpFormatter(argparse.HelpFormatter):
@@ -245,7 +248,8 @@ def run_command(
     prepare_streams()
     report = report or print_message
     try:
-        return _status(main, mistakes, report, interrupted)
+        with sigterm_raises():
+            return _status(main, mistakes, report, interrupted)
     except BrokenPipeError:  # `| head` has read enough
         if not _drop_dead_streams():
             raise
@@ -259,6 +263,9 @@ def _status(
         status = main() or 0
         sys.stdout.flush()  # while a failure can still be reported
         return status
+    except Terminated as end:
+        report("terminated", end)
+        return TERMINATED
     except SystemExit as end:  # --help, or a library's own
         sys.stdout.flush()
         return end.code if isinstance(end.code, int) else int(end.code is not None)
@@ -281,6 +288,30 @@ def _status(
     except KeyboardInterrupt as error:
         report(interrupted, error)
         return INTERRUPTED
+
+
+class Terminated(SystemExit):
+    """The process was asked to end by SIGTERM; temporary files are removed on the way out."""
+
+
+@contextmanager
+def sigterm_raises() -> Iterator[None]:
+    """Let SIGTERM raise `Terminated` in the block, unless somebody else takes it."""
+    is_ours = (
+        threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    )
+    if not is_ours:
+        yield
+        return
+    signal.signal(signal.SIGTERM, _raise_terminated)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _raise_terminated(number: int, frame: Any) -> NoReturn:
+    raise Terminated(TERMINATED)
 
 
 def print_message(message: str, error: BaseException) -> None:

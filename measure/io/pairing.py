@@ -142,16 +142,34 @@ def _is_image(entry: os.DirEntry[str]) -> bool:
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    """Visible entries of a folder in the system's order."""
+    """Visible entries of a folder in the system's order; names that no report could hold are refused."""
     try:
         with os.scandir(folder) as found:
-            return [entry for entry in found if not entry.name.startswith(".")]
+            entries = [entry for entry in found if not entry.name.startswith(".")]
     except FileNotFoundError as error:
         raise InputError(f"no folder {folder}{_neighbours(folder)}; check the path") from error
     except NotADirectoryError as error:
         raise InputError(f"{folder} is a file, a folder was expected") from error
     except OSError as error:
         raise InputError(f"cannot list the folder {folder} ({error.strerror})") from error
+    for entry in entries:
+        refuse_other_encodings(folder, entry.name)
+    return entries
+
+
+def refuse_other_encodings(folder: str | Path, name: str) -> None:
+    """Refuse a file name whose bytes are not UTF-8, as archives packed elsewhere leave them.
+
+    Raises:
+        InputError: the name is in another encoding.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{folder} holds a name that is not UTF-8, {os.fsencode(name)!r}; rename it, or unpack again "
+            "with the archive's encoding"
+        ) from error
 
 
 def _neighbours(folder: Path) -> str:

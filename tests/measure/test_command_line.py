@@ -155,6 +155,21 @@ def test_a_fault_of_this_code_keeps_its_traceback():
         run_command(stop(BrokenPipeError()))
 
 
+def test_sigterm_removes_what_is_half_written(tmp_path):
+    code = (
+        "import sys, time; from measure.io import replace_when_whole, run_command\n"
+        "def main():\n"
+        f" with replace_when_whole({str(tmp_path / 'scores.json')!r}) as partial:\n"
+        "  partial.write_text('half'); print('writing', flush=True); time.sleep(60)\n"
+        "sys.exit(run_command(main))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout.readline() == b"writing\n" and list(tmp_path.iterdir())
+    process.terminate()
+    assert (process.communicate(timeout=30)[1], process.returncode) == (b"terminated\n", 143)
+    assert not list(tmp_path.iterdir())
+
+
 def shell(code, redirection, **environment):
     command = f"{sys.executable} -c 'from measure.io import run_command; import sys; {code}' {redirection}"
     return subprocess.run(

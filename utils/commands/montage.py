@@ -21,6 +21,7 @@ from measure.io import (
     number,
     path,
     read_rgb,
+    refuse_outputs_in_inputs,
     replace_when_whole,
 )
 
@@ -56,11 +57,13 @@ def write_montage(*, data: Path, maps: Path, out: Path, count: int) -> None:
     """Write the montage of `count` samples, evenly spread over those of `data` that have a map.
 
     Raises:
-        InputError: a folder or file is missing or unreadable, or no image has a map.
+        InputError: a folder or file is missing or unreadable, no image has a map, or `out` is no place for a picture.
     """
-    images, masks, predictions = (
-        images_by_stem(folder) for folder in (data / STILLS.images, data / STILLS.masks, maps)
-    )
+    if out.suffix.lower() not in SUFFIXES:
+        raise InputError(f"--out {out} names no kind of picture; expected a name that ends in {' or '.join(SUFFIXES)}")
+    folders = data / STILLS.images, data / STILLS.masks, maps
+    refuse_outputs_in_inputs([out], folders)
+    images, masks, predictions = map(images_by_stem, folders)
     shared = [stem for stem in images if stem in masks and stem in predictions]
     if not shared:
         raise InputError(f"no image of {data} has a map in {maps}; names must agree up to the suffix")

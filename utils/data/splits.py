@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -186,10 +187,11 @@ def part_sizes(texts: Sequence[str], total: int) -> dict[str, int]:
     sizes: dict[str, int] = {}
     percent = 0.0
     for text in texts:
-        form = re.fullmatch(r"([\w-]+)=(?:(\d+)|(\d+(?:\.\d+)?)%|rest)", text)
+        form = re.fullmatch(r"([\w-]+)=(?:(\d{1,9})|(\d{1,3}(?:\.\d{1,9})?)%|rest)", text)
         if form is None or form[1] in sizes:
             raise InputError(
-                f"{text!r} was given; expected parts of different names such as train=700, val=10%, test=rest"
+                f"{reprlib.repr(text)} was given; "
+                "expected parts of different names such as train=700, val=10%, test=rest"
             )
         name, count, own_percent = form.groups()
         before, percent = percent, percent + float(own_percent or 0)
@@ -255,12 +257,12 @@ def group_reader(path: str | Path) -> GroupOf:
     named: dict[str, str] = {}
     ranges: list[tuple[int, int]] = []
     for line in _lines(path):
-        if form := re.fullmatch(r"(\d+)\s+(\d+)", line):
+        if form := re.fullmatch(r"(\d{1,18})\s+(\d{1,18})", line):
             ranges.append((int(form[1]), int(form[2])))
         elif form := re.fullmatch(r"([^,]+),([^,]+)", line):
             named[_stem(form[1].strip())] = form[2].strip()
         else:
-            raise InputError(f"{path}: {line!r} is neither `name,group` nor `first last`, two numbers")
+            raise InputError(f"{path}: {reprlib.repr(line)} is neither `name,group` nor `first last`, two numbers")
 
     def group_of(name: str) -> str | None:
         if name.isdecimal():

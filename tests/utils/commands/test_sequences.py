@@ -66,3 +66,11 @@ def test_mistakes_end_in_one_line(stills, capsys, lines, message):
     assert lay_out(stills, lines) == 2
     assert message in capsys.readouterr().err
     assert not (stills / "out").exists()
+
+
+def test_the_stills_themselves_are_no_place_for_clips(stills, capsys):
+    (stills / "clips.txt").write_text("1 4\n")
+    images = stills / "data" / "images"
+    assert main(["--data", str(stills / "data"), "--groups", str(stills / "clips.txt"), "--out", str(images)]) == 2
+    assert "lies in the input" in capsys.readouterr().err
+    assert not (images / "Frame").exists()

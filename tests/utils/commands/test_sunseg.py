@@ -98,3 +98,6 @@ def test_folders_of_another_kind_are_refused(downloads, tmp_path):
         assemble(**{**downloads, "sun": downloads["annotations"]})
     with pytest.raises(InputError, match="no mask under .*SUN; expected"):
         assemble(**{**downloads, "annotations": downloads["sun"]})
+    for place in (downloads["sun"] / "new", downloads["annotations"]):
+        with pytest.raises(InputError, match="choose another place for the output"):
+            assemble(**{**downloads, "out": place})

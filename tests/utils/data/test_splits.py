@@ -191,3 +191,36 @@ def test_the_command_tells_groups_and_doubts(data, tmp_path, capsys):
     assert told.out.count(" group") == 2 and "note: 2 of 10 names are in no group" in told.err
     assert split.main([*flags, "train=8", "test=2", "--group_pattern", "phantom"]) == 2
     assert "note: 10 of 10 names are in one group, 'phantom'; check that" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["train=" + "9" * 5000], "was given; expected parts of different names"),
+        (["train=" + "9" * 5000 + "%"], "was given; expected parts of different names"),
+        (["../up=50%"], "'../up=50%' was given; expected parts of different names"),
+        ([""], "an empty text was given"),
+        (["train=5", "--seed", "-1"], "--seed -1 was given; it must be at least 0"),
+        (["train=5", "--groups", "{file}"], "is neither `name,group` nor `first last`, two numbers"),
+        (["train=5", "--group_pattern", "("], "is no regular expression"),
+        (["n" * 300 + "=5"], "File name too long"),
+    ],
+)
+def test_odd_words_are_refused_in_one_sentence(data, tmp_path, capsys, flags, sentence):
+    (tmp_path / "groups.txt").write_text("9" * 5000 + " 1\n")
+    flags = [flag.format(file=tmp_path / "groups.txt") for flag in flags]
+    assert split.main(["--data", str(data), "--out", str(tmp_path / "out"), *flags]) == 2
+    told = capsys.readouterr().err
+    assert sentence in told and told.count("\n") == 1 and len(told) < 1000
+    assert not list(tmp_path.glob("out/*"))
+
+
+def test_names_that_are_not_utf8_are_refused(tmp_path, capsys):
+    (tmp_path / "images").mkdir()
+    try:
+        (tmp_path / "images" / "\udccf1.png").write_bytes(b"")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 alone")
+    assert split.main(["--data", str(tmp_path), "--out", str(tmp_path / "out"), "train=rest"]) == 2
+    told = capsys.readouterr().err
+    assert r"images holds a name that is not UTF-8, b'\xcf1.png'; rename it" in told and told.count("\n") == 1

@@ -1,0 +1,41 @@
+"""The picture of samples: what it shows, and places it refuses before the work."""
+
+import cv2
+import pytest
+
+from utils.commands.montage import main
+
+
+def draw(stills, out, *flags):
+    data = stills(count=6, seed=0, size=(64, 80))
+    return main(["--data", str(data), "--maps", str(data / "masks"), "--out", str(out), *flags])
+
+
+def test_a_row_for_each_sample(stills, tmp_path, capsys):
+    assert draw(stills, tmp_path / "two.png", "--count", "2") == 0
+    assert draw(stills, tmp_path / "four.png", "--count", "4") == 0
+    two, four = (cv2.imread(str(tmp_path / name)) for name in ("two.png", "four.png"))
+    assert four.shape[0] > 1.8 * two.shape[0] and four.shape[1] == two.shape[1]
+    assert f"picture: {tmp_path}/four.png" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("out", "flags", "sentence"),
+    [
+        ("x.gif", [], "x.gif names no kind of picture; expected a name that ends in .png or .jpg or .jpeg"),
+        ("x.png", ["--count", "0"], "--count 0 was given; it must be at least 1"),
+        ("x.png", ["--maps", ""], "--maps: an empty text was given"),
+        ("x.png", ["--maps", "nowhere"], "no folder nowhere"),
+    ],
+)
+def test_mistakes(stills, tmp_path, capsys, out, flags, sentence):
+    assert draw(stills, tmp_path / out, *flags) == 2
+    told = capsys.readouterr().err
+    assert sentence in told and told.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_maps_are_no_place_for_the_picture(stills, capsys):
+    data = stills(count=6, seed=0, size=(64, 80))
+    assert draw(stills, data / "masks" / "phantom_0001.png") == 2
+    assert "lies in the input" in capsys.readouterr().err
