@@ -1,27 +1,35 @@
-"""`python -m utils benchmark VERB`: every verb is a module with `add_flags` and the `run` that it sets as default."""
+"""`python -m utils benchmark VERB`: how fast things are.
+
+Every verb is a module with `add_verb`, which adds its parser and sets the function that it starts as `start`.
+"""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
 
+from measure.io import CommandParser
+
 from ..runtime import run
-from . import loader, predict, scaling, train, video
+from . import loader, predict, train, video
 
 __all__ = ["main"]
 
-VERBS = (predict, train, loader, video, scaling)
+VERBS = (predict, train, loader, video)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit status."""
-    args = parse_args(argv)
-    return run(lambda: args.run(args))
+    return run(lambda: start(parse_args(argv)))
+
+
+def start(args: argparse.Namespace) -> None:
+    args.start(args)
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m utils benchmark", description="How fast things are.")
+    parser = CommandParser(prog="python -m utils benchmark", description="How fast things are.")
     verbs = parser.add_subparsers(dest="verb", required=True)
     for verb in VERBS:
-        verb.add_flags(verbs)
+        verb.add_verb(verbs)
     return parser.parse_args(argv)

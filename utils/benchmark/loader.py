@@ -1,8 +1,8 @@
 """What a training sample costs: `python -m utils benchmark loader`.
 
 On every pair and in turn: decoding alone; our loader, without a cache and with each (filled before); and a plain loader
-of the same augmentations, SEPNet's, in Pillow and torchvision. Ours ends with 8 bits, which the device normalises; the
-plain one normalises. Times are processor time of one thread, so that other work on the machine hardly moves them.
+of the same augmentations, SEPNet's, in Pillow and torchvision. Ours ends with 8 bits, which the device normalizes; the
+plain one normalizes. Times are processor time of one thread, so that other work on the machine hardly moves them.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from measure.io import STILLS, InputError, markdown_table
+from measure.io import STILLS, markdown_table, one_thread, path
 
 from ..data import Pair, TrainingData, find_pairs, inspect, open_cache, parse_augmentation
 from ..phantom import phantom_still
 from ..training import recipe_for
+from .bounds import REPEATS, SIDE
 from .plain_loader import load_sample
-from .timing import Timing, timing
+from .timing import Timing, summarize_times
 
-__all__ = ["LoaderTimes", "add_flags", "measure_loaders", "run", "write_png_pairs"]
+__all__ = ["LoaderTimes", "add_verb", "benchmark_loading", "measure_loaders", "write_png_pairs"]
 
 PHANTOMS = 16  # pairs made where none are given
 PHANTOM_SIZE = (529, 622)  # height and width, pixels: common in Kvasir-SEG
@@ -39,7 +40,14 @@ Loader = Callable[[int, int], Any]  # of epoch and index
 
 @dataclass(frozen=True)
 class LoaderTimes:
-    """One way to load: milliseconds a sample, their mean, and the mean as a multiple of decoding's."""
+    """One way to load.
+
+    Attributes:
+        name: as it stands in the table.
+        times: milliseconds a sample.
+        mean: milliseconds a sample.
+        ratio: the mean as a multiple of decoding's.
+    """
 
     name: str
     times: Timing
@@ -47,30 +55,29 @@ class LoaderTimes:
     ratio: float
 
 
-def add_flags(verbs: argparse._SubParsersAction) -> None:
+def add_verb(verbs: argparse._SubParsersAction) -> None:
     """Add the verb `loader`."""
     parser = verbs.add_parser(
         "loader",
         help="time the loading of training samples",
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(start=benchmark_loading)
     parser.add_argument(
-        "--images", type=Path, help="folder with images/ and masks/ (default: made-up PNG pairs of 622 x 529)"
+        "--images", type=path, help="folder with images/ and masks/ (default: synthetic PNG pairs of 622 x 529)"
     )
-    parser.add_argument("--size", type=int, default=352, help="input height and width, pixels (default: 352)")
-    parser.add_argument("--repeats", type=int, default=10, help="passes over the pairs whose time is taken")
+    parser.add_argument("--size", type=SIDE, default=352, metavar="N", help="input height and width, pixels")
+    parser.add_argument(
+        "--repeats", type=REPEATS, default=10, metavar="N", help="passes over the pairs whose time is taken"
+    )
 
 
-def run(args: argparse.Namespace) -> None:
+def benchmark_loading(args: argparse.Namespace) -> None:
     """Time loading as the flags say, and print the table.
 
     Raises:
         InputError: a flag or folder that cannot be used.
     """
-    if min(args.size, args.repeats) < 1:
-        raise InputError("--size and --repeats must be at least 1")
     with tempfile.TemporaryDirectory() as folder:
         if not args.images:
             write_png_pairs(Path(folder) / "pairs", count=PHANTOMS, size=PHANTOM_SIZE)
@@ -95,25 +102,25 @@ def measure_loaders(pairs: Sequence[Pair], *, size: int, repeats: int, folder: P
 
     `folder` is where the cache on disk goes. Every way loads every pair once before time is taken.
     """
-    ways = loaders(pairs, size=size, folder=folder)
-    seconds = np.empty((len(ways), repeats, len(pairs)))
-    with one_thread():
+    loaders_by_name = loaders(pairs, size=size, folder=folder)
+    seconds = np.empty((len(loaders_by_name), repeats, len(pairs)))
+    with as_in_a_worker():
         for epoch in tqdm(range(repeats + 1), desc="loading", unit="pass", disable=None, leave=False):
             for index in range(len(pairs)):
-                for row, load in enumerate(ways.values()):
+                for row, load in enumerate(loaders_by_name.values()):
                     started = time.thread_time()
                     load(epoch, index)
                     if epoch > 0:
                         seconds[row, epoch - 1, index] = time.thread_time() - started
     means = 1000 * seconds.mean(axis=(1, 2))
     return [
-        LoaderTimes(name, timing(taken.ravel(), 1), float(mean), float(mean / means[0]))
-        for name, taken, mean in zip(ways, seconds, means, strict=True)
+        LoaderTimes(name, summarize_times(taken.ravel(), 1), float(mean), float(mean / means[0]))
+        for name, taken, mean in zip(loaders_by_name, seconds, means, strict=True)
     ]
 
 
 def loaders(pairs: Sequence[Pair], *, size: int, folder: Path) -> dict[str, Loader]:
-    """The ways to load sample `index` of `epoch`, by name."""
+    """The loaders_by_name to load sample `index` of `epoch`, by name."""
     augmentation = [parse_augmentation(text) for text in recipe_for("sepnet").augment]
 
     def ours(cache: str) -> Loader:
@@ -136,16 +143,15 @@ def decode(pair: Pair) -> None:
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
-    """Keep PyTorch and OpenCV to one thread, as they are in a loader's worker."""
-    before = torch.get_num_threads(), cv2.getNumThreads()
+def as_in_a_worker() -> Iterator[None]:
+    """Keep PyTorch and OpenCV to one thread, as they are in a loader's process."""
+    before = torch.get_num_threads()
     torch.set_num_threads(1)
-    cv2.setNumThreads(1)
     try:
-        yield
+        with one_thread():
+            yield
     finally:
-        torch.set_num_threads(before[0])
-        cv2.setNumThreads(before[1])
+        torch.set_num_threads(before)
 
 
 def write_png_pairs(folder: Path, *, count: int, size: tuple[int, int]) -> None:

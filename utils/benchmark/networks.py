@@ -23,7 +23,7 @@ from measure.io import InputError
 from ..prediction import PredictOptions, image_maps, predict_maps, write_map
 from ..runtime import autocast
 from ..training import recipe_for
-from .timing import Course, Timing, timed, timing
+from .timing import BenchmarkConfig, Timing, summarize_times, time_calls
 
 __all__ = ["ModelTimes", "count_macs", "measure_model"]
 
@@ -32,8 +32,18 @@ __all__ = ["ModelTimes", "count_macs", "measure_model"]
 class ModelTimes:
     """What is known of a network's speed; MACs are multiply-adds of one image.
 
-    `training_*` count the training network, where it has branches that inference drops. `forward` and `files` are at
-    batch 1, `best_forward` at the batch with the lowest median, `best_files` the mean of a whole folder at that batch.
+    Attributes:
+        model: the network's name.
+        options: its own, such as `backbone`.
+        size: input height and width, pixels.
+        parameters: of the inference network.
+        macs: of the inference network.
+        training_parameters: of the training network, which may have branches that inference drops.
+        training_macs: of the training network.
+        forward: at batch 1.
+        best_forward: at the batch with the lowest median.
+        files: from image file to map file, at batch 1.
+        best_files: mean milliseconds an image of a whole folder, at the batch of `best_forward`.
     """
 
     model: str
@@ -59,19 +69,23 @@ def count_macs(model: nn.Module, size: int) -> int:
 
 
 def measure_model(
-    name: str, paths: Sequence[Path], *, course: Course, device: torch.device, **options: Any
+    name: str, paths: Sequence[Path], *, config: BenchmarkConfig, device: torch.device, **options: Any
 ) -> ModelTimes:
     """Time one network.
 
     Args:
-        paths: images for the times with files. options: the network's own, such as `backbone`.
+        name: of the network.
+        paths: images for the times with files.
+        config: how times are taken.
+        device: where the network runs.
+        options: the network's own, such as `backbone`.
 
     Raises:
         ModelError: an unknown network or option.
         InputError: a video network, or a size it cannot take.
     """
     entry = model_entry(name)
-    size = course.size or recipe_for(name).train_size
+    size = config.size or recipe_for(name).train_size
     if entry.kind != "image":
         raise InputError(f"{name} is a video network; networks of images are {', '.join(list_models('image'))}")
     entry.network.check_side(size, flag="--size")
@@ -84,9 +98,9 @@ def measure_model(
         "training_macs": count_macs(training, size),
     }
     model = inference.to(device, memory_format=torch.channels_last)
-    forwards = list(time_forwards(model, size, course=course, device=device))
+    forwards = list(time_forwards(model, size, config=config, device=device))
     best = min(forwards, key=lambda found: found.median)
-    files, best_files = time_files(model, paths, size, best.batch, course=course, device=device)
+    files, best_files = time_files(model, paths, size, best.batch, config=config, device=device)
     return ModelTimes(
         model=name,
         options=options,
@@ -104,39 +118,40 @@ def parameters(model: nn.Module) -> int:
 
 
 @torch.inference_mode()
-def time_forwards(model: nn.Module, size: int, *, course: Course, device: torch.device) -> Iterator[Timing]:
-    """Time the forward at batch 1, then at the batch sizes of the course while they fit in memory."""
-    for batch in dict.fromkeys((1, *course.batch_sizes)):
+def time_forwards(model: nn.Module, size: int, *, config: BenchmarkConfig, device: torch.device) -> Iterator[Timing]:
+    """Time the forward at batch 1, then at the batch sizes of the config while they fit in memory."""
+    for batch in dict.fromkeys((1, *config.batch_sizes)):
         image = torch.randn(batch, 3, size, size, device=device).contiguous(memory_format=torch.channels_last)
 
         def forward(image: torch.Tensor = image) -> None:
-            with autocast(device, course.amp):
+            with autocast(device, config.amp):
                 model(image)
 
         try:
-            yield timing(timed(forward, device=device, warmup=course.warmup, repeats=course.repeats), batch)
+            seconds = time_calls(forward, device=device, warmup=config.warmup, repeats=config.repeats)
         except torch.cuda.OutOfMemoryError:
             return
+        yield summarize_times(seconds, batch)
 
 
 def time_files(
-    model: nn.Module, paths: Sequence[Path], size: int, batch: int, *, course: Course, device: torch.device
+    model: nn.Module, paths: Sequence[Path], size: int, batch: int, *, config: BenchmarkConfig, device: torch.device
 ) -> tuple[Timing, float]:
     """Time image file to map file: one after the other, and a whole folder at the best batch (mean milliseconds)."""
     with tempfile.TemporaryDirectory() as folder:
-        single = PredictOptions(size=size, batch_size=1, amp=course.amp, workers=0)
+        single = PredictOptions(size=size, batch_size=1, amp=config.amp, workers=0)
         maps = image_maps(
-            model, [paths[i % len(paths)] for i in range(course.warmup + course.repeats)], options=single, device=device
+            model, [paths[i % len(paths)] for i in range(config.warmup + config.repeats)], options=single, device=device
         )
-        each = timed(
+        each = time_calls(
             lambda: write_map(Path(folder) / "map.png", next(maps)[1][""]),
             device=device,
-            warmup=course.warmup,
-            repeats=course.repeats,
+            warmup=config.warmup,
+            repeats=config.repeats,
         )
-        whole = PredictOptions(size=size, batch_size=batch, amp=course.amp, workers=course.workers)
+        whole = PredictOptions(size=size, batch_size=batch, amp=config.amp, workers=config.workers)
         sets = {"images": {path.stem: path for path in paths}}
-        mean = timed(
+        mean = time_calls(
             lambda: predict_maps(model, sets, folder, options=whole, device=device), device=device, warmup=1, repeats=1
         )
-    return timing(each, 1), 1000 * float(mean[0]) / len(paths)
+    return summarize_times(each, 1), 1000 * float(mean[0]) / len(paths)

@@ -2,7 +2,7 @@
 
 Eager, float32, NCHW, the same arithmetic up to rounding. Where ours is formulated for speed, here is the plain way:
 attention is written out, as in the released PVT-v2; every semantic convolution of PSE resizes and smooths the guide
-anew, convolves by one region's kernels after the other and selects by a mask; every output resizes the mask and pools
+again, convolves by one region's kernels after the other and selects by a mask; every output resizes the mask and pools
 it by a 31 x 31 window; gradients are clamped tensor by tensor, and Adam is PyTorch's default.
 """
 
@@ -68,8 +68,8 @@ class SelectByMask(torch.autograd.Function):
     def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor]:
         regions, guide, chosen = ctx.saved_tensors
         gain = (grad[:, None] * regions).sum(dim=2)
-        share = guide.softmax(dim=1)
-        return grad[:, None] * chosen, share * (gain - (share * gain).sum(dim=1, keepdim=True))
+        weight = guide.softmax(dim=1)
+        return grad[:, None] * chosen, weight * (gain - (weight * gain).sum(dim=1, keepdim=True))
 
 
 def plain_loss(outputs: dict[str, Tensor], mask: Tensor) -> Tensor:
@@ -83,7 +83,7 @@ def plain_loss(outputs: dict[str, Tensor], mask: Tensor) -> Tensor:
 
 
 def plain_step(model: nn.Module, image: Tensor, mask: Tensor) -> Callable[[], None]:
-    """A function that makes one update of `model`, with an optimiser of its own."""
+    """A function that makes one update of `model`, with an optimizer of its own."""
     optimizer = torch.optim.Adam(model.parameters(), 1e-4, weight_decay=1e-4)
 
     def step() -> None:

@@ -1,6 +1,6 @@
-"""How fast networks of still images predict: `python -m utils benchmark predict`.
+"""How fast networks of images predict: `python -m utils benchmark predict`.
 
-Without files: the inference network's forward on normalised images that lie on the device; with files: from image file
+Without files: the inference network's forward on normalized images that lie on the device; with files: from image file
 to map file, as myTest.py does it.
 """
 
@@ -17,53 +17,62 @@ import torch
 from tqdm import tqdm
 
 from lib import list_models
-from measure.io import STILLS, InputError, images_by_stem, markdown_table
+from measure.io import STILLS, images_by_stem, markdown_table, nonempty, path
 
 from ..commands import add_device_flags
 from ..data import worker_count
 from ..phantom import write_stills
 from ..runtime import choose_device
+from .bounds import BATCH, REPEATS, SIDE, WARMUP
 from .networks import ModelTimes, measure_model
 from .report import conditions, write_report
-from .timing import Course, own_options, shown
+from .timing import BenchmarkConfig, backbone_option, format_timing
 
-__all__ = ["add_flags", "run", "table"]
+__all__ = ["add_verb", "benchmark_prediction", "prediction_table"]
 
 PHANTOMS = 24  # images made where none are given
 PHANTOM_SIZE = (480, 640)  # height and width, pixels
 
 
-def add_flags(verbs: argparse._SubParsersAction) -> None:
+def add_verb(verbs: argparse._SubParsersAction) -> None:
     """Add the verb `predict`."""
     parser = verbs.add_parser(
         "predict",
-        help="time the prediction of still images",
+        help="time the prediction of images",
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(run=run)
-    defaults = Course()
-    parser.add_argument("--models", nargs="+", help="networks (default: every one of still images)")
-    parser.add_argument("--backbone", help="of the networks that have one (default: their own)")
-    parser.add_argument("--size", type=int, help="input height and width, pixels (default: each network's recipe's)")
-    parser.add_argument("--batch_sizes", type=int, nargs="+", default=defaults.batch_sizes, help="to find the best in")
-    parser.add_argument("--warmup", type=int, default=defaults.warmup, help="forwards before time is taken")
-    parser.add_argument("--repeats", type=int, default=defaults.repeats, help="forwards whose time is taken")
-    parser.add_argument("--images", type=Path, help="folder of images to read (default: made-up ones, 480 x 640)")
-    parser.add_argument("--out", type=Path, default=Path("result/benchmark"), help="folder for times.json and times.md")
+    parser.set_defaults(start=benchmark_prediction)
+    defaults = BenchmarkConfig()
+    parser.add_argument("--models", nargs="+", type=nonempty, metavar="NAME", help="networks (default: all of images)")
+    parser.add_argument("--backbone", type=nonempty, metavar="NAME", help="of the networks that have one")
+    parser.add_argument("--size", type=SIDE, metavar="N", help="input height and width, pixels (default: recipe's)")
+    parser.add_argument(
+        "--batch_sizes",
+        type=BATCH,
+        nargs="+",
+        default=defaults.batch_sizes,
+        metavar="N",
+        help="images a forward, to find the best of",
+    )
+    parser.add_argument(
+        "--warmup", type=WARMUP, default=defaults.warmup, metavar="N", help="forwards before time is taken"
+    )
+    parser.add_argument(
+        "--repeats", type=REPEATS, default=defaults.repeats, metavar="N", help="forwards whose time is taken"
+    )
+    parser.add_argument("--images", type=path, help="folder of images to read (default: synthetic ones, 480 x 640)")
+    parser.add_argument("--out", type=path, default=Path("result/benchmark"), help="folder for times.json and times.md")
     add_device_flags(parser)
 
 
-def run(args: argparse.Namespace) -> None:
+def benchmark_prediction(args: argparse.Namespace) -> None:
     """Time the networks as the flags say; write and print the table.
 
     Raises:
         InputError, ModelError: a flag or folder that cannot be used.
     """
     device = choose_device(args.device, args.gpu_id)
-    if min(*args.batch_sizes, args.repeats) < 1 or args.warmup < 0:
-        raise InputError("--batch_sizes and --repeats must be at least 1, --warmup at least 0")
-    course = Course(
+    config = BenchmarkConfig(
         size=args.size,
         batch_sizes=tuple(args.batch_sizes),
         warmup=args.warmup,
@@ -73,22 +82,22 @@ def run(args: argparse.Namespace) -> None:
     )
     names = args.models or list_models("image")
     with ExitStack() as stack:
-        paths = list(images_by_stem(args.images or made_up(stack)).values())
+        paths = list(images_by_stem(args.images or phantom_folder(stack)).values())
         times = [
-            measure_model(name, paths, course=course, device=device, **own_options(name, args.backbone))
+            measure_model(name, paths, config=config, device=device, **backbone_option(name, args.backbone))
             for name in tqdm(names, desc="networks", unit="network", disable=None)
         ]
-    write(times, args.out, device=device, course=course, images=len(paths))
+    write_prediction_times(times, args.out, device=device, config=config, images=len(paths))
 
 
-def made_up(stack: ExitStack) -> Path:
+def phantom_folder(stack: ExitStack) -> Path:
     """A folder of phantom images that lasts as long as `stack`."""
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
     write_stills(folder, count=PHANTOMS, seed=0, size=PHANTOM_SIZE)
     return folder / STILLS.images
 
 
-def table(times: Sequence[ModelTimes]) -> str:
+def prediction_table(times: Sequence[ModelTimes]) -> str:
     """A Markdown table, one network a row."""
     titles = (
         "network", "input", "parameters", "MACs", "forward", "best batch", "with files", "with files, best batch"
@@ -99,9 +108,9 @@ def table(times: Sequence[ModelTimes]) -> str:
             f"{row.size}",
             f"{row.parameters / 1e6:.2f} M",
             f"{row.macs / 1e9:.2f} G",
-            shown(row.forward),
-            f"{shown(row.best_forward)} ({row.best_forward.batch})",
-            shown(row.files),
+            format_timing(row.forward),
+            f"{format_timing(row.best_forward)} ({row.best_forward.batch})",
+            format_timing(row.files),
             f"{row.best_files:.1f}",
         )
         for row in times
@@ -109,19 +118,21 @@ def table(times: Sequence[ModelTimes]) -> str:
     return markdown_table(titles, rows) + "\n"
 
 
-def write(times: Sequence[ModelTimes], out: Path, *, device: torch.device, course: Course, images: int) -> None:
+def write_prediction_times(
+    times: Sequence[ModelTimes], out: Path, *, device: torch.device, config: BenchmarkConfig, images: int
+) -> None:
     """Write times.json and times.md, and print the table."""
     text = (
-        f"{conditions(device, course.amp)}. Milliseconds an image, median / 95th percentile of {course.repeats}; best "
+        f"{conditions(device, config.amp)}. Milliseconds an image, median / 95th percentile of {config.repeats}; best "
         f"batch in brackets; with files: {images} images read and maps written, the last column a mean. MACs are "
-        "multiply-adds of one image.\n\n" + table(times)
+        "multiply-adds of one image.\n\n" + prediction_table(times)
     )
     write_report(
         out,
         "times",
         text=text,
         device=device,
-        course=dataclasses.asdict(course),
+        config=dataclasses.asdict(config),
         images=images,
         unit="milliseconds an image; MACs are multiply-adds of one image",
         networks=[dataclasses.asdict(row) for row in times],

@@ -1,4 +1,4 @@
-"""How times are taken: after a warm-up, with the device synchronised on both sides."""
+"""How times are taken: after a warm-up, with the device synchronized on both sides."""
 
 from __future__ import annotations
 
@@ -12,18 +12,28 @@ import torch
 
 from lib import model_entry
 
-__all__ = ["Course", "Timing", "device_name", "own_options", "shown", "timed", "timing"]
+__all__ = [
+    "BenchmarkConfig",
+    "Timing",
+    "backbone_option",
+    "device_name",
+    "format_timing",
+    "summarize_times",
+    "time_calls",
+]
 
 
 @dataclass(frozen=True)
-class Course:
+class BenchmarkConfig:
     """How times are taken.
 
     Attributes:
         size: input height and width, pixels; None: as the network's recipe trains it.
         batch_sizes: tried in this order for the best batch; what no longer fits in memory ends the trial.
-        warmup, repeats: forwards before and while time is taken.
-        amp: "off", "bf16" or "fp16". workers: processes that load images for the best batch with files.
+        warmup: forwards (or steps) before time is taken.
+        repeats: forwards (or steps) whose time is taken.
+        amp: "off", "bf16" or "fp16".
+        workers: processes that load images for the best batch with files.
     """
 
     size: int | None = None
@@ -36,40 +46,46 @@ class Course:
 
 @dataclass(frozen=True)
 class Timing:
-    """Milliseconds an image: median and 95th percentile over repetitions; `batch` images a forward."""
+    """Milliseconds an image, over repetitions.
+
+    Attributes:
+        batch: images a forward.
+        median: milliseconds.
+        p95: the 95th percentile, milliseconds.
+    """
 
     batch: int
     median: float
     p95: float
 
 
-def timed(function: Callable[[], Any], *, device: torch.device, warmup: int, repeats: int) -> np.ndarray:
-    """Return the seconds of each of `repeats` calls, the device synchronised before and after each."""
+def time_calls(function: Callable[[], Any], *, device: torch.device, warmup: int, repeats: int) -> np.ndarray:
+    """Return the seconds of each of `repeats` calls, the device synchronized before and after each."""
     seconds = np.empty(repeats)
     for number in range(-warmup, repeats):
-        synchronise(device)
+        synchronize(device)
         started = time.perf_counter()
         function()
-        synchronise(device)
+        synchronize(device)
         if number >= 0:
             seconds[number] = time.perf_counter() - started
     return seconds
 
 
-def synchronise(device: torch.device) -> None:
+def synchronize(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
-def timing(seconds: np.ndarray, batch: int) -> Timing:
-    """Summarise the seconds of forwards of `batch` images."""
+def summarize_times(seconds: np.ndarray, batch: int) -> Timing:
+    """Summarize the seconds of forwards of `batch` images."""
     per_image = 1000 * seconds / batch
     return Timing(batch=batch, median=float(np.median(per_image)), p95=float(np.percentile(per_image, 95)))
 
 
-def shown(found: Timing) -> str:
+def format_timing(timing: Timing) -> str:
     """`median / 95th percentile`."""
-    return f"{found.median:.1f} / {found.p95:.1f}"
+    return f"{timing.median:.1f} / {timing.p95:.1f}"
 
 
 def device_name(device: torch.device) -> str:
@@ -77,6 +93,6 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
 
 
-def own_options(name: str, backbone: str | None) -> dict[str, Any]:
+def backbone_option(name: str, backbone: str | None) -> dict[str, Any]:
     """The option `backbone` for a network that has it."""
     return {"backbone": backbone} if backbone and "backbone" in model_entry(name).options else {}

@@ -8,7 +8,7 @@ import pytest
 
 from lib import create_model
 from utils.benchmark.command import main
-from utils.benchmark.video import summary
+from utils.benchmark.video import summarize_clip
 from utils.phantom import write_clips
 
 FRAME = (32 * 32 + 16 * 16 + 8 * 8) * 22 * 4  # bytes that a frame of 256 x 256 adds: entries of 22 float32
@@ -25,7 +25,7 @@ def test_a_short_clip_is_timed_and_its_memory_counted(tmp_path, capsys):
     flags = ["--models", "sali", "--frames", 7, "--memory_frames", 2, "--write_every", 1, "--input", clip]
     assert benchmark(tmp_path / "out", *flags) == 0
     content = json.loads((tmp_path / "out" / "video.json").read_text())
-    assert content["source"] == str(clip) and content["course"]["write_every"] == 1
+    assert content["source"] == str(clip) and content["config"]["write_every"] == 1
     (row,) = content["networks"]
     model = create_model("sali", backbone="pvt-v2-b0")
     assert row["parameters"] == sum(parameter.numel() for parameter in model.parameters())
@@ -44,7 +44,7 @@ def test_a_clip_is_summarised_by_hand():
     """Frames 0, 2, 4, ... are written, 10 bytes each; the third write trims to 15, the fifth to 20."""
     sizes = [10, 10, 20, 20, 15, 15, 25, 25, 20, 20]
     seconds = np.arange(1, 11) / 1000
-    found = summary(seconds, sizes, write_every=2, model="sali", options={}, parameters=1, device_bytes=None)
+    found = summarize_clip(seconds, sizes, write_every=2, model="sali", options={}, parameters=1, device_bytes=None)
     assert found.trimmed_bytes == [15, 20] and found.peak_bytes == 25 and found.frame_bytes == 10
     assert found.filling.median == pytest.approx(2.5) and found.full.median == pytest.approx(7.5)
     assert found.first.median == pytest.approx(6) and found.last.median == pytest.approx(9)
