@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from measure.io import CommandParser, InputError, Switch, nonempty, number, path
 
-from ..phantom import LOOKS, check_clip, check_count, look_named, write_clips, write_stills
+from ..phantom import LOOKS, check_clip, check_count, find_look, write_clips, write_stills
 from ..runtime import run
 
 __all__ = ["main"]
@@ -82,7 +82,7 @@ def _write(args: argparse.Namespace) -> None:
         if not FOLDER.fullmatch(split) or ".." in split:
             raise InputError(f"--clips {split} cannot name a folder in --out; expected a name such as TrainDataset")
     for look in (*tests, args.look):
-        look_named(look)
+        find_look(look)
     if args.train is not None:
         check_count("--train", args.train, least=1)
         write_stills(args.out / "TrainDataset", count=args.train, **common)

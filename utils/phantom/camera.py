@@ -10,49 +10,62 @@ import numpy as np
 from .scene import Scene
 from .wall import Wall
 
-__all__ = ["Camera", "draw_camera", "photograph"]
+__all__ = ["Camera", "draw_camera", "render_frame"]
 
-GLARE = (1.0, 0.98, 0.92)  # colour of a highlight
+GLARE = (1.0, 0.98, 0.92)  # color of a highlight
 BORDER_LEVEL = 6  # 8-bit level of the border: never quite black
 
 
 @dataclass(frozen=True)
 class Camera:
-    """One endoscope with its light source, at one moment."""
+    """One endoscope with its light source, at one moment.
 
-    lamp: tuple[float, float]  # tilt of the light against the view, (x, y)
-    exposure: float  # 1: the wall shows its own colour where it is well lit
-    warmth: float  # of the lamp: above 0 redder, below 0 bluer
-    wetness: float  # 0 to 1: how large the highlights are
-    vignette: float  # loss of light in the corners, 0 to 1
-    softness: float  # standard deviation of the blur, pixels
-    smear: tuple[float, float]  # way of the picture during the exposure, pixels (x, y)
-    noise: float  # standard deviation of the sensor's noise, 8-bit levels
-    border: str  # "none", "octagon", "rounded" or "inset"
-    display: bool  # a black square covers the lower left corner (a position display)
+    Attributes:
+        lamp: tilt of the light against the view, (x, y).
+        exposure: 1: the wall shows its own color where it is well lit.
+        warmth: of the lamp: above 0 redder, below 0 bluer.
+        highlight_size: 0 to 1: how large the highlights are.
+        vignette: loss of light in the corners, 0 to 1.
+        blur_sigma: standard deviation of the blur, pixels.
+        motion_blur: how far the image moves during the exposure, pixels (x, y).
+        noise: standard deviation of the sensor's noise, 8-bit levels.
+        border: "none", "octagon", "rounded" or "inset".
+        has_display: a black square covers the lower left corner (a position display).
+    """
+
+    lamp: tuple[float, float]
+    exposure: float
+    warmth: float
+    highlight_size: float
+    vignette: float
+    blur_sigma: float
+    motion_blur: tuple[float, float]
+    noise: float
+    border: str
+    has_display: bool
 
 
 def draw_camera(rng: np.random.Generator, scene: Scene, *, size: tuple[int, int]) -> Camera:
     """Draw an endoscope for frames of (height, width) `size`, held still; its display hides no polyp of `scene`."""
     border = str(rng.choice(["none", "octagon", "rounded", "inset"], p=[0.15, 0.4, 0.15, 0.3]))
-    places = [polyp.outline.centre for polyp in scene.polyps]
+    places = [polyp.outline.center for polyp in scene.polyps]
     covered = any(x < -0.1 and y > 0.1 for x, y in places)
     return Camera(
         lamp=(rng.uniform(-0.45, 0.45), rng.uniform(-0.45, 0.45)),
         exposure=rng.uniform(0.7, 1.7),
         warmth=rng.normal(0, 0.06),
-        wetness=rng.uniform(0, 1),
+        highlight_size=rng.uniform(0, 1),
         vignette=rng.uniform(0.1, 0.55),
-        softness=min(size) / 288 * rng.uniform(0.4, 1.0),
-        smear=(0.0, 0.0),
+        blur_sigma=min(size) / 288 * rng.uniform(0.4, 1.0),
+        motion_blur=(0.0, 0.0),
         noise=rng.uniform(1.0, 3.5),
         border=border,
-        display=border == "octagon" and rng.random() < 0.5 and not covered,
+        has_display=border == "octagon" and rng.random() < 0.5 and not covered,
     )
 
 
-def photograph(wall: Wall, camera: Camera, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Take the picture of a wall that fills the frame.
+def render_frame(wall: Wall, camera: Camera, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Render what the camera sees of a wall that fills the frame.
 
     Args:
         rng: for the sensor's noise.
@@ -65,14 +78,14 @@ def photograph(wall: Wall, camera: Camera, rng: np.random.Generator) -> tuple[np
     light = wall.light * diffuse
     gleam *= np.minimum(2 * light, 1)
     balance = camera.exposure * np.array((1 + camera.warmth, 1, 1 - camera.warmth), np.float32)
-    seen = balance[:, None, None] * wall.colour * light
+    seen = balance[:, None, None] * wall.color * light
     planes = 1 - np.exp(-seen)  # the tone curve's shoulder: no edge where the light saturates
     planes += gleam * (np.array(GLARE, np.float32)[:, None, None] - planes)
     field = _field_of_view(light.shape, camera)
     grain = np.float32(camera.noise) * rng.standard_normal(light.shape, dtype=np.float32)
     image = _blur(cv2.merge(list(255 * planes)), camera) + cv2.merge([grain] * 3)
     image = BORDER_LEVEL + cv2.merge([field] * 3) * (image - BORDER_LEVEL)
-    mask = np.where((wall.level > 0) & (field > 0.5), np.uint8(255), np.uint8(0))
+    mask = np.where((wall.polyp > 0) & (field > 0.5), np.uint8(255), np.uint8(0))
     return np.clip(np.rint(image), 0, 255).astype(np.uint8), mask
 
 
@@ -87,20 +100,20 @@ def _reflect(wall: Wall, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
     diffuse = np.maximum(1 - lamp_x * slope_x - lamp_y * slope_y, 0) / np.sqrt(1 + slope_x**2 + slope_y**2)
     diffuse *= 1 - np.float32(camera.vignette / 2) * (x * x + y * y)
     diffuse *= (1 + lamp_x * x + lamp_y * y) ** 2
-    miss_x = slope_x + np.float32(0.14) * wall.film[0] + np.float32(0.6) * x + lamp_x
-    miss_y = slope_y + np.float32(0.14) * wall.film[1] + np.float32(0.6) * y + lamp_y
-    radius = np.float32(0.04 + 0.09 * camera.wetness)
+    miss_x = slope_x + np.float32(0.14) * wall.film_tilt[0] + np.float32(0.6) * x + lamp_x
+    miss_y = slope_y + np.float32(0.14) * wall.film_tilt[1] + np.float32(0.6) * y + lamp_y
+    radius = np.float32(0.04 + 0.09 * camera.highlight_size)
     return diffuse, np.clip(3 - 3 * np.hypot(miss_x, miss_y) / radius, 0, 1)
 
 
 def _blur(image: np.ndarray, camera: Camera) -> np.ndarray:
-    """The optics' softness, then the smear of a moving camera."""
-    image = cv2.GaussianBlur(image, (0, 0), camera.softness)
-    reach = int(np.ceil(max(abs(way) for way in camera.smear) / 2))
+    """The blur of the optics, then that of a moving camera."""
+    image = cv2.GaussianBlur(image, (0, 0), camera.blur_sigma)
+    reach = int(np.ceil(max(abs(way) for way in camera.motion_blur) / 2))
     if reach == 0:
         return image
     trace = np.zeros((2 * reach + 1, 2 * reach + 1), np.uint8)
-    half_x, half_y = (int(round(way / 2)) for way in camera.smear)
+    half_x, half_y = (int(round(way / 2)) for way in camera.motion_blur)
     cv2.line(trace, (reach - half_x, reach - half_y), (reach + half_x, reach + half_y), 255)
     return cv2.filter2D(image, -1, trace.astype(np.float32) / trace.sum())
 
@@ -124,6 +137,6 @@ def _field_of_view(size: tuple[int, int], camera: Camera) -> np.ndarray:
     else:
         over = np.maximum(np.maximum(x, y), (x + y + corner) * np.float32(0.5**0.5))
     field = np.clip(np.float32(0.5) - over, 0, 1)
-    if camera.display:
+    if camera.has_display:
         field[int(0.68 * rows) :, : int(0.32 * columns)] = 0
     return field

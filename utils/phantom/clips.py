@@ -1,4 +1,4 @@
-"""Phantom clips: a camera moves over one painted wall, the polyp comes and goes, the picture fails in bursts."""
+"""Phantom clips: a camera moves over one painted wall, the polyp comes and goes, bursts of frames are bad."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tqdm import tqdm
 
 from measure.io import FRAME_MASKS, FRAMES, InputError
 
-from .camera import Camera, draw_camera, photograph
+from .camera import Camera, draw_camera, render_frame
 from .files import check_count, check_size, claim_folder, member_seed, write_pair
-from .scene import Scene, draw_scene, look_named
+from .scene import Scene, draw_scene, find_look
 from .wall import Wall, paint_wall
 
 __all__ = ["check_clip", "phantom_clip", "write_clips"]
@@ -28,12 +28,18 @@ FIRST_SECTION = 9  # so that natural order (a9, a10) differs from the alphabet's
 
 
 @dataclass(frozen=True)
-class View:
-    """Where the camera looks in one frame."""
+class CameraPose:
+    """Where the camera looks in one frame.
 
-    centre: tuple[float, float]  # scene coordinates of the frame's middle
-    angle: float  # radians
-    zoom: float  # magnification
+    Attributes:
+        center: scene coordinates of the frame's middle.
+        angle: radians.
+        zoom: magnification.
+    """
+
+    center: tuple[float, float]
+    angle: float
+    zoom: float
 
 
 def phantom_clip(
@@ -49,7 +55,7 @@ def phantom_clip(
     """A synthetic clip of one polyp: a pure function of its arguments.
 
     The camera drifts, turns and zooms smoothly; once it looks away until the polyp is wholly out of view, and
-    returns. In a burst, an eighth of the clip (at least one frame), the picture is smeared, out of focus or
+    returns. In a burst, an eighth of the clip (at least one frame), the image is blurred by motion, out of focus or
     flooded with light. Bursts change only the frames they fall on, never the masks.
 
     Args:
@@ -74,14 +80,17 @@ def phantom_clip(
     )
     unit = min(size) / 2
     half = size[1] / 2 / unit, size[0] / 2 / unit
-    scene = draw_scene(scene_rng, look_named(look), half=half, polyps=1, spread=SPREAD)
+    scene = draw_scene(scene_rng, find_look(look), half=half, polyps=1, spread=SPREAD)
     camera = draw_camera(scene_rng, scene, size=size)
     canvas = int(SPREAD * size[0]), int(SPREAD * size[1])
     wall = paint_wall(scene, canvas=canvas, unit=unit, rng=scene_rng)
-    views = _draw_path(path_rng, scene, frames, half, steady=steady)
-    cameras = _add_bursts(burst_rng, _hold(camera, views, unit), bursts, severity)
-    shots = [photograph(_look_at(wall, view, size), held, noise_rng) for view, held in zip(views, cameras, strict=True)]
-    return np.stack([image for image, _ in shots]), np.stack([mask for _, mask in shots])
+    poses = _draw_path(path_rng, scene, frames, half, steady=steady)
+    cameras = _add_bursts(burst_rng, _add_motion_blur(camera, poses, unit), bursts, severity)
+    rendered = [
+        render_frame(_crop_wall(wall, pose, size), moving, noise_rng)
+        for pose, moving in zip(poses, cameras, strict=True)
+    ]
+    return np.stack([image for image, _ in rendered]), np.stack([mask for _, mask in rendered])
 
 
 def check_clip(*, seed: int, frames: int, size: tuple[int, int], bursts: int, severity: float) -> None:
@@ -98,17 +107,17 @@ def check_clip(*, seed: int, frames: int, size: tuple[int, int], bursts: int, se
 
 def _draw_path(
     rng: np.random.Generator, scene: Scene, frames: int, half: tuple[float, float], *, steady: bool
-) -> list[View]:
+) -> list[CameraPose]:
     """A smooth sway around the middle and, unless steady, an excursion up or down to where the polyp is out of view."""
     outline = scene.polyps[0].outline
     reach = 1.9 * outline.radius * outline.aspect**0.5  # a stalk and the ripple included
-    side = -1.0 if outline.centre[1] > 0 else 1.0  # the polyp leaves by the nearer edge
-    distance = max(1.2 * half[1] + reach - abs(outline.centre[1]), 0.5)
+    side = -1.0 if outline.center[1] > 0 else 1.0  # the polyp leaves by the nearer edge
+    distance = max(1.2 * half[1] + reach - abs(outline.center[1]), 0.5)
     away = np.zeros(frames) if steady else _draw_excursion(rng, frames)
     time = np.arange(frames) / 24 * (STEADY_PACE if steady else 1)  # seconds at 24 frames a second
     x, y, turn, zoom = (_sway(rng, time) for _ in range(4))
     down = 0.3 * y * (1 - away) + side * distance * away
-    return [View((0.3 * x[t], down[t]), 0.2 * turn[t], 1.1 + 0.1 * zoom[t]) for t in range(frames)]
+    return [CameraPose((0.3 * x[t], down[t]), 0.2 * turn[t], 1.1 + 0.1 * zoom[t]) for t in range(frames)]
 
 
 def _sway(rng: np.random.Generator, time: np.ndarray) -> np.ndarray:
@@ -128,11 +137,11 @@ def _draw_excursion(rng: np.random.Generator, frames: int) -> np.ndarray:
     return t * t * (3 - 2 * t)
 
 
-def _hold(camera: Camera, views: list[View], unit: float) -> list[Camera]:
+def _add_motion_blur(camera: Camera, poses: list[CameraPose], unit: float) -> list[Camera]:
     """The camera of every frame: its movement smears the picture, a fifth of the way between two frames."""
-    centres = np.array([view.centre for view in views])
-    ways = np.clip(0.2 * unit * np.gradient(centres, axis=0), -0.03 * unit, 0.03 * unit)
-    return [replace(camera, smear=(float(x), float(y))) for x, y in ways]
+    centers = np.array([pose.center for pose in poses])
+    ways = np.clip(0.2 * unit * np.gradient(centers, axis=0), -0.03 * unit, 0.03 * unit)
+    return [replace(camera, motion_blur=(float(x), float(y))) for x, y in ways]
 
 
 def _add_bursts(rng: np.random.Generator, cameras: list[Camera], bursts: int, severity: float) -> list[Camera]:
@@ -144,27 +153,27 @@ def _add_bursts(rng: np.random.Generator, cameras: list[Camera], bursts: int, se
         first = int(rng.integers(start, stop - length + 1))
         fault = str(rng.choice(["smear", "defocus", "flood"]))
         for t in range(first, first + length):
-            cameras[t] = _spoil(cameras[t], fault, severity * rng.uniform(1, 2), rng)
+            cameras[t] = _degrade(cameras[t], fault, severity * rng.uniform(1, 2), rng)
     return cameras
 
 
-def _spoil(camera: Camera, fault: str, strength: float, rng: np.random.Generator) -> Camera:
+def _degrade(camera: Camera, fault: str, strength: float, rng: np.random.Generator) -> Camera:
     """One bad frame's camera."""
     if fault == "smear":
-        angle, way = rng.uniform(0, 2 * np.pi), 30 * strength * camera.softness
-        return replace(camera, smear=(float(way * np.cos(angle)), float(way * np.sin(angle))))
+        angle, way = rng.uniform(0, 2 * np.pi), 30 * strength * camera.blur_sigma
+        return replace(camera, motion_blur=(float(way * np.cos(angle)), float(way * np.sin(angle))))
     if fault == "defocus":
-        return replace(camera, softness=4 * strength * camera.softness)
+        return replace(camera, blur_sigma=4 * strength * camera.blur_sigma)
     flood = 2 * strength
-    return replace(camera, exposure=flood * camera.exposure, wetness=flood, softness=2 * camera.softness)
+    return replace(camera, exposure=flood * camera.exposure, highlight_size=flood, blur_sigma=2 * camera.blur_sigma)
 
 
-def _look_at(wall: Wall, view: View, size: tuple[int, int]) -> Wall:
+def _crop_wall(wall: Wall, pose: CameraPose, size: tuple[int, int]) -> Wall:
     """The part of the wall that fills a frame of (height, width) `size` in this view."""
-    cos, sin = np.cos(view.angle) / view.zoom, np.sin(view.angle) / view.zoom
+    cos, sin = np.cos(pose.angle) / pose.zoom, np.sin(pose.angle) / pose.zoom
     turn = np.array([[cos, -sin], [sin, cos]])  # frame pixels -> wall pixels
     middle = np.array([(side - 1) / 2 for side in wall.height.shape[::-1]])
-    shift = middle + wall.unit * np.array(view.centre) - turn @ np.array([(size[1] - 1) / 2, (size[0] - 1) / 2])
+    shift = middle + wall.unit * np.array(pose.center) - turn @ np.array([(size[1] - 1) / 2, (size[0] - 1) / 2])
     warp = partial(
         cv2.warpAffine,
         M=np.column_stack([turn, shift]),
@@ -173,7 +182,7 @@ def _look_at(wall: Wall, view: View, size: tuple[int, int]) -> Wall:
         borderMode=cv2.BORDER_REFLECT,
     )
     planes = [warp(plane) for plane in wall.layers]
-    return Wall(np.stack(planes), wall.unit * view.zoom)
+    return Wall(np.stack(planes), wall.unit * pose.zoom)
 
 
 def write_clips(
@@ -205,7 +214,7 @@ def write_clips(
     """
     check_count("the number of cases", cases, least=1)
     check_clip(seed=seed, frames=frames, size=size, bursts=bursts, severity=severity)
-    look_named(look)
+    find_look(look)
     folder, names = Path(root) / split, [f"case{number}" for number in range(1, cases + 1)]
     for part in (FRAMES, FRAME_MASKS):
         claim_folder(folder / part, names)

@@ -57,6 +57,6 @@ def write_pair(image_path: Path, mask_path: Path, image: np.ndarray, mask: np.nd
         _write(partial, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
 
 
-def _write(path: Path, picture: np.ndarray, options: list[int]) -> None:
-    if not cv2.imwrite(str(path), picture, options):
+def _write(path: Path, image: np.ndarray, options: list[int]) -> None:
+    if not cv2.imwrite(str(path), image, options):
         raise OSError(f"OpenCV could not write {path}")

@@ -1,4 +1,4 @@
-"""Phantom stills: one picture and its mask from a seed, and whole sets of them on disk."""
+"""Phantom stills: one image and its mask from a seed, and whole sets of them on disk."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from tqdm import tqdm
 
 from measure.io import STILLS
 
-from .camera import draw_camera, photograph
+from .camera import draw_camera, render_frame
 from .files import check_count, check_size, claim_folder, member_seed, write_pair
-from .scene import draw_scene, look_named
+from .scene import draw_scene, find_look
 from .wall import paint_wall
 
 __all__ = ["phantom_still", "write_stills"]
@@ -23,7 +23,7 @@ def phantom_still(
     """One synthetic colonoscopy still with its exact mask: a pure function of its arguments.
 
     Args:
-        seed: any integer from 0 on; the same seed gives the same picture.
+        seed: any integer from 0 on; the same seed gives the same image.
         size: (height, width) in pixels, at least 64 each.
         polyps: how many polyps; None lets the look's probabilities decide among 0, 1 and 2.
         look: "mixed", "clear", "busy" or "hard" (see `scene.LOOKS`).
@@ -41,9 +41,9 @@ def phantom_still(
         check_count("the number of polyps", polyps, least=0)
     rng = np.random.Generator(np.random.PCG64(seed))
     unit = min(size) / 2
-    scene = draw_scene(rng, look_named(look), half=(size[1] / 2 / unit, size[0] / 2 / unit), polyps=polyps)
+    scene = draw_scene(rng, find_look(look), half=(size[1] / 2 / unit, size[0] / 2 / unit), polyps=polyps)
     camera = draw_camera(rng, scene, size=size)
-    return photograph(paint_wall(scene, canvas=size, unit=unit, rng=rng), camera, rng)
+    return render_frame(paint_wall(scene, canvas=size, unit=unit, rng=rng), camera, rng)
 
 
 def write_stills(
@@ -60,7 +60,7 @@ def write_stills(
     Args:
         count: how many stills.
         seed: of the whole set. Member i of a set depends on seed, set name and i alone, so that sets of different
-            names (train, test) never share a picture, and a longer set begins like a shorter one.
+            names (train, test) never share an image, and a longer set begins like a shorter one.
         size, look: as in `phantom_still`.
         set_name: the set's name; None takes the folder's.
 
@@ -71,7 +71,7 @@ def write_stills(
     check_count("the seed", seed, least=0)
     check_count("the number of stills", count, least=1)
     check_size(size)
-    look_named(look)
+    find_look(look)
     stems = [f"phantom_{number:04d}" for number in range(1, count + 1)]
     images, masks = folder / STILLS.images, folder / STILLS.masks
     claim_folder(images, [f"{stem}.jpg" for stem in stems])

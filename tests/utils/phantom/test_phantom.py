@@ -72,7 +72,7 @@ def test_picture_looks_like_mucosa():
 
 @pytest.mark.parametrize("look", LOOKS)
 def test_share_of_the_frame_stays_near_the_looks_range(look):
-    low, high = LOOKS[look].share
+    low, high = LOOKS[look].area_fraction
     shares = [(mask > 0).mean() for mask in still_masks(80, look=look, polyps=1)]
     assert 0.6 * low < min(shares) and max(shares) < 1.35 * high  # parts out of view; a stalk comes on top
     assert max(shares) > 4 * min(shares)
@@ -81,8 +81,8 @@ def test_share_of_the_frame_stays_near_the_looks_range(look):
 def test_images_without_polyp_come_at_the_stated_rate():
     for look, expected in LOOKS.items():
         empty = sum(not mask.any() for mask in still_masks(150, look=look))
-        spread = 3.5 * np.sqrt(150 * expected.without * (1 - expected.without))
-        assert abs(empty - 150 * expected.without) <= spread
+        spread = 3.5 * np.sqrt(150 * expected.no_polyp_probability * (1 - expected.no_polyp_probability))
+        assert abs(empty - 150 * expected.no_polyp_probability) <= spread
 
 
 def test_number_of_polyps_is_as_asked():
@@ -109,10 +109,10 @@ def test_hard_look_has_a_fainter_border_than_clear():
     assert edges["hard"] < 0.95 * edges["clear"]
 
 
-def test_outline_level_is_one_on_the_ellipse():
-    outline = Outline(centre=(0.5, -0.25), radius=0.3, aspect=4.0, angle=np.pi / 2)
+def test_outline_relative_radius_is_one_on_the_ellipse():
+    outline = Outline(center=(0.5, -0.25), radius=0.3, aspect=4.0, angle=np.pi / 2)
     x, y = np.array([0.5, 0.65, 0.5], np.float32), np.array([0.35, -0.25, 0.05], np.float32)
-    assert outline.level(x, y) == pytest.approx([1.0, 1.0, 0.5], abs=1e-5)  # half axes 0.6 (along y) and 0.15
+    assert outline.relative_radius(x, y) == pytest.approx([1.0, 1.0, 0.5], abs=1e-5)  # half axes 0.6 (along y) and 0.15
 
 
 def test_write_stills_pairs_by_stem_and_keeps_masks_exact(tmp_path):
@@ -177,8 +177,8 @@ def test_mask_moves_with_the_picture():
     ways, kept, left = [], [], []
     for seed in range(12):
         images, masks = phantom_clip(seed=seed, frames=24, size=SMALL, bursts=0, look="clear")
-        centres = [np.argwhere(masks[t]).mean(axis=0) for t in (0, 23)]
-        ways.append(np.linalg.norm(centres[1] - centres[0]))
+        centers = [np.argwhere(masks[t]).mean(axis=0) for t in (0, 23)]
+        ways.append(np.linalg.norm(centers[1] - centers[0]))
         kept.append(edge_on_border(images[23], masks[23]))
         left.append(edge_on_border(images[23], masks[0]))
     assert max(ways) > 10
