@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..io import CommandParser, InputError, first_names, number, path, run_command
+from ..io import CommandParser, InputError, first_names, nonempty, number, path, run_command
 from ..report import Result, dice_key, score_value
 
 __all__ = ["explain", "main", "parse_args", "read_scores"]
@@ -45,7 +45,9 @@ def parse_args(argv: Sequence[str] | None = None) -> Namespace:
     parser = CommandParser(prog="python -m measure why", description=__doc__)
     parser.add_argument("first", type=path, metavar="A/scores.json")
     parser.add_argument("second", type=path, metavar="B/scores.json")
-    parser.add_argument("--metric", help="rank images by this metric (default: the metric that moved most per image)")
+    parser.add_argument(
+        "--metric", type=nonempty, help="rank images by this metric (default: the metric that moved most per image)"
+    )
     parser.add_argument("--top", type=number(int, low=1), default=10, metavar="N", help="images listed per data set")
     return parser.parse_args(argv)
 

@@ -13,6 +13,7 @@ from ..io import (
     Switch,
     available_cores,
     make_folder,
+    nonempty,
     number,
     parse_classes,
     path,
@@ -143,11 +144,14 @@ def _add_input(group: _ArgumentGroup) -> None:
     )
     group.add_argument(
         "--classes",
+        type=nonempty,
         nargs="+",
         metavar="NAME=VALUE",
         help="classes of the masks and their colors R,G,B or indices; each is scored by itself, then all merged",
     )
-    group.add_argument("--model", nargs="+", metavar="NAME", help="names of the methods (default: the folders')")
+    group.add_argument(
+        "--model", type=nonempty, nargs="+", metavar="NAME", help="names of the methods (default: the folders')"
+    )
     group.add_argument(
         "--partial",
         action="store_true",

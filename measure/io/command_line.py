@@ -66,6 +66,13 @@ class HelpFormatter(argparse.HelpFormatter):
             words = action.option_strings[0] if default is True else str(default)
         return f"{action.help} (default: {words.replace('%', '%%')})"
 
+    def _get_default_metavar_for_optional(self, action: argparse.Action) -> str:
+        if isinstance(action.type, Number):
+            return "N"
+        names = {"nonempty": "TEXT", "path": "PATH"}
+        name = names.get(getattr(action.type, "__name__", ""))
+        return name or super()._get_default_metavar_for_optional(action)
+
     def _format_action_invocation(self, action: argparse.Action) -> str:
         if isinstance(action, Switch) and action.nargs:
             return ", ".join([f"{action.option_strings[0]} [true|false]", *action.option_strings[1:]])

@@ -1,31 +1,13 @@
 """Every flag of every command: no abbreviations, numbers within bounds, no empty texts, before anything is read."""
 
 import argparse
-import importlib
 
 import pytest
 
-from measure.io import CommandParser
 from measure.io.command_line import Number
+from tests.helpers.commands import COMMANDS, parser_of, run
 
-VERBS = ("phantom", "split", "sunseg", "sequences", "montage", "repeat")
-COMMANDS = {f"utils {verb}": ("utils.__main__", [verb]) for verb in VERBS}
 BAD_NUMBERS = ("-1e-9", "-7", "nan", "inf", "-inf", "1e300", "9" * 20, "9" * 5000, "", "x", "0x10")
-
-
-def run(command, *words):
-    module, verb = COMMANDS[command]
-    return importlib.import_module(module).main([*verb, *words])
-
-
-def parser_of(command, monkeypatch, capsys):
-    """The parser that reads a command's flags, caught when it prints its help."""
-    caught = []
-    print_help = CommandParser.print_help
-    monkeypatch.setattr(CommandParser, "print_help", lambda self, *a: (caught.append(self), print_help(self, *a)))
-    assert run(command, "--help") == 0
-    capsys.readouterr()
-    return caught[-1]
 
 
 def flags_of(parser):

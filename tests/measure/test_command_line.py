@@ -89,7 +89,8 @@ def test_help_keeps_paragraphs_and_tells_defaults_once(monkeypatch):
     for text in "of the draw (default: 0)", "epochs (default: 3)", "curves and bars (default: --plots)":
         assert text in told
     assert told.count("default: the folder's") == 1 and "learning rate\n" in told and "(default: None)" not in told
-    assert "--multi_scale [true|false], --no-multi_scale" in told
+    for form in "--multi_scale [true|false], --no-multi_scale", "--epoch N", "--out PATH", "--name TEXT":
+        assert f"  {form} " in told or f"  {form}\n" in told
 
 
 def stop(error):
