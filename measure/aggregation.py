@@ -4,7 +4,8 @@ A run's result is one dictionary per method, of plain Python values, written to 
 
     format_version, protocol, method, options, versions, seconds
     datasets    {name: {metric: value}}                 what tables print
-    counts      {name: {"images": n, other: [names]}}   what was scored and what was odd about it
+    counts      {name: {"images": n, other: [stems]}}   what was scored and what was odd about it
+    cautions    [sentences]                             what a reader must know, from counts and options
     curves      {name: {curve: [256 values]}}           mean over images (cases), thresholds falling from 1 to 0
     per_image   {name: {stem: {metric: value}}}         VPS: the stem is case/frame; "size" is the polyp's share
     per_case    {name: {case: {metric: value}}}         VPS only

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .io import Classes, InputError
+from .io import STILLS, Classes, InputError, Layout, parse_classes, parse_mask_values
 
 __all__ = ["PROTOCOLS", "Options"]
 
@@ -23,6 +24,7 @@ class Options:
         br_rate: side of the square that widens the contour to the border region, pixels.
         partial: score the pairs that are there and readable; otherwise a missing map is an error.
         classes: of masks that tell several apart; every class is scored against its own plane, then all merged.
+        layout: names of the folders and files of stills, and the values of the masks that mean polyp.
     """
 
     protocol: str = "image"
@@ -31,6 +33,7 @@ class Options:
     br_rate: int = 15
     partial: bool = False
     classes: Classes | None = None
+    layout: Layout = STILLS
 
     def __post_init__(self) -> None:
         if self.protocol not in PROTOCOLS:
@@ -39,6 +42,13 @@ class Options:
             raise InputError(f"br_rate is {self.br_rate}; at least 1 pixel was expected")
         if self.classes and self.protocol == "vps":
             raise InputError("--classes was given with --protocol vps; only still images are scored by class")
+        if self.classes and self.layout.mask_values:
+            raise InputError("--classes and --mask_values were given; both say what the masks' values mean, keep one")
+        if self.protocol == "vps" and self.layout.names_files:
+            raise InputError(
+                "--images, --masks or --mask_suffix was given with --protocol vps; they name the files of stills, "
+                "those of clips are <split>/Frame/<case>/ and <split>/GT/<case>/"
+            )
 
     @property
     def ddof(self) -> int:
@@ -50,6 +60,20 @@ class Options:
         return {"minmax": self.minmax, "ddof": self.ddof, "br_rate": self.br_rate if self.border else None}
 
     def record(self) -> dict[str, Any]:
-        """The options as `scores.json` keeps them; classes only where there are some."""
-        record = {name: value for name, value in vars(self).items() if name != "classes"}
-        return record | {"classes": str(self.classes)} if self.classes else record
+        """The options as `scores.json` keeps them; classes and layout only where they were given."""
+        record = {name: value for name, value in vars(self).items() if name not in ("classes", "layout")}
+        classes = {"classes": str(self.classes)} if self.classes else {}
+        return record | classes | self.layout.record()
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any], **changes: Any) -> Options:
+        """The options that `record` came from; `changes` replace some of them."""
+        names = {name for name in vars(cls()) if name not in ("classes", "layout")}
+        classes, values = record.get("classes"), record.get("mask_values")
+        layout = {name: record[name] for name in ("images", "masks", "mask_suffix") if name in record}
+        return cls(
+            **{name: record[name] for name in names if name in record}
+            | {"classes": parse_classes(classes.split()) if classes else None}
+            | {"layout": Layout(**layout, mask_values=parse_mask_values(values.split()) if values else None)}
+            | changes
+        )

@@ -6,22 +6,23 @@ image   <gt_root>/<dataset>/masks/<stem>.*      <pred_root>/<dataset>/<stem>.*
 vps     <gt_root>/<split>/GT/<case>/<frame>.*   <pred_root>/<split>/<case>/<frame>.*
         or one split: <gt_root>/GT/<case>/, maps in <pred_root>/<case>/; a TrainDataset below <gt_root> is passed over
 
-Pairs are made from the ground-truth side. The VPS protocol drops the first and the last frame of each case before
-pairing, in natural order of the names, as SUN-SEG's tool does.
+`Options.layout` gives other names to the folders of stills. Pairs are made from the ground-truth side. The VPS protocol
+drops the first and the last frame of each case before pairing, in natural order of the names, as SUN-SEG's tool does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .io import (
     FRAME_MASKS,
     MERGED,
-    STILLS,
     InputError,
+    contents,
     first_names,
+    images_beside,
     images_by_stem,
     pair_stems,
     set_folders,
@@ -30,7 +31,7 @@ from .io import (
 )
 from .options import Options
 
-__all__ = ["SHORTEST_CASE", "PairedDataset", "MapPair", "find_datasets"]
+__all__ = ["SHORTEST_CASE", "MapPair", "PairedDataset", "find_datasets"]
 
 SHORTEST_CASE = 3
 """Frames of a case of which one is left when the first and the last are dropped."""
@@ -38,24 +39,44 @@ SHORTEST_CASE = 3
 
 @dataclass(frozen=True)
 class MapPair:
-    """A map and its mask; `stem` is the key in `per_image` (VPS: case/frame), `label` the class scored or ""."""
+    """A map and its mask.
+
+    Attributes:
+        dataset: name of the data set (VPS: of the split).
+        stem: the key in `per_image` (VPS: case/frame).
+        mask: the mask's file.
+        prediction: the map's file.
+        label: the class that is scored, or "".
+        image: the image's file where one lies beside the masks.
+    """
 
     dataset: str
     stem: str
     mask: Path
     prediction: Path
     label: str = ""
+    image: Path | None = None
 
 
 @dataclass
 class PairedDataset:
-    """A data set's pairs in order, and the names of what is left out."""
+    """A data set's pairs in order, and the names of what is left out.
+
+    Attributes:
+        name: the data set's (VPS: the split's).
+        pairs: maps and masks, in natural order.
+        missing: stems whose map is missing.
+        extra: stems of maps without a mask.
+        dropped: frames that the VPS protocol leaves out.
+        short: cases that have too few frames to be scored (VPS).
+    """
 
     name: str
     pairs: list[MapPair] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     extra: list[str] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
+    short: list[str] = field(default_factory=list)
 
 
 def find_datasets(gt_root: str | Path, pred_root: str | Path, options: Options) -> list[PairedDataset]:
@@ -86,34 +107,33 @@ def _of_class(label: str, dataset: PairedDataset) -> PairedDataset:
 def _find(gt_root: Path, pred_root: Path, options: Options) -> list[PairedDataset]:
     subfolders(pred_root)  # refuses a root that is not there before any data set is looked for in it
     walk = _vps_splits if options.protocol == "vps" else _image_datasets
-    datasets = list(walk(gt_root, pred_root, options.partial))
+    datasets = list(walk(gt_root, pred_root, options))
     if not any(dataset.pairs for dataset in datasets):
         wanted = sum(len(dataset.missing) for dataset in datasets)
         first = first_names([f"{d.name}/{stem}" for d in datasets for stem in d.missing[:5]][:5])
-        raise InputError(f"0 of {wanted} maps found in {pred_root}; first missing: {first}; check --pred_root")
-    return [dataset for dataset in datasets if dataset.pairs or dataset.missing]
+        raise InputError(
+            f"0 of {wanted} maps found in {pred_root}; first missing: {first}; {contents(pred_root)}; check --pred_root"
+        )
+    return [dataset for dataset in datasets if dataset.pairs or dataset.missing or dataset.short]
 
 
-def _image_datasets(gt_root: Path, pred_root: Path, partial: bool) -> Iterator[PairedDataset]:
-    sets = set_folders(gt_root, STILLS.masks, bare=True)
+def _image_datasets(gt_root: Path, pred_root: Path, options: Options) -> Iterator[PairedDataset]:
+    layout, partial = options.layout, options.partial
+    sets = set_folders(gt_root, layout.masks, layout=layout, bare=True)
     if not sets:
         raise InputError(
-            f"no masks under {gt_root}; expected {gt_root}/<dataset>/masks/, {gt_root}/masks/ or masks in it"
+            f"no masks under {gt_root}; expected <dataset>/{layout.masks}/, {layout.masks}/ or masks in it, but "
+            f"{contents(gt_root)}; --masks NAME reads folders of another name"
         )
-    single = _single_set(gt_root, sets)
+    single = list(sets.values()) in ([gt_root], [gt_root / layout.masks])
     if not partial and not single:
         _refuse_extra(pred_root, list(sets))
     for name, masks in sets.items():
         dataset = PairedDataset(name)
         maps = _maps_of_single_set(pred_root, name) if single else pred_root / name
-        found = {} if partial and not maps.is_dir() else images_by_stem(maps, allow_empty=True)
-        _pair(dataset, "", images_by_stem(masks), found, place=f"{masks} and {maps}", partial=partial)
+        images = _images_of(images_beside(masks, layout), without_ending=layout.mask_suffix)
+        _pair(dataset, "", images_by_stem(masks, ending=layout.mask_suffix), maps, images, masks, partial=partial)
         yield dataset
-
-
-def _single_set(gt_root: Path, sets: dict[str, Path]) -> bool:
-    """Whether `gt_root` is a data set itself, not a folder of data sets."""
-    return list(sets.values()) in ([gt_root], [gt_root / STILLS.masks])
 
 
 def _maps_of_single_set(pred_root: Path, name: str) -> Path:
@@ -122,23 +142,32 @@ def _maps_of_single_set(pred_root: Path, name: str) -> Path:
     return named if named.is_dir() and not images_by_stem(pred_root, allow_empty=True) else pred_root
 
 
-def _vps_splits(gt_root: Path, pred_root: Path, partial: bool) -> Iterator[PairedDataset]:
+def _images_of(folder: Path | None, *, without_ending: str = "") -> dict[str, Path]:
+    """Images that lie beside masks; none where they cannot be told."""
+    try:
+        found = images_by_stem(folder, allow_empty=True, without_ending=without_ending) if folder else {}
+    except InputError:
+        return {}
+    return found
+
+
+def _vps_splits(gt_root: Path, pred_root: Path, options: Options) -> Iterator[PairedDataset]:
     splits = split_folders(gt_root, FRAME_MASKS)
     if not splits:
         raise InputError(
             f"no split under {gt_root}; expected {gt_root}/<split>/{FRAME_MASKS}/<case>/<frame>.png, such as "
-            f"TestEasyDataset/Seen/{FRAME_MASKS}/case1_1/"
+            f"TestEasyDataset/Seen/{FRAME_MASKS}/case1_1/; {contents(gt_root)}"
         )
     for name, masks in splits.items():
         dataset = PairedDataset(name)
         maps = pred_root if masks.parent == gt_root else pred_root / name
         cases = subfolders(masks)
         if not cases:
-            raise InputError(f"no case under {masks}; expected {masks}/<case>/<frame>.png")
-        if not partial:
+            raise InputError(f"no case under {masks}; expected {masks}/<case>/<frame>.png; {contents(masks)}")
+        if not options.partial:
             _refuse_extra(maps, cases)
         for case in cases:
-            _pair_case(dataset, case, masks / case, maps / case, partial=partial)
+            _pair_case(dataset, case, masks, maps, partial=options.partial)
         yield dataset
 
 
@@ -155,33 +184,57 @@ def _refuse_extra(maps: Path, known: list[str]) -> None:
 
 def _pair_case(dataset: PairedDataset, case: str, masks: Path, maps: Path, *, partial: bool) -> None:
     """Add a case's pairs, all but its first and last frame."""
-    frames = images_by_stem(masks)
+    frames = images_by_stem(masks / case)
     stems = list(frames)
     if len(stems) < SHORTEST_CASE:
+        if partial:
+            dataset.short.append(case)
+            return
         raise InputError(
-            f"{masks} has {len(stems)} frames, at least {SHORTEST_CASE} were expected: the first and the last one "
-            "are dropped by this protocol"
+            f"{masks / case} has {len(stems)} frames, at least {SHORTEST_CASE} were expected: the first and the last "
+            "one are dropped by this protocol; --partial leaves such cases out"
         )
     dropped = {stems[0], stems[-1]}
     dataset.dropped += [f"{case}/{stem}" for stem in (stems[0], stems[-1])]
-    found = {} if partial and not maps.is_dir() else images_by_stem(maps, allow_empty=True)
     scored = {stem: path for stem, path in frames.items() if stem not in dropped}
-    found = {stem: path for stem, path in found.items() if stem not in dropped}
-    _pair(dataset, f"{case}/", scored, found, place=f"{masks} and {maps}", partial=partial)
+    beside = images_beside(masks)
+    images = _images_of(beside / case if beside else None)
+    _pair(dataset, f"{case}/", scored, maps / case, images, masks / case, partial=partial, dropped=dropped)
 
 
 def _pair(
-    dataset: PairedDataset, prefix: str, masks: dict[str, Path], maps: dict[str, Path], *, place: str, partial: bool
+    dataset: PairedDataset,
+    prefix: str,
+    masks: Mapping[str, Path],
+    maps: Path,
+    images: Mapping[str, Path],
+    place: Path,
+    *,
+    partial: bool,
+    dropped: Collection[str] = (),
 ) -> None:
-    found = pair_stems(
+    """Add the pairs of a folder of masks (`place`) and a folder of maps; maps of `dropped` frames are no extra ones."""
+    found = {} if partial and not maps.is_dir() else images_by_stem(maps, allow_empty=True)
+    advice = _where_maps_are(maps) if maps.is_dir() and not found else "names must agree up to the suffix"
+    pairing = pair_stems(
         masks,
-        maps,
-        place=place,
+        {stem: path for stem, path in found.items() if stem not in dropped},
+        place=f"{place} and {maps}",
         allow_missing=partial,
         allow_extra=partial,
         allow_none=partial,
-        advice="names must agree up to the suffix; --partial scores what is there",
+        advice=f"{advice}; --partial scores what is there",
     )
-    dataset.pairs += [MapPair(dataset.name, prefix + stem, mask, prediction) for stem, mask, prediction in found.pairs]
-    dataset.missing += [prefix + stem for stem in found.missing]
-    dataset.extra += [prefix + stem for stem in found.extra]
+    dataset.pairs += [
+        MapPair(dataset.name, prefix + stem, mask, prediction, image=images.get(stem))
+        for stem, mask, prediction in pairing.pairs
+    ]
+    dataset.missing += [prefix + stem for stem in pairing.missing]
+    dataset.extra += [prefix + stem for stem in pairing.extra]
+
+
+def _where_maps_are(maps: Path) -> str:
+    """What a folder without maps holds instead, and what to do where they lie a folder deeper."""
+    told = f"{maps} holds no map: {contents(maps)}"
+    deeper = [name for name in subfolders(maps) if images_by_stem(maps / name, allow_empty=True)]
+    return f"{told}; move the maps up, or give {maps / deeper[0]} as --pred_root for this set alone" if deeper else told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import time
 from collections.abc import Sequence
@@ -15,8 +16,17 @@ import numpy as np
 from tqdm import tqdm
 
 from .aggregation import FORMAT_VERSION, DatasetAggregation
-from .io import InputError, natural_key, read_grey, read_masks
-from .metrics import PairScores, pair_scores
+from .io import (
+    InputError,
+    MaskFile,
+    examine_masks,
+    natural_key,
+    orientation_of,
+    read_map,
+    refuse_one_tagged,
+    refuse_two_kinds,
+)
+from .metrics import HALF_LEVEL, PairScores, pair_scores
 from .options import Options
 from .parallel import map_in_order
 from .protocols import MapPair, PairedDataset, find_datasets
@@ -26,13 +36,30 @@ __all__ = ["score_folder"]
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """What became of one pair: its scores, or the sentence that says why it could not be read."""
+    """What became of one pair.
+
+    Attributes:
+        scores: None where the pair could not be read.
+        fault: the sentence that says why.
+        findings: what is odd about it, by the names that `counts` has.
+    """
 
     scores: PairScores | None
     fault: str = ""
-    resized: bool = False
-    grey_mask: bool = False
-    one_level_mask: bool = False
+    findings: tuple[str, ...] = ()
+
+
+FINDINGS = (
+    *("unreadable", "resized_maps", "grey_masks", "one_level_masks", "no_contour"),
+    *("zero_one_masks", "empty_masks", "full_masks", "marked_empty_masks", "tiny_masks", "tagged_masks"),
+    *("tagged_images", "dark_maps", "constant_maps", "full_range_maps", "shallow_maps", "maps_in_alpha"),
+)
+"""What may be odd about a pair, each a list of stems in `counts`; `report.sanity` says what each means."""
+
+TINY = 8
+"""Pixels of the shorter side below which a mask is counted as tiny."""
+
+PREDICTION_FILE = "predict.json"
 
 
 def score_folder(
@@ -75,11 +102,15 @@ def score_folder(
                 aggregations[pair.dataset].add(pair.stem, outcome.scores)
             bar.update()
     _refuse_unreadable(faults, len(pairs), options.partial)
+    for dataset in datasets:
+        _refuse_two_kinds(dataset, counts[dataset.name])
     return {
         "format_version": FORMAT_VERSION,
         "protocol": options.protocol,
         "method": method,
-        "options": options.record() | {"gt_root": str(gt_root), "pred_root": str(pred_root)},
+        "options": options.record()
+        | {"gt_root": str(gt_root), "pred_root": str(pred_root)}
+        | _prediction_record(Path(pred_root)),
         "versions": _versions(),
         "seconds": time.perf_counter() - start,
         "counts": counts,
@@ -99,58 +130,99 @@ def _by_mask(pairs: Sequence[MapPair]) -> list[list[MapPair]]:
 def score_mask(pairs: Sequence[MapPair], *, options: Options) -> list[Scored]:
     """Read a mask and score the maps made for it, one, or one a class."""
     try:
-        masks = read_masks(pairs[0].mask, options.classes, [pair.label for pair in pairs])
+        labels = [pair.label for pair in pairs]
+        masks = examine_masks(pairs[0].mask, options.classes, labels, options.layout.mask_values)
     except InputError as error:
-        return [Scored(None, fault=str(error))] * len(pairs)
-    return [_score_map(pair.prediction, mask, options) for pair, mask in zip(pairs, masks, strict=True)]
+        return [Scored(None, fault=str(error), findings=("unreadable",))] * len(pairs)
+    return [_score_map(pair, mask, options) for pair, mask in zip(pairs, masks, strict=True)]
 
 
-def _score_map(path: Path, mask: np.ndarray, options: Options) -> Scored:
+def _score_map(pair: MapPair, mask: MaskFile, options: Options) -> Scored:
     """Read and score a map; one of another size is resized to the mask in memory."""
     try:
-        prediction = read_grey(path)
+        found = read_map(pair.prediction)
+        if found.orientation != 1:
+            refuse_one_tagged(pair.prediction, found.orientation, pair.mask, mask.orientation)
     except InputError as error:
-        return Scored(None, fault=str(error))
-    resized = prediction.shape != mask.shape
+        return Scored(None, fault=str(error), findings=("unreadable",))
+    prediction = found.levels
+    resized = prediction.shape != mask.levels.shape
     if resized:
-        prediction = cv2.resize(prediction, mask.shape[::-1])
-    lowest, highest = mask.min(), mask.max()
-    levels = np.count_nonzero(mask == lowest) + np.count_nonzero(mask == highest)
-    return Scored(
-        pair_scores(prediction, mask, **options.of_pairs()),
-        resized=resized,
-        grey_mask=lowest < highest and levels < mask.size,
-        one_level_mask=bool(lowest == highest),
-    )
+        prediction = cv2.resize(prediction, mask.levels.shape[::-1])
+    scores = pair_scores(prediction, mask.levels, **options.of_pairs())
+    lowest, highest = int(found.levels.min()), int(found.levels.max())
+    empty = scores.numbers["size"] == 0.0
+    findings = {
+        "resized_maps": resized,
+        "no_contour": bool(np.isnan(scores.numbers.get("BR_mae", 0.0))),
+        "empty_masks": empty,
+        "full_masks": scores.numbers["size"] == 1.0,
+        "marked_empty_masks": empty and highest >= HALF_LEVEL,
+        "tagged_images": pair.image is not None and orientation_of(pair.image) != mask.orientation,
+        "dark_maps": highest < HALF_LEVEL,
+        "constant_maps": lowest == highest,
+        "full_range_maps": (lowest, highest) == (0, 255) and has_more_levels(found.levels),
+        "shallow_maps": found.shallow,
+        "maps_in_alpha": found.in_alpha,
+        **_mask_findings(mask),
+    }
+    return Scored(scores, findings=tuple(name for name, true in findings.items() if true))
+
+
+def _mask_findings(mask: MaskFile) -> dict[str, bool]:
+    constant = int(mask.levels.min()) == int(mask.levels.max())
+    return {
+        "grey_masks": not constant and has_more_levels(mask.levels),
+        "one_level_masks": constant,
+        "zero_one_masks": mask.zero_one,
+        "tiny_masks": min(mask.levels.shape) < TINY,
+        "tagged_masks": mask.orientation != 1,
+    }
+
+
+def has_more_levels(picture: np.ndarray) -> bool:
+    """Whether there are levels between the lowest and the highest."""
+    ends = np.count_nonzero(picture == picture.min()) + np.count_nonzero(picture == picture.max())
+    return ends < picture.size
+
+
+def _prediction_record(pred_root: Path) -> dict[str, Any]:
+    """What prediction wrote of itself beside the maps, or above those of a set of its own; nothing if unreadable."""
+    folder = pred_root.resolve()
+    for place in (folder, folder.parent):
+        try:
+            record = json.loads((place / PREDICTION_FILE).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            continue
+        if isinstance(record, dict) and (place == folder or folder.name in record.get("images", ())):
+            return {"prediction": record}
+    return {}
 
 
 def _counts(dataset: PairedDataset) -> dict[str, Any]:
+    """Counts of a data set before any pair was read."""
     return {
         "images": 0,
         "missing_maps": dataset.missing,
         "extra_maps": dataset.extra,
         "dropped_frames": dataset.dropped,
-        "unreadable": [],
-        "resized_maps": [],
-        "grey_masks": [],
-        "one_level_masks": [],
-        "no_contour": [],
+        "short_cases": dataset.short,
+        **{name: [] for name in FINDINGS},
     }
 
 
 def _note(counts: dict[str, Any], pair: MapPair, outcome: Scored) -> None:
     """Enter one pair into the counts of its data set."""
     counts["images"] += outcome.scores is not None
-    findings = {
-        "unreadable": outcome.scores is None,
-        "resized_maps": outcome.resized,
-        "grey_masks": outcome.grey_mask,
-        "one_level_masks": outcome.one_level_mask,
-        "no_contour": outcome.scores is not None and np.isnan(outcome.scores.numbers.get("BR_mae", 0.0)),
-    }
-    for name, found in findings.items():
-        if found:
-            counts[name].append(pair.stem)
+    for name in outcome.findings:
+        counts[name].append(pair.stem)
+
+
+def _refuse_two_kinds(dataset: PairedDataset, counts: dict[str, Any]) -> None:
+    """Refuse a data set of masks of which only some were read as 0 and 1."""
+    unlike = {name for kind in ("zero_one_masks", "empty_masks", "unreadable") for name in counts[kind]}
+    others = [pair.stem for pair in dataset.pairs if pair.stem not in unlike]
+    refuse_two_kinds(dataset.name, counts["zero_one_masks"], others)
 
 
 def _refuse_unreadable(faults: list[str], pairs: int, allowed: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace, _ArgumentGroup
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,19 +12,22 @@ from ..io import (
     CommandParser,
     InputError,
     Switch,
+    add_layout_flags,
     available_cores,
+    drop_partials,
     make_folder,
     nonempty,
     number,
     parse_classes,
     path,
+    read_layout,
     refuse_outputs_in_inputs,
     run_command,
     write_json,
     write_text,
 )
 from ..options import PROTOCOLS, Options
-from ..report import Result, definitions_table, headline_table, write_reports, write_tables
+from ..report import Result, cautions, definitions_table, headline_table, write_reports, write_tables
 from ..scoring import score_folder
 
 __all__ = ["main", "parse_args"]
@@ -45,6 +49,10 @@ examples:
 
 Nothing is ever written into GT_root or pred_root. Exit status: 0 done, 2 a mistake in what was given.
 """
+
+WRITTEN = ("scores.json", "scores.csv", "scores.md", "scores.tex", "per_image.csv", "per_case.csv", "definitions.md")
+WRITTEN += ("report.html",)
+"""Files of a run; figures are embedded in the page."""
 
 MOST_WORKERS = 1024
 WIDEST_BAND = 1000  # pixels
@@ -68,14 +76,18 @@ def score(args: Namespace) -> None:
         br_rate=args.br_rate,
         partial=args.partial,
         classes=args.classes,
+        layout=args.layout,
     )
     out = args.out
     folders = [out] if len(args.model) == 1 else [out / name for name in args.model]
     record = _record_file(args.record_path, args.model) if args.record_path else None
-    refuse_outputs_in_inputs([out, *folders, *([record] if record else [])], [args.GT_root, *args.pred_root])
+    inputs = [args.GT_root, *args.pred_root, *([args.image_root] if args.image_root else [])]
+    refuse_outputs_in_inputs([out, *folders, *([record] if record else [])], inputs)
     results = _score_methods(args, options)
+    for folder in {out, *folders}:
+        _remove_previous(make_folder(folder))
     for result, folder in zip(results, folders, strict=True):
-        write_json(result, make_folder(folder) / "scores.json")
+        write_json({**result, "cautions": cautions([result])}, folder / "scores.json")
     write_tables(results, out)
     if record:
         make_folder(record.parent)
@@ -87,7 +99,16 @@ def score(args: Namespace) -> None:
         results, out, gt_root=args.GT_root, pred_roots=args.pred_root, image_root=args.image_root, plots=args.plots
     )
     print(headline_table(results))
+    for sentence in cautions(results):
+        print(f"caution: {sentence}", file=sys.stderr)
     print(f"\nall scores and reports: {out}")
+
+
+def _remove_previous(folder: Path) -> None:
+    """Remove what an earlier run left that this one may not replace, so that nothing old stands beside new scores."""
+    drop_partials(folder)
+    for name in WRITTEN:
+        (folder / name).unlink(missing_ok=True)
 
 
 def _score_methods(args: Namespace, options: Options) -> list[Result]:
@@ -119,10 +140,12 @@ def parse_args(argv: Sequence[str] | None = None) -> Namespace:
     """
     parser = CommandParser(prog="python -m measure", description=DESCRIPTION, epilog=EXAMPLES)
     _add_input(parser.add_argument_group("what is scored"))
+    add_layout_flags(parser.add_argument_group("how it is laid out"))
     _add_definitions(parser.add_argument_group("how it is scored (the defaults give the published numbers)"))
     _add_output(parser.add_argument_group("what is written"))
     args = parser.parse_args(argv)
     args.classes = parse_classes(args.classes) if args.classes is not None else None
+    args.layout = read_layout(args)
     if args.minmax is None:
         args.minmax = args.classes is None
     args.model = _method_names(args.model, args.pred_root)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from .errors import InputError
 
-__all__ = ["drop_partials", "make_folder", "refuse_outputs_in_inputs", "replace_when_whole", "write_text"]
+__all__ = ["drop_partials", "make_folder", "refuse_outputs_in_inputs", "replace_when_whole", "write_json", "write_text"]
 
 
 def make_folder(folder: str | Path) -> Path:
@@ -76,8 +79,27 @@ def write_text(text: str, path: str | Path) -> Path:
         InputError: as `replace_when_whole`.
     """
     with replace_when_whole(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
     return Path(path)
+
+
+def write_json(value: Any, path: str | Path) -> None:
+    """Write dictionaries, lists, strings and numbers in full precision.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    with replace_when_whole(path) as partial, partial.open("w", encoding="utf-8", errors="backslashreplace") as file:
+        json.dump(_without_nan(value), file, indent=1, ensure_ascii=False, allow_nan=False)
+        file.write("\n")
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(inner) for inner in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def drop_partials(folder: Path) -> None:

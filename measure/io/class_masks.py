@@ -10,16 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from .errors import InputError
-from .images import read_grey, read_rgb, read_whole
+from .headers import orientation_of
+from .images import read_rgb
+from .masks import JPEG_NOISE, STRAY, MaskFile, MaskValues, examine_mask, read_indices
 
-__all__ = ["LABELS", "MERGED", "Classes", "parse_classes", "read_mask", "read_masks"]
+__all__ = ["LABELS", "MERGED", "Classes", "examine_masks", "parse_classes"]
 
 MERGED = "merged"
 """Stands where a class's name could: polyp of whatever class."""
@@ -28,15 +28,6 @@ LABELS = "labels"
 """The folder of label pictures among the folders of maps."""
 
 RESERVED = (MERGED, LABELS, "heatmap")
-
-JPEG_NOISE = 32
-"""Levels that JPEG may move a color, beyond blending it with its neighbour."""
-
-STRAY = 0.001
-"""Share of a mask's pixels that may be far from every known color."""
-
-INDEXED = ("1", "L", "P", "I", "I;16")
-"""Pillow's names for pictures of one number a pixel."""
 
 DISPLAY = ((230, 60, 60), (60, 200, 80), (70, 130, 255), (240, 180, 40), (190, 80, 220), (60, 200, 210))
 """RGB in which classes given by index are shown, again from the first after the last."""
@@ -102,7 +93,7 @@ class Classes:
 
     def _exact(self, path: str | Path) -> np.ndarray:
         """Labels (H, W) uint8 of a mask of indices."""
-        indices = _read_indices(path)
+        indices = read_indices(path)
         labels = np.zeros(indices.shape, np.uint8)
         for label, (index,) in enumerate(self.values, start=1):
             labels[indices == index] = label
@@ -126,26 +117,21 @@ class Classes:
         )
 
 
-def read_mask(path: str | Path, classes: Classes | None, label: str = MERGED) -> np.ndarray:
-    """Read what is to be found, (H, W) uint8: the plane of the class `label`, or of all of them for MERGED, 0 or 255.
+def examine_masks(
+    path: str | Path, classes: Classes | None, labels: Sequence[str], values: MaskValues | None = None
+) -> list[MaskFile]:
+    """Read a mask once, for every label of `labels`: a class's name, or MERGED for all classes.
 
-    Without classes it is the grey mask as it is.
+    Without classes it is read by `examine_mask`, whatever the label.
 
     Raises:
-        InputError: as `Classes.read_planes`.
+        InputError: as `Classes.read_planes`, or as `examine_mask`.
     """
-    return read_masks(path, classes, [label])[0]
-
-
-def read_masks(path: str | Path, classes: Classes | None, labels: Sequence[str]) -> list[np.ndarray]:
-    """Read a file once for several labels; see `read_mask`."""
     if classes is None:
-        return [read_grey(path)] * len(labels)
-    planes = classes.read_planes(path)
-    return [
-        planes.max(axis=2) if label == MERGED else np.ascontiguousarray(planes[..., classes.names.index(label)])
-        for label in labels
-    ]
+        return [examine_mask(path, values)] * len(labels)
+    planes, orientation = classes.read_planes(path), orientation_of(path)
+    chosen = [planes.max(axis=2) if k == MERGED else planes[..., classes.names.index(k)] for k in labels]
+    return [MaskFile(np.ascontiguousarray(plane), orientation=orientation) for plane in chosen]
 
 
 def parse_classes(texts: Sequence[str]) -> Classes:
@@ -157,7 +143,9 @@ def parse_classes(texts: Sequence[str]) -> Classes:
     classes = Classes(*zip(*map(_parse_one, texts), strict=True)) if texts else Classes((), ())
     names, values = classes.names, classes.values
     if len(names) < 2:
-        raise InputError(f"--classes {classes} was given; give two classes or more, or none for binary masks")
+        raise InputError(
+            f"--classes {classes} was given; give two classes or more; polyp alone is --mask_values VALUE, or no flag"
+        )
     if len({len(value) for value in values}) > 1:
         raise InputError(f"--classes {classes} was given; give a color for every class, or an index for every class")
     if len(set(names)) < len(names) or len(set(values)) < len(values) or not all(map(any, values)):
@@ -178,15 +166,3 @@ def _parse_one(text: str) -> tuple[str, tuple[int, ...]]:
 
 def _written(name: str, value: tuple[int, ...]) -> str:
     return f"{name}={','.join(map(str, value))}"
-
-
-def _read_indices(path: str | Path) -> np.ndarray:
-    """The numbers in a grey or palette file, (H, W); OpenCV would turn a palette into its colors."""
-    try:
-        with Image.open(BytesIO(read_whole(path))) as image:
-            if image.mode in INDEXED:
-                return np.asarray(image).astype(np.int32)
-            mode = image.mode
-    except OSError as error:
-        raise InputError(f"cannot read {path}: it is damaged or no image that Pillow knows") from error
-    raise InputError(f"{path} is a picture of kind {mode}, no mask of indices; give colors, as NAME=R,G,B")

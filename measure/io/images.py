@@ -1,60 +1,124 @@
-"""Reading image files as arrays: 8-bit grey or RGB, whole or not at all."""
+"""Reading image files as arrays: 8-bit grey or RGB, whole or not at all, pixels as stored.
+
+Orientation tags are not followed, in images, masks and maps alike, so that all of them stay on one another.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from .errors import InputError
+from .headers import ImageHeader, megapixel_limit, read_header, without_orientation
 from .integrity import damage
 
-__all__ = ["read_grey", "read_rgb", "read_whole"]
+__all__ = ["MapFile", "checked_header", "read_grey", "read_map", "read_rgb", "read_whole"]
+
+AS_STORED = cv2.IMREAD_IGNORE_ORIENTATION
+
+
+@dataclass(frozen=True, eq=False)
+class MapFile:
+    """A prediction map and what is odd about its file.
+
+    Attributes:
+        levels: (H, W) uint8.
+        orientation: its orientation tag; 1 where there is none.
+        shallow: a 16-bit file whose values stay below 256: read by their upper bytes, it is black.
+        in_alpha: the picture is one level throughout and its opacity is not: the map may lie there.
+    """
+
+    levels: np.ndarray
+    orientation: int = 1
+    shallow: bool = False
+    in_alpha: bool = False
 
 
 def read_grey(path: str | Path) -> np.ndarray:
     """Read an image file as (H, W) uint8 grey, as OpenCV's IMREAD_GRAYSCALE does.
 
-    Color is weighted to grey, 16 bits keep their upper byte, a palette is resolved, alpha is dropped.
+    Color is weighted to grey, 16 bits keep their upper byte, a palette is resolved, alpha is dropped. Masks are read
+    by `read_mask`, which looks at what their values mean.
 
     Raises:
-        InputError: the file is missing, empty, damaged, cut off or no image.
+        InputError: the file is missing, empty, damaged, cut off, too large, of floating point or no image.
     """
-    return _read(path, cv2.IMREAD_GRAYSCALE)
+    return decode(path, read_whole(path)[0], cv2.IMREAD_GRAYSCALE | AS_STORED)
 
 
 def read_rgb(path: str | Path) -> np.ndarray:
-    """Read an image file as (H, W, 3) uint8 RGB; orientation tags are not followed, since masks carry none.
+    """Read an image file as (H, W, 3) uint8 RGB.
 
     Raises:
         InputError: as `read_grey`.
     """
-    return cv2.cvtColor(_read(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION), cv2.COLOR_BGR2RGB)
+    return cv2.cvtColor(decode(path, read_whole(path)[0], cv2.IMREAD_COLOR | AS_STORED), cv2.COLOR_BGR2RGB)
 
 
-def read_whole(path: str | Path) -> bytes:
-    """Read the bytes of an image file.
+def read_map(path: str | Path) -> MapFile:
+    """Read a prediction map as `read_grey` does, and look for values that this cannot show.
 
     Raises:
-        InputError: the file is missing, empty, damaged or cut off.
+        InputError: as `read_grey`.
+    """
+    data, header = read_whole(path)
+    levels = decode(path, data, cv2.IMREAD_GRAYSCALE | AS_STORED)
+    shallow = in_alpha = False
+    if header.bits == 16:
+        highest = int(decode(path, data, cv2.IMREAD_UNCHANGED).max())
+        shallow = 0 < highest < 256
+    if header.alpha and levels.min() == levels.max():
+        pixels = decode(path, data, cv2.IMREAD_UNCHANGED)
+        in_alpha = pixels.ndim == 3 and pixels.shape[2] == 4 and np.ptp(pixels[..., 3]) > 0
+    return MapFile(levels, header.orientation, shallow, bool(in_alpha))
+
+
+def read_whole(path: str | Path) -> tuple[bytes, ImageHeader]:
+    """Read the bytes of an image file that can be decoded, and its header.
+
+    Raises:
+        InputError: as `read_grey`.
     """
     try:
         data = Path(path).read_bytes()
     except OSError as error:
         raise InputError(f"cannot read {path} ({error.strerror})") from error
+    header = checked_header(path, data)
+    return without_orientation(data), header
+
+
+def checked_header(path: str | Path, data: bytes) -> ImageHeader:
+    """Return the header of a file's bytes.
+
+    Raises:
+        InputError: they are empty, damaged, cut off, too large, of floating point or no image.
+    """
     if fault := damage(data):
         raise InputError(f"cannot read {path}: {fault}")
-    return data
+    header = read_header(data)
+    if header is None or header.width < 1 or header.height < 1:
+        raise InputError(f"cannot read {path}: it is damaged or no image that is known here")
+    if header.megapixels > megapixel_limit():
+        raise InputError(
+            f"{path} has {header.width} x {header.height} pixels, {header.megapixels:.0f} megapixels; the limit is "
+            f"{megapixel_limit():g}, --max_megapixels raises it"
+        )
+    if header.floating:
+        raise InputError(
+            f"{path} holds 32-bit numbers ({header.kind}), levels from 0 to 255 were expected; write it as 8-bit PNG"
+        )
+    return header
 
 
-def _read(path: str | Path, flags: int) -> np.ndarray:
-    """Decode a file by OpenCV's `flags`.
+def decode(path: str | Path, data: bytes, flags: int) -> np.ndarray:
+    """Decode bytes by OpenCV's `flags`; `path` names the file in a refusal.
 
     OpenCV fills the missing part of a cut-off file with grey and only warns, so the file's own structure is checked
-    first.
+    first, by `read_whole`.
     """
-    data = read_whole(path)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:

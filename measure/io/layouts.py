@@ -9,10 +9,16 @@ folders are found here; `pairing` lists and pairs the files in them.
 
 from __future__ import annotations
 
+from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from .pairing import images_by_stem, natural_key, subfolders
+from .command_line import nonempty, number
+from .errors import InputError
+from .headers import USUAL_LIMIT, limit_megapixels
+from .masks import MaskValues, parse_mask_values
+from .pairing import Pairing, contents, images_by_stem, natural_key, pair_stems, subfolders
 
 __all__ = [
     "FRAMES",
@@ -20,10 +26,12 @@ __all__ = [
     "STILLS",
     "TRAINING_SPLIT",
     "Layout",
+    "add_layout_flags",
     "set_folders",
     "split_folders",
     "has_clips",
     "images_beside",
+    "read_layout",
     "set_name",
 ]
 
@@ -39,25 +47,126 @@ TRAINING_SPLIT = "TrainDataset"
 
 @dataclass(frozen=True)
 class Layout:
-    """Names in a set of stills.
+    """How a set of stills is laid out, and what its masks' values mean.
 
     Attributes:
-        images: folder of the images, below the set's.
-        masks: folder of the masks, below the set's.
+        images: folder of the images below the set's, "." for the set's own.
+        masks: folder of the masks below the set's, "." for the set's own.
+        mask_suffix: what the masks' stems have after their images': "_mask" pairs `1_mask.png` with `1.jpg`.
+        mask_values: the values that mean polyp; None: what is above 128, or 1 of masks of 0 and 1.
     """
 
     images: str = "images"
     masks: str = "masks"
+    mask_suffix: str = ""
+    mask_values: MaskValues | None = None
+
+    def list_images(self, folder: str | Path) -> dict[str, Path]:
+        """Images of a set by stem.
+
+        Raises:
+            InputError: as `images_by_stem`.
+        """
+        aside = self.mask_suffix if Path(self.images) == Path(self.masks) else ""
+        return images_by_stem(_existing(Path(folder), self.images), without_ending=aside)
+
+    def list_masks(self, folder: str | Path) -> dict[str, Path]:
+        """Masks of a set by their images' stem.
+
+        Raises:
+            InputError: as `images_by_stem`.
+        """
+        return images_by_stem(_existing(Path(folder), self.masks), ending=self.mask_suffix)
+
+    def pair(self, folder: str | Path) -> Pairing:
+        """Pair a set's images and masks by stem, in natural order.
+
+        Raises:
+            InputError: a folder is missing or empty, or images lack masks or the reverse (the first five, and the
+                counts).
+        """
+        images, masks = self.list_images(folder), self.list_masks(folder)
+        place = f"images of {Path(folder) / self.images} and masks of {Path(folder) / self.masks}"
+        return pair_stems(images, masks, place=place, second_kind="masks")
+
+    @property
+    def names_files(self) -> bool:
+        """Whether folders or files have other names than the usual."""
+        return (self.images, self.masks, self.mask_suffix) != (STILLS.images, STILLS.masks, STILLS.mask_suffix)
+
+    def record(self) -> dict[str, str]:
+        """What differs from the usual, as plain text."""
+        return {key: str(value) for key, value in vars(self).items() if value != getattr(STILLS, key)}
 
 
 STILLS = Layout()
 """The usual names."""
 
+LARGEST_LIMIT = 1e4  # megapixels; beyond that no machine at hand decodes an image
+
+
+def add_layout_flags(group: Any) -> None:
+    """Add the flags of `read_layout` to a parser or to a group of its flags."""
+    group.add_argument(
+        "--images", type=nonempty, default=STILLS.images, metavar="NAME", help="folder of a set's images"
+    )
+    group.add_argument("--masks", type=nonempty, default=STILLS.masks, metavar="NAME", help="folder of a set's masks")
+    group.add_argument(
+        "--mask_suffix",
+        type=nonempty,
+        metavar="TEXT",
+        help="what masks have at the end of their names, as _mask where 1_mask.png belongs to 1.jpg",
+    )
+    group.add_argument(
+        "--mask_values",
+        type=nonempty,
+        nargs="+",
+        metavar="VALUE",
+        help="values of the masks that mean polyp, indices (1 2) or colors (255,0,0); all others are background "
+        "(default: levels above 128, or 1 in masks of 0 and 1)",
+    )
+    group.add_argument(
+        "--max_megapixels",
+        type=number(float, high=LARGEST_LIMIT, low_open=True),
+        default=USUAL_LIMIT,
+        metavar="N",
+        help="images of more pixels are refused, before they take memory",
+    )
+
+
+def read_layout(args: Namespace) -> Layout:
+    """The layout that the flags name; the limit of pixels is set for all readers, of later processes too.
+
+    Raises:
+        InputError: a folder's name that leads out of the set, or values that cannot be read.
+    """
+    for flag, name in (("images", args.images), ("masks", args.masks)):
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise InputError(f"--{flag} {name} was given; name a folder below the set's, as masks or images/train")
+    limit_megapixels(args.max_megapixels)
+    values = parse_mask_values(args.mask_values) if args.mask_values else None
+    return Layout(args.images, args.masks, args.mask_suffix or "", values)
+
+
+def _existing(folder: Path, name: str) -> Path:
+    """A folder of a set; where it is missing, the message tells the flags that name others."""
+    if folder.is_dir() and not (folder / name).is_dir():
+        raise InputError(
+            f"no folder {folder / name}; {contents(folder)}; name the folders with --images NAME and --masks NAME"
+        )
+    return folder / name
+
+
+def _base_of(folder: Path, inner: str) -> Path | None:
+    """The set's folder, of a folder that is its `inner`; None of another one."""
+    parts = Path(inner).parts
+    return folder.parents[len(parts) - 1] if parts and folder.parts[-len(parts) :] == parts else None
+
 
 def set_name(folder: str | Path, layout: Layout = STILLS) -> str:
     """Name of a single data set: its folder's, or that of the folder above where it is `images/` or `masks/`."""
     folder = Path(folder).resolve()
-    return folder.parent.name if folder.name in (layout.images, layout.masks) else folder.name
+    return (_base_of(folder, layout.images) or _base_of(folder, layout.masks) or folder).name
 
 
 def set_folders(root: str | Path, inner: str, *, layout: Layout = STILLS, bare: bool = False) -> dict[str, Path]:
@@ -91,8 +200,10 @@ def set_folders(root: str | Path, inner: str, *, layout: Layout = STILLS, bare: 
 
 def images_beside(masks: Path, layout: Layout = STILLS) -> Path | None:
     """The folder of images (frames) that belongs to a folder of masks by its name; None where the name tells none."""
-    partners = {layout.masks: layout.images, FRAME_MASKS: FRAMES}
-    return masks.parent / partners[masks.name] if masks.name in partners else None
+    if masks.name == FRAME_MASKS:
+        return masks.parent / FRAMES
+    base = _base_of(masks, layout.masks)
+    return base / layout.images if base else None
 
 
 def has_clips(folder: str | Path) -> bool:

@@ -1,7 +1,8 @@
 """Finding image files and pairing those of two folders by stem.
 
 A stem is the file name without its last suffix. Stems of two folders are compared in Unicode's composed form,
-because macOS stores decomposed names; hidden files (`.DS_Store`, `._1.png`) are passed over.
+because macOS stores decomposed names; hidden files (`.DS_Store`, `._1.png`) are passed over, and names that are not
+UTF-8 are refused.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,7 @@ from .errors import InputError
 __all__ = [
     "IMAGE_SUFFIXES",
     "Pairing",
+    "contents",
     "first_names",
     "images_by_stem",
     "natural_key",
@@ -27,6 +30,7 @@ __all__ = [
 ]
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
+ARRAY_SUFFIXES = (".npy", ".npz", ".mat", ".pt")
 NAMES_IN_A_MESSAGE = 5
 
 
@@ -61,8 +65,15 @@ def subfolders(folder: Path) -> list[str]:
     return sorted((entry.name for entry in _entries(folder) if entry.is_dir()), key=natural_key)
 
 
-def images_by_stem(folder: str | Path, *, allow_empty: bool = False) -> dict[str, Path]:
+def images_by_stem(
+    folder: str | Path, *, allow_empty: bool = False, ending: str = "", without_ending: str = ""
+) -> dict[str, Path]:
     """Map the stem of every image file directly in `folder` to its path, in natural order.
+
+    Args:
+        allow_empty: return nothing where there is no image, instead of refusing.
+        ending: take only the stems that end so, and take it off them (`1_mask` -> `1`).
+        without_ending: pass over the stems that end so.
 
     Raises:
         InputError: the folder is missing, is no folder or cannot be listed; two of its images share a stem; it
@@ -72,12 +83,36 @@ def images_by_stem(folder: str | Path, *, allow_empty: bool = False) -> dict[str
     images: dict[str, Path] = {}
     for name in sorted((e.name for e in _entries(folder) if _is_image(e)), key=natural_key):
         stem = unicodedata.normalize("NFC", os.path.splitext(name)[0])
+        if not stem.endswith(ending) or (without_ending and stem.endswith(without_ending)):
+            continue
+        stem = stem.removesuffix(ending)
         if stem in images:
             raise InputError(f"{folder} holds two images of one stem, {images[stem].name} and {name}; keep one")
         images[stem] = folder / name
     if not images and not allow_empty:
-        raise InputError(f"no image in {folder} ({' '.join(IMAGE_SUFFIXES)} are read); check the path")
+        kind = f"whose name ends in {ending}" if ending else f"({' '.join(IMAGE_SUFFIXES)} are read)"
+        raise InputError(f"no image in {folder} {kind}; {contents(folder)}")
     return images
+
+
+def contents(folder: Path) -> str:
+    """What lies in a folder in place of what was looked for, for a message."""
+    try:
+        entries = _entries(folder)
+    except InputError as error:
+        return str(error)
+    held = []
+    for name in sorted((entry.name for entry in entries if entry.is_dir()), key=natural_key):
+        count = sum(map(_is_image, _entries_or_none(folder / name)))
+        held.append(f"the folder {name}" + (f" with {count} images" if count else ""))
+    kinds = Counter(os.path.splitext(entry.name)[1].lower() or "no suffix" for entry in entries if entry.is_file())
+    held += [
+        f"{count} files with {suffix}" if suffix[0] != "." else f"{count} {suffix} files"
+        for suffix, count in kinds.items()
+    ]
+    told = f"it holds {first_names(held)}" if held else "it is empty"
+    arrays = any(suffix in kinds for suffix in ARRAY_SUFFIXES)
+    return told + ("; arrays are not read, save them as 8-bit grey PNG (levels 0 to 255)" if arrays else "")
 
 
 def pair_by_stem(
@@ -133,8 +168,26 @@ def pair_stems(
             message += f"; {len(missing)} missing, first missing: {first_names(missing)}"
         if extra:
             message += f"; {len(extra)} extra, first extra: {first_names(extra)}"
-        raise InputError(f"{message}; {advice}")
+        raise InputError(f"{message}; {_ending_advice(missing, extra, second_kind) or advice}")
     return Pairing(pairs, missing, extra)
+
+
+def _ending_advice(missing: Sequence[str], extra: Sequence[str], second_kind: str) -> str:
+    """What to do where the names of one side are those of the other with one and the same ending; "" elsewhere."""
+    for shorter, longer, masks in ((missing, extra, second_kind == "masks"), (extra, missing, second_kind == "maps")):
+        endings = {name[len(start) :] for start in shorter[:1] for name in longer if name.startswith(start)}
+        for ending in sorted(endings, key=len):
+            if ending and {f"{name}{ending}" for name in shorter} <= set(longer):
+                flag = f"--mask_suffix {ending} takes it off" if masks else "rename the files"
+                return f"the names differ by {ending} at their end; {flag}"
+    return ""
+
+
+def _entries_or_none(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        return _entries(folder)
+    except InputError:
+        return []
 
 
 def _is_image(entry: os.DirEntry[str]) -> bool:

@@ -6,6 +6,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
         "reference": ["naive_border_scores", "naive_scores"],  # needs scipy, which scoring does not
-        "scores": ["CURVES", "PairScores", "hard_scores", "pair_scores"],
+        "scores": ["CURVES", "HALF_LEVEL", "PairScores", "hard_scores", "pair_scores"],
     },
 )

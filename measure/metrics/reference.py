@@ -81,14 +81,14 @@ def _region_term(p: np.ndarray, g: np.ndarray) -> float:
 
 def e_measure(binary: np.ndarray, g: np.ndarray) -> float:
     """Enhanced alignment of two binary images."""
-    n = g.size
+    most = max(g.size - 1, 1) + EPS
     if not g.any():
-        return np.count_nonzero(~binary) / (n - 1 + EPS)
+        return np.count_nonzero(~binary) / most
     if g.all():
-        return np.count_nonzero(binary) / (n - 1 + EPS)
+        return np.count_nonzero(binary) / most
     a, b = binary - binary.mean(), g - g.mean()
     alignment = 2 * a * b / (a * a + b * b + EPS)
-    return ((alignment + 1) ** 2 / 4).sum() / (n - 1 + EPS)
+    return ((alignment + 1) ** 2 / 4).sum() / most
 
 
 def adaptive_f(binary: np.ndarray, g: np.ndarray) -> float:

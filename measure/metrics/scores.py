@@ -11,7 +11,8 @@ at a threshold. What the released tools give in the odd cases, and so do we:
 | other | all zero | formula  | formula   | formula          | near 0         | 0, but at threshold 0   | 0         |
 
 F, the swept overlap scores and the swept specificity are 0 wherever B and g do not overlap, on any mask.
-Shares are of N - 1 pixels, so that an E-measure slightly above 1 is right.
+Shares are of N - 1 pixels, so that an E-measure slightly above 1 is right; of one pixel in a frame of one, where the
+released tools divide by nearly nothing.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from .weighted_f import weighted_f
 
 __all__ = [
     "CURVES",
+    "HALF_LEVEL",
     "PairScores",
     "adaptive_cut",
     "confusion_at_half",
@@ -139,7 +141,7 @@ def e_measure(bright: np.ndarray, overlap: np.ndarray, *, foreground: int, pixel
 
     Map and mask are demeaned to a and b; 2ab / (a^2 + b^2) has one value for each of the four kinds of pixels.
     """
-    normalizer = pixels - 1 + EPS
+    normalizer = max(pixels - 1, 1) + EPS
     if foreground == 0:
         return (pixels - bright) / normalizer
     if foreground == pixels:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from ..io import FRAMES, STILLS, Classes, InputError, images_beside, images_by_stem, read_grey, read_mask, read_rgb
+from ..io import FRAMES, InputError, examine_masks, images_by_stem, read_grey, read_rgb
 from ..options import Options
 from ..protocols import MapPair, find_datasets
 from .colors import FALSE_NEGATIVE, FALSE_POSITIVE, INK, MUTED, TRUE_POSITIVE
@@ -39,24 +40,16 @@ class Sources:
     """Where the pictures of one method lie.
 
     Args:
+        options: of the scoring run.
         gt_root, pred_root: what was scored; masks and maps are paired again, as the protocol does.
         image_root: where the images are; None looks beside the masks (`images/` beside `masks/`, `Frame/` beside
             `GT/`).
-        classes: of the masks, where they tell several apart.
     """
 
-    def __init__(
-        self,
-        protocol: str,
-        gt_root: Path,
-        pred_root: Path,
-        image_root: Path | None = None,
-        classes: Classes | None = None,
-    ) -> None:
-        datasets = find_datasets(gt_root, pred_root, Options(protocol=protocol, partial=True, classes=classes))
-        self._classes = classes
+    def __init__(self, options: Options, gt_root: Path, pred_root: Path, image_root: Path | None = None) -> None:
+        datasets = find_datasets(gt_root, pred_root, replace(options, partial=True))
+        self._options = options
         self._pairs = {(pair.dataset, pair.stem): pair for dataset in datasets for pair in dataset.pairs}
-        self._video = protocol == "vps"
         self._image_root = image_root
         self._listings: dict[Path, dict[str, Path]] = {}
 
@@ -66,22 +59,21 @@ class Sources:
 
     def mask(self, pair: MapPair) -> np.ndarray:
         """The mask that was scored, (H, W) uint8."""
-        return read_mask(pair.mask, self._classes, pair.label)
+        return examine_masks(pair.mask, self._options.classes, [pair.label], self._options.layout.mask_values)[0].levels
 
     def image(self, pair: MapPair) -> Path | None:
         """Path of the image of a pair, or None where none is found."""
+        if self._image_root is None:
+            return pair.image
         case, _, stem = pair.stem.rpartition("/")
-        found = (self._listing(folder / case).get(stem) for folder in self._image_folders(pair))
+        found = (self._listing(folder / case).get(stem) for folder in self._image_folders(pair, self._image_root))
         return next((path for path in found if path), None)
 
-    def _image_folders(self, pair: MapPair) -> list[Path]:
+    def _image_folders(self, pair: MapPair, root: Path) -> list[Path]:
         """Folders that may hold the images (video: the cases), the likeliest first."""
-        inner, masks = (FRAMES, pair.mask.parents[1]) if self._video else (STILLS.images, pair.mask.parent)
-        if self._image_root is None:
-            beside = images_beside(masks)
-            return [beside] if beside else []
-        dataset = self._image_root / pair.dataset.removeprefix(f"{pair.label}/")
-        return [dataset / inner, dataset, self._image_root / inner, self._image_root]
+        inner = FRAMES if self._options.protocol == "vps" else self._options.layout.images
+        dataset = root / pair.dataset.removeprefix(f"{pair.label}/")
+        return [dataset / inner, dataset, root / inner, root]
 
     def _listing(self, folder: Path) -> dict[str, Path]:
         """Images of a folder by stem; every folder is listed once, a missing one is empty."""

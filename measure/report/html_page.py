@@ -179,7 +179,7 @@ def _run(result: Result) -> dict[str, Any]:
         "options": result.get("options", {}),
         "versions": {**result.get("versions", {}), **({"seconds": round(seconds, 1)} if seconds is not None else {})},
         "counts": counts,
-        "count_names": list(dict.fromkeys(key for values in counts.values() for key in values)),
+        "count_names": list(dict.fromkeys(key for values in counts.values() for key, value in values.items() if value)),
     }
 
 

@@ -1,4 +1,4 @@
-"""What a reader must know before trusting a row of scores, in sentences."""
+"""What a reader must know before trusting a row of scores, in sentences; `scores.json` keeps them as `cautions`."""
 
 from __future__ import annotations
 
@@ -7,27 +7,44 @@ from typing import Any
 
 import numpy as np
 
+from ..io import mask_notes
 from .columns import OVERLAP_PAIRS
 from .tables import Result, score_value
 
-__all__ = ["cautions", "impossible_pairs"]
+__all__ = ["cautions", "impossible_pairs", "looks_normalized"]
 
 _COUNTED = {
     "grey_masks": "{n} of {images} masks have more than two levels; they were cut at 128",
-    "one_level_masks": "{n} of {images} masks have a single level (all polyp or none); they were scored as they are",
+    "full_masks": "{n} of {images} masks are polyp throughout",
     "resized_maps": "{n} of {images} maps had another size than their mask and were resized in memory",
     "missing_maps": "{n} maps were missing and left out of every mean",
     "unreadable": "{n} maps or masks could not be read and were left out of every mean",
     "extra_maps": "{n} maps have no mask and were passed over",
+    "short_cases": "{n} cases of fewer than three frames were left out",
     "no_contour": "{n} of {images} images have no contour and no border-region score",
+    "tiny_masks": "{n} of {images} masks are less than 8 pixels high or wide, too small for most scores to mean much",
+    "tagged_masks": "{n} of {images} masks carry an Exif orientation; masks and maps were compared as stored, unturned",
+    "tagged_images": "{n} of {images} images carry another Exif orientation than their masks; maps made of them may be "
+    "turned against the masks",
+    "shallow_maps": "{n} of {images} maps are 16-bit files with values below 256, which read as black; write 8 bits",
+    "maps_in_alpha": "{n} of {images} maps are one level throughout and their alpha channel varies; it is not read, so "
+    "save the map as grey levels",
 }
 """Counts worth a warning where they are not zero. Frames dropped by the video protocol are its rule, not a fault."""
 
+EMPTY_CONVENTION = (
+    "Images with an empty mask count in the means: scores at 0.5 are 1 where nothing is marked and else 0, soft Dice "
+    "and IoU 1 or near 0, swept scores and F always 0."
+)
+
 _ROUNDING = 1e-9
+
+FEWEST_TO_JUDGE = 5
+"""Maps that must all reach 0 and 255 before they are taken for min-max normalized ones."""
 
 
 def cautions(results: Sequence[Result]) -> list[str]:
-    """Sentences about odd masks, resized, missing or extra maps, impossible pairs of scores.
+    """Sentences about odd masks and maps, normalized maps, empty masks, impossible pairs of scores.
 
     What is true of every method is said once; otherwise the methods are named.
     """
@@ -56,17 +73,57 @@ def impossible_pairs(scores: Mapping[str, Any]) -> list[tuple[str, str, float]]:
     return found
 
 
+def looks_normalized(result: Result) -> str:
+    """What shows that the maps were min-max normalized before they were saved; "" where nothing does."""
+    record = result.get("options", {}).get("prediction")
+    options = record.get("options") if isinstance(record, Mapping) else None
+    minmax = options.get("minmax") if isinstance(options, Mapping) else None
+    if minmax is not None:
+        return "were min-max normalized when they were saved (predict.json)" if minmax is True else ""
+    counts = result.get("counts", {}).values()
+    maps = sum(_amount(values.get("images")) for values in counts)
+    full = sum(_amount(values.get("full_range_maps")) for values in counts)
+    return "all reach both 0 and 255, as min-max normalized ones do" if full == maps >= FEWEST_TO_JUDGE else ""
+
+
 def _sentences(result: Result) -> Iterator[str]:
+    normalized = looks_normalized(result)
+    if normalized:
+        yield (
+            f"The maps {normalized}, so their levels are no probabilities and every map shows something: scores at 0.5 "
+            "mean little; myTest.py --no-minmax writes calibrated maps."
+        )
     for name, counts in result.get("counts", {}).items():
-        amounts = {key: _amount(value) for key, value in counts.items()}
-        for key, text in _COUNTED.items():
-            if amounts.get(key):
-                yield f"{name}: {text.format(n=amounts[key], images=amounts.get('images', 0))}."
+        yield from (f"{name}: {sentence}." for sentence in _of_dataset(counts, bool(normalized)))
+    if any(_amount(counts.get("empty_masks")) for counts in result.get("counts", {}).values()):
+        yield EMPTY_CONVENTION
     for name, scores in result["datasets"].items():
         for dice, iou, floor in impossible_pairs(scores):
             yield (
                 f"{name}: {iou} {score_value(scores, iou):.4f} is below {floor:.4f}, the least that {dice} "
                 f"{score_value(scores, dice):.4f} allows; one of the two was not computed from these maps."
+            )
+
+
+def _of_dataset(counts: Mapping[str, Any], normalized: bool) -> Iterator[str]:
+    amounts = {key: _amount(value) for key, value in counts.items()}
+    images = amounts.get("images", 0)
+    for key, text in _COUNTED.items():
+        if amounts.get(key):
+            yield text.format(n=amounts[key], images=images)
+    kinds = {kind: amounts.get(f"{kind}_masks", 0) for kind in ("zero_one", "empty", "full")}
+    yield from mask_notes(masks=images, **kinds)
+    if kinds["empty"]:
+        marked = amounts.get("marked_empty_masks", 0)
+        told = f"{kinds['empty']} masks are empty, and the maps of {marked} of these images mark something at 0.5"
+        yield told + (", as min-max normalized maps do: they cannot count false alarms" if normalized else "")
+    if not amounts.get("shallow_maps") and not amounts.get("maps_in_alpha") and images > kinds["empty"]:
+        if amounts.get("constant_maps") == images:
+            yield "every map is one level throughout; are these the right maps?"
+        elif amounts.get("dark_maps") == images:
+            yield (
+                "every map stays below level 128, so nothing is marked at 0.5; were they saved as 0 and 1? A map holds "
+                "255 x probability"
             )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..io import make_folder, markdown_text, replace_when_whole, write_text
+from ..io import make_folder, markdown_text, write_text
 from .columns import families_of
+from .sanity import cautions
 from .tables import (
     Result,
     combined_table,
@@ -55,6 +57,7 @@ def write_tables(results: Sequence[Result], out: str | Path) -> list[Path]:
 
 
 def _markdown_report(results: Sequence[Result]) -> str:
+    warnings = cautions(results)
     chapters = [("Summary", [combined_table(results)])]
     chapters += [(name, dataset_tables(results, name)) for name in dataset_names(results)]
     chapters += [("By polyp size", size_tables(results))]
@@ -64,6 +67,8 @@ def _markdown_report(results: Sequence[Result]) -> str:
             parts.append(f"## {markdown_text(title)}")
         for table in tables:
             parts += [f"### {markdown_text(table.caption)}", render_markdown(table)]
+        if title == "Summary" and warnings:
+            parts += ["## Cautions", "\n".join(f"- {markdown_text(text)}" for text in warnings)]
     return "\n\n".join([*parts, "## Definitions", *_definition_lists(results)]) + "\n"
 
 
@@ -82,6 +87,8 @@ def _latex_report(results: Sequence[Result]) -> str:
     preamble = "% Needs \\usepackage{booktabs} and \\usepackage{graphicx}. Best in bold, second best underlined.\n\n"
     return preamble + "\n\n".join(map(render_latex, tables)) + "\n"
 
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 Rows = list[tuple[list[str], dict]]
 """Names that lead a line, and the scores that follow."""
@@ -111,11 +118,17 @@ def _unit_rows(results: Sequence[Result], level: str) -> Rows:
 def _write_csv(path: Path, names: list[str], rows: Rows) -> Path:
     """A line per row under the union of the rows' keys; numbers as Python's `repr`, which reads back exactly."""
     keys = list(dict.fromkeys(key for _, scores in rows for key in scores))
-    with replace_when_whole(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*names, *keys])
-        writer.writerows([*labels, *(_exact(scores.get(key)) for key in keys)] for labels, scores in rows)
-    return path
+    lines = io.StringIO(newline="")
+    writer = csv.writer(lines, lineterminator="\n")
+    writer.writerow([*names, *keys])
+    for labels, scores in rows:
+        writer.writerow([*map(_as_text, labels), *(_exact(scores.get(key)) for key in keys)])
+    return write_text(lines.getvalue(), path)
+
+
+def _as_text(name: str) -> str:
+    """A name that spreadsheets do not take for a formula: they run cells that begin so."""
+    return f"'{name}" if name.startswith(FORMULA_STARTS) else name
 
 
 def _exact(value: float | None) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..io import InputError, make_folder, parse_classes, write_text
+from ..io import InputError, make_folder, write_text
+from ..options import Options
 from .html_page import ReportImage, report_page
 from .sanity import cautions
 from .tables import Result
@@ -57,7 +58,6 @@ def _draw(
             f"figures need {error.name}, which is not installed; run pip install {error.name} or leave the plots out"
         ) from error
     images = Path(image_root) if image_root else None
-    written = results[0].get("options", {}).get("classes")
-    classes = parse_classes(written.split()) if written else None
-    sources = [Sources(results[0]["protocol"], gt_root, Path(root), images, classes) for root in pred_roots]
+    options = Options.from_record(results[0].get("options", {}) | {"protocol": results[0]["protocol"]}, partial=True)
+    sources = [Sources(options, gt_root, Path(root), images) for root in pred_roots]
     return [*draw_plots(results, out), *draw_contact_sheets(results, sources, out)]

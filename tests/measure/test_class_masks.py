@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from measure.io.class_masks import MERGED, parse_classes, read_mask
+from measure.io.class_masks import MERGED, examine_masks, parse_classes
 from measure.io.errors import InputError
-from measure.io.images import read_grey
+from measure.io.masks import read_mask
 from tests.helpers.two_classes import CLASSES, INDEX_TEXTS, TEXTS
 
 LABELS = np.zeros((40, 60), np.uint8)
@@ -57,9 +57,10 @@ def test_a_color_mask_gives_a_plane_a_class(tmp_path):
     assert planes.shape == (40, 60, 2) and planes.dtype == np.uint8
     for label, name in enumerate(CLASSES.names, start=1):
         assert np.array_equal(planes[..., label - 1], 255 * (LABELS == label))
-        assert np.array_equal(read_mask(path, CLASSES, name), planes[..., label - 1])
-    assert np.array_equal(read_mask(path, CLASSES, MERGED), 255 * (LABELS > 0))
-    assert np.array_equal(read_mask(path, None), read_grey(path))
+        assert np.array_equal(examine_masks(path, CLASSES, [name])[0].levels, planes[..., label - 1])
+    assert np.array_equal(examine_masks(path, CLASSES, [MERGED])[0].levels, 255 * (LABELS > 0))
+    with pytest.raises(InputError, match=r"is a color mask with 0,255,0, 255,0,0 \(R,G,B\).* --classes NAME=R,G,B"):
+        read_mask(path)
 
 
 @pytest.mark.parametrize("quality", [60, 95])
@@ -120,7 +121,7 @@ def test_indices_must_be_known_and_no_colors(tmp_path):
     cv2.imwrite(str(tmp_path / "mask.png"), indices)
     with pytest.raises(InputError, match="mask.png: index 9 is neither neoplastic=1 non-neoplastic=2 nor background"):
         classes.read_planes(tmp_path / "mask.png")
-    with pytest.raises(InputError, match="is a picture of kind RGB, no mask of indices; give colors, as NAME=R,G,B"):
+    with pytest.raises(InputError, match="is a color picture, no mask of indices; give colors, as R,G,B"):
         classes.read_planes(write_rgb(tmp_path / "colors.png", CLASSES.picture(LABELS)))
     data = (tmp_path / "mask.png").read_bytes()
     (tmp_path / "mask.png").write_bytes(data[: len(data) // 2])

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from measure.commands.score import main
-from measure.io.class_masks import MERGED, read_mask
-from measure.io.errors import InputError
+from measure.io import InputError, Layout, parse_mask_values
+from measure.io.class_masks import MERGED, examine_masks
 from measure.metrics.scores import pair_scores
 from measure.options import Options
 from measure.scoring import score_folder
@@ -46,7 +46,7 @@ def test_every_class_is_scored_against_its_own_plane(roots: tuple[Path, Path], t
     for label in LABELS:
         for stem, found in scores["per_image"][f"{label}/A"].items():
             map_ = cv2.imread(str(pred / label / "A" / f"{stem}.png"), cv2.IMREAD_GRAYSCALE)
-            mask = read_mask(gt / "A" / "masks" / f"{stem}.png", CLASSES, label)
+            mask = examine_masks(gt / "A" / "masks" / f"{stem}.png", CLASSES, [label])[0].levels
             expected = pair_scores(map_, mask, minmax=False).numbers
             assert {key: found[key] for key in expected} == expected
     red, green, merged = (scores["datasets"][f"{label}/B"]["pooledDice@0.5"] for label in LABELS)
@@ -86,7 +86,10 @@ def test_a_single_set_finds_the_folders_of_its_name(roots: tuple[Path, Path]) ->
     gt, pred = roots
     result = score_folder(gt / "A", pred, options=Options(classes=CLASSES, minmax=False))
     assert list(result["datasets"]) == [f"{label}/A" for label in LABELS]
-    assert list(score_folder(gt, pred / MERGED)["datasets"]) == ["A", "B"], "merged maps are maps like any others"
+    either = Layout(mask_values=parse_mask_values(["255,0,0", "0,255,0"]))
+    merged = score_folder(gt, pred / MERGED, options=Options(layout=either, minmax=False))["datasets"]
+    assert list(merged) == ["A", "B"], "merged maps are maps like any others, and their masks those of two colors"
+    assert merged["A"] == result["datasets"]["merged/A"]
 
 
 def test_mistakes_with_classes_end_in_one_line(

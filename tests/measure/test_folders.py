@@ -19,7 +19,7 @@ from measure import InputError, Options, score_folder
 from measure.aggregation import SIZE_CLASSES, size_class
 from measure.commands.benchmark import measure_times, write_smooth_pairs
 from measure.commands.score import main
-from measure.io.json_file import write_json
+from measure.io.atomic_write import write_json
 from measure.parallel import map_in_order
 
 ROOT = Path(__file__).parents[2]
@@ -169,8 +169,20 @@ def test_vps_cases_weigh_alike_and_short_ones_are_refused(tmp_path: Path) -> Non
         *("case1/f1", "case1/f4", "case2/f1", "case2/f8"),
     ]
     save(gt / "case3" / "f1.png", MASK)
-    with pytest.raises(InputError, match="case3 has 1 frames, at least 3"):
-        score_folder(tmp_path / "gt", tmp_path / "pred", options=Options("vps", partial=True))
+    with pytest.raises(InputError, match="case3 has 1 frames, at least 3.*--partial leaves such cases out"):
+        score_folder(tmp_path / "gt", tmp_path / "pred", options=Options("vps"))
+    partial = score_folder(tmp_path / "gt", tmp_path / "pred", options=Options("vps", partial=True))
+    assert partial["datasets"] == result["datasets"]
+    assert partial["counts"]["TestEasyDataset/Seen"]["short_cases"] == ["case3"]
+
+
+def test_the_split_to_train_on_is_passed_over(tmp_path: Path) -> None:
+    for split in ("TrainDataset", "TestEasyDataset/Seen"):
+        for number in range(3):
+            save(tmp_path / "gt" / split / "GT" / "case1" / f"{number}.png", MASK)
+    save(tmp_path / "pred" / "TestEasyDataset" / "Seen" / "case1" / "1.png", MASK)
+    scores = score_folder(tmp_path / "gt", tmp_path / "pred", options=Options("vps"))["datasets"]
+    assert list(scores) == ["TestEasyDataset/Seen"] and scores["TestEasyDataset/Seen"]["maxDice"] == 1.0
 
 
 def test_several_methods_in_one_call(roots: tuple[Path, Path], tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
+from measure import Options
 from measure.report import contact_sheet, plots
 from measure.report import plot_style as figures
 from measure.report.representatives import dice_key, worst_median_best
@@ -79,7 +80,7 @@ def test_a_bar_per_case_and_frames_found_beside_the_masks(tmp_path):
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["case0_1", "case1_1"]
     widths = [bar.get_width() for bar in axes.patches]
     assert widths == [scored["per_case"]["Easy/Seen"][case]["meanDice"] for case in ("case0_1", "case1_1")]
-    sources = contact_sheet.Sources("vps", tmp_path / "gt", tmp_path / "Maps")
+    sources = contact_sheet.Sources(Options("vps"), tmp_path / "gt", tmp_path / "Maps")
     chosen = worst_median_best(scored)["worst"][0]
     image = sources.image(sources.pair(chosen))
     assert image == tmp_path / "gt" / "Easy" / "Seen" / "Frame" / f"{chosen.stem}.png"
@@ -194,7 +195,7 @@ def test_names_cannot_break_out_of_the_page(tmp_path):
 def test_a_damaged_image_costs_only_itself(tmp_path):
     results = scored_discs(tmp_path, ("Good",), images=3)
     (tmp_path / "gt" / "Set A" / "images" / "0.png").write_bytes(b"no picture")
-    sources = contact_sheet.Sources("image", tmp_path / "gt", tmp_path / "Good")
+    sources = contact_sheet.Sources(Options(), tmp_path / "gt", tmp_path / "Good")
     assert contact_sheet.contact_sheet(results[0], sources) is not None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from measure.io import STILLS, Layout, pair_by_stem
+from measure.io import STILLS, Layout
 
 __all__ = ["Pair", "find_pairs"]
 
@@ -31,6 +31,4 @@ def find_pairs(folder: str | Path, layout: Layout = STILLS) -> list[Pair]:
     Raises:
         InputError: a folder is missing or empty, or images lack masks or the reverse (the first five, and the counts).
     """
-    folder = Path(folder)
-    pairing = pair_by_stem(folder / layout.images, folder / layout.masks, first_kind="images", second_kind="masks")
-    return [Pair(*pair) for pair in pairing.pairs]
+    return [Pair(*pair) for pair in layout.pair(folder).pairs]

@@ -1,4 +1,4 @@
-"""OpenCV kept to itself: it neither prints its own remarks nor takes more threads than it is given."""
+"""The machine's cores, and OpenCV kept to itself: no remarks of its own, no more threads than it is given."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ from contextlib import contextmanager
 
 import cv2
 
-__all__ = ["one_thread", "quiet_opencv"]
+__all__ = ["available_cores", "one_thread", "quiet_opencv"]
 
 SILENT = 0  # OpenCV's log level for nothing at all
+
+
+def available_cores() -> int:
+    """Cores this process may run on: a container or a scheduler often allows fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
