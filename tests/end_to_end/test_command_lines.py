@@ -39,6 +39,7 @@ def shell(*words):
     return subprocess.run([sys.executable, *map(str, words)], cwd=ROOT, env=environment, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_train_test_and_score_from_the_shell(data, tmp_path):
     run, maps, scores = tmp_path / "run", tmp_path / "maps", tmp_path / "scores"
     trained = shell(
@@ -114,6 +115,7 @@ def test_an_unpaired_training_set(data, tmp_path, capsys):
     assert "0 of 6 masks found; 6 missing, first missing: phantom_0001, " in one_line(capsys)
 
 
+@pytest.mark.slow
 def test_testing_mistakes(data, weights, tmp_path, capsys):
     images = data / "TestDataset"
     write_maps(
@@ -151,6 +153,7 @@ def test_an_unreadable_image_is_named(weights, tmp_path, capsys):
     assert "cannot read" in (line := one_line(capsys)) and "phantom_0002.jpg" in line
 
 
+@pytest.mark.slow
 def test_an_error_in_a_loader_process_is_still_one_line(weights, tmp_path, capsys):
     write_stills(tmp_path / "set", count=2, seed=0, size=(64, 80))
     (tmp_path / "set" / "images" / "phantom_0001.jpg").write_bytes(b"")

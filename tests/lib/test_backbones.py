@@ -22,6 +22,7 @@ CHANNELS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*BACKBONES, "convnext_atto"])
 def test_four_maps_at_the_four_strides(name):
     backbone = Backbone(name).eval()
@@ -62,6 +63,7 @@ def lukemelas_name(name: str) -> str:
     return "_" + name.replace("bn1.", "bn0.", 1) if name.startswith(("conv_stem.", "bn1.")) else f"_{name}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "rename", "head"),
     [

@@ -8,6 +8,8 @@ from lib import ModelError, create_model, load_backbone_weights, load_weights
 from lib.backbones import Backbone
 from tests.helpers import golden
 
+pytestmark = pytest.mark.slow
+
 TOLERANCE = 1e-4  # relative to the largest magnitude
 
 

@@ -7,6 +7,8 @@ from lib import create_model, load_weights
 from lib.dilatedsegnet import ChannelAttention, SpatialAttention
 from tests.helpers import golden
 
+pytestmark = pytest.mark.slow
+
 
 def noise(*shape: int) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(0))

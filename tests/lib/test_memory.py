@@ -94,6 +94,7 @@ class LiteralMemory:
         return [e for e in judged if e["usage"] / e["life"] > threshold] + spared
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [1, 2, 3])
 @pytest.mark.parametrize("top_k", [1, 3, 20])
 @pytest.mark.parametrize("protect_newest", [False, True])

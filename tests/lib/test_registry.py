@@ -69,6 +69,7 @@ def test_outputs_are_finite_logits_at_an_odd_but_legal_size(name):
     assert heights[0] == max(heights)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", IMAGE_MODELS)
 def test_evaluation_is_deterministic_and_survives_a_round_trip(name):
     model, again = build(name).eval(), create_model(name, **SMALL.get(name, {})).eval()
@@ -80,6 +81,7 @@ def test_evaluation_is_deterministic_and_survives_a_round_trip(name):
     assert torch.equal(first, second) and torch.equal(first, third)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", IMAGE_MODELS)
 def test_every_class_has_logits_of_its_own(name):
     """Three classes at every output; with the heads' first filter repeated, three times the single class's logit."""
@@ -98,6 +100,7 @@ def test_every_class_has_logits_of_its_own(name):
         torch.testing.assert_close(logits, expected[output].expand_as(logits), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [1, 3])
 @pytest.mark.parametrize("name", IMAGE_MODELS)
 def test_a_gradient_reaches_every_parameter(name, classes):
@@ -119,6 +122,7 @@ def test_an_illegal_size_is_refused(name):
         build(name)(torch.zeros(1, 3, divisor + 1, divisor))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list_models())
 def test_a_network_in_double_precision_runs_both_ways(name):
     model = build(name).eval()

@@ -10,6 +10,8 @@ from lib.modules.memory import Memory
 from lib.sali import Encoding, upsample
 from tests.helpers.golden import golden_input, load, published_state, relative_error
 
+pytestmark = pytest.mark.slow
+
 RELEASED_NAMES = {"out": "pred_3", "stage4": "pred_4", "stage5": "pred_5", "global": "pred_global"}
 TEMPORAL = {"key", "value", "alignment", "fusion"}  # what looks at other frames
 BOTH = pytest.mark.parametrize("name", ["sali", "lsinet"])

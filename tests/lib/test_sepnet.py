@@ -10,6 +10,8 @@ from lib.modules.pse import SelectRegion, SemanticConv, gaussian_kernel, region_
 from lib.sepnet import foreground
 from tests.helpers.golden import golden_input, load, published_state, relative_error
 
+pytestmark = pytest.mark.slow
+
 RELEASED_NAMES = {
     "out": "logit1",
     "logit2": "logit2",

@@ -71,6 +71,7 @@ def test_images_keep_their_order_where_a_map_of_a_class_is_missing(roots: tuple[
     assert list(result["per_image"]["merged/A"]) == ["phantom_0001", "phantom_0002", "phantom_0003"]
 
 
+@pytest.mark.slow
 def test_reports_show_classes_apart(roots: tuple[Path, Path], tmp_path: Path) -> None:
     gt, pred = roots
     flags = ("--classes", *TEXTS, "--minmax", "--image_root", str(gt))

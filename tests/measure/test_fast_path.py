@@ -86,6 +86,7 @@ def assert_like_reference(prediction: np.ndarray, mask: np.ndarray, options: Opt
             np.testing.assert_allclose(curve, curves[name], rtol=0, atol=1e-9, err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", range(0, 400, 50))
 def test_random_pairs(start: int) -> None:
     for seed in range(start, start + 50):

@@ -20,6 +20,8 @@ from utils.benchmark.timing import time_calls
 from utils.phantom import write_stills
 from utils.training.losses import DeepSupervision, structure_loss
 
+pytestmark = pytest.mark.slow
+
 
 def test_macs_of_a_convolution_and_a_product_by_hand():
     class Net(nn.Module):

@@ -11,6 +11,8 @@ from utils.benchmark.command import main
 from utils.benchmark.video import summarize_clip
 from utils.phantom import write_clips
 
+pytestmark = pytest.mark.slow
+
 FRAME = (32 * 32 + 16 * 16 + 8 * 8) * 22 * 4  # bytes that a frame of 256 x 256 adds: entries of 22 float32
 
 

@@ -16,6 +16,8 @@ from utils.commands.train_flags import parse_args
 from utils.phantom import write_stills
 from utils.training.run_record import NOT_INHERITED_FLAGS
 
+pytestmark = pytest.mark.slow
+
 SMALL = ["--net_backbone", "pvt-v2-b0", "--net_planes", "16", "--net_pretrained_backbone_path", "none"]
 SMALL += ["--train_size", "64", "--workers", "0", "--device", "cpu"]
 PLACES = NOT_INHERITED_FLAGS | {"train_model_save_path"}

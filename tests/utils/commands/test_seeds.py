@@ -12,6 +12,8 @@ from utils.commands.seeds import best_epoch, summarise
 from utils.phantom import write_stills
 from utils.training.trainer import Trainer
 
+pytestmark = pytest.mark.slow
+
 SMALL = ["--net_backbone", "pvt-v2-b0", "--net_planes", "16", "--net_pretrained_backbone_path", "none"]
 SMALL += ["--train_size", "64", "--workers", "0", "--device", "cpu"]
 

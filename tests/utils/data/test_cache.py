@@ -168,6 +168,7 @@ def test_several_workers_fill_one_folder(pairs, tmp_path):
     assert len(list((tmp_path / "cache").iterdir())) == 4
 
 
+@pytest.mark.slow
 def test_training_with_a_cache_has_the_same_bits_filled_or_empty(pairs, tmp_path):
     flags = ["--net_backbone", "pvt-v2-b0", "--net_pretrained_backbone_path", "none", "--train_size", "64"]
     flags += ["--epoch", "1", "--device", "cpu", "--workers", "0", "--train_data_path", str(tmp_path / "data")]

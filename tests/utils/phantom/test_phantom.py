@@ -78,6 +78,7 @@ def test_share_of_the_frame_stays_near_the_looks_range(look):
     assert max(shares) > 4 * min(shares)
 
 
+@pytest.mark.slow
 def test_images_without_polyp_come_at_the_stated_rate():
     for look, expected in LOOKS.items():
         empty = sum(not mask.any() for mask in still_masks(150, look=look))

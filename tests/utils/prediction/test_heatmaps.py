@@ -14,6 +14,8 @@ from measure.commands.score import main as measure
 from utils.phantom import write_stills
 from utils.prediction.heatmaps import eigen_cam, find_head, jet_overlay
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = {"sepnet": {"backbone": "pvt-v2-b0"}, "scrnet": {}}
 RESNET = {"backbone": "resnet18"}
 

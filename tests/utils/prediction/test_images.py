@@ -64,6 +64,7 @@ def test_every_image_of_every_set_gets_a_map_of_its_own_size(weights, data, tmp_
     assert description["options"]["minmax"] is True and description["options"]["size"] == 64
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("minmax", [True, False])
 def test_maps_are_the_published_networks_probabilities(weights, data, tmp_path, minmax):
     predict(weights, data / "First", tmp_path, "--minmax" if minmax else "--no-minmax")

@@ -10,6 +10,8 @@ from lib import create_model
 from utils.prediction.streaming import stream, stream_clips
 from utils.runtime.background import in_background, prefetch
 
+pytestmark = pytest.mark.slow
+
 
 def clip(count: int, *, seed: int = 0) -> list[Tensor]:
     return list(torch.randn(count, 3, 256, 256, generator=torch.Generator().manual_seed(seed)))

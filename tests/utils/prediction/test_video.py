@@ -23,6 +23,8 @@ from utils.prediction.video_io import VideoFile, open_source
 from utils.runtime.interrupts import Stopped
 from utils.visualization.overlays import MAP_COLOR, draw_prediction
 
+pytestmark = pytest.mark.slow
+
 SMALL = VideoOptions(size=64)
 CPU = torch.device("cpu")
 
