@@ -16,10 +16,13 @@ from measure.io import (
     STILLS,
     CommandParser,
     InputError,
+    Layout,
+    add_layout_flags,
     images_by_stem,
     make_folder,
     number,
     path,
+    read_layout,
     read_rgb,
     refuse_outputs_in_inputs,
     replace_when_whole,
@@ -35,7 +38,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Write the picture that the flags ask for; returns the exit status."""
-    return run(lambda: write_montage(**vars(parse_args(argv))))
+    return run(lambda: draw(parse_args(argv)))
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -50,10 +53,15 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="N",
         help="samples to show, evenly spread over the folder",
     )
+    add_layout_flags(parser.add_argument_group("layout of --data"))
     return parser.parse_args(argv)
 
 
-def write_montage(*, data: Path, maps: Path, out: Path, count: int) -> None:
+def draw(args: argparse.Namespace) -> None:
+    write_montage(data=args.data, maps=args.maps, out=args.out, count=args.count, layout=read_layout(args))
+
+
+def write_montage(*, data: Path, maps: Path, out: Path, count: int, layout: Layout = STILLS) -> None:
     """Write the montage of `count` samples, evenly spread over those of `data` that have a map.
 
     Raises:
@@ -61,9 +69,8 @@ def write_montage(*, data: Path, maps: Path, out: Path, count: int) -> None:
     """
     if out.suffix.lower() not in SUFFIXES:
         raise InputError(f"--out {out} names no kind of picture; expected a name that ends in {' or '.join(SUFFIXES)}")
-    folders = data / STILLS.images, data / STILLS.masks, maps
-    refuse_outputs_in_inputs([out], folders)
-    images, masks, predictions = map(images_by_stem, folders)
+    refuse_outputs_in_inputs([out], [data / layout.images, data / layout.masks, maps])
+    images, masks, predictions = layout.list_images(data), layout.list_masks(data), images_by_stem(maps)
     shared = [stem for stem in images if stem in masks and stem in predictions]
     if not shared:
         raise InputError(f"no image of {data} has a map in {maps}; names must agree up to the suffix")

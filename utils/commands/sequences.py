@@ -27,9 +27,12 @@ from measure.io import (
     STILLS,
     CommandParser,
     InputError,
+    Layout,
     Switch,
+    add_layout_flags,
     make_folder,
     path,
+    read_layout,
     refuse_outputs_in_inputs,
 )
 
@@ -53,19 +56,21 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--groups", type=path, required=True, help="file of `first last` or `name,sequence` lines")
     parser.add_argument("--out", type=path, required=True, help="where Frame/ and GT/ go")
     parser.add_argument("--copy", action=Switch, help="copy the files in place of linking to them")
+    add_layout_flags(parser.add_argument_group("layout of --data"))
     return parser.parse_args(argv)
 
 
 def put_together(args: argparse.Namespace) -> None:
-    sequences = find_sequences(args.data, args.groups)
+    layout = read_layout(args)
+    sequences = find_sequences(args.data, args.groups, layout)
     refuse_outputs_in_inputs(
-        [args.out / FRAMES, args.out / FRAME_MASKS], [args.data / STILLS.images, args.data / STILLS.masks]
+        [args.out / FRAMES, args.out / FRAME_MASKS], [args.data / layout.images, args.data / layout.masks]
     )
     lay_out(sequences, args.out, copy=args.copy)
     print(f"{len(sequences)} clips of {sum(map(len, sequences.values()))} frames in {args.out}")
 
 
-def find_sequences(data: Path, groups: Path) -> dict[str, list[Pair]]:
+def find_sequences(data: Path, groups: Path, layout: Layout = STILLS) -> dict[str, list[Pair]]:
     """Find the sequences: name -> pairs of image and mask, in natural order; images in no sequence are left out.
 
     Raises:
@@ -73,13 +78,13 @@ def find_sequences(data: Path, groups: Path) -> dict[str, list[Pair]]:
     """
     group_of = group_reader(groups)
     sequences: dict[str, list[Pair]] = {}
-    for pair in find_pairs(data):
+    for pair in find_pairs(data, layout):
         name = group_of(pair.stem)
         if name is not None:
             sequences.setdefault(name, []).append(pair)
     if not sequences:
         raise InputError(
-            f"{groups} speaks of no image of {data / STILLS.images}; expected `first last` or `name,sequence` lines"
+            f"{groups} speaks of no image of {data / layout.images}; expected `first last` or `name,sequence` lines"
         )
     for name in sequences:
         if not FOLDER_NAME.fullmatch(name):

@@ -23,12 +23,15 @@ from measure.io import (
     STILLS,
     CommandParser,
     InputError,
+    Layout,
+    add_layout_flags,
     has_clips,
     images_by_stem,
     make_folder,
     nonempty,
     number,
     path,
+    read_layout,
     replace_when_whole,
     subfolders,
 )
@@ -65,6 +68,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     groups.add_argument(
         "--group_pattern", type=nonempty, help="regular expression that finds the group in a name, as '^case\\d+'"
     )
+    add_layout_flags(parser.add_argument_group("layout of --data"))
     return parser.parse_args(argv)
 
 
@@ -74,7 +78,7 @@ def write_splits(args: argparse.Namespace) -> None:
     Raises:
         InputError: a folder, a file or a flag that cannot be used.
     """
-    names = names_in(args.data)
+    names = names_in(args.data, read_layout(args))
     group_of = group_reading(args)
     group_by_name = {name: group_of(name) for name in names}
     grouped = bool(args.groups or args.group_pattern)
@@ -94,12 +98,12 @@ def write_splits(args: argparse.Namespace) -> None:
         print(f"{args.out / part}.txt: {len(members)} names{other}{groups}")
 
 
-def names_in(folder: Path) -> list[str]:
-    """Names of the cases where there is a Frame/, else of the images in images/ or in the folder itself."""
+def names_in(folder: Path, layout: Layout = STILLS) -> list[str]:
+    """Names of the cases where there is a Frame/, else of the images in the layout's folder or in `folder` itself."""
     if has_clips(folder):
         return subfolders(folder / FRAMES)
-    images = folder / STILLS.images
-    return list(images_by_stem(images if images.is_dir() else folder))
+    named = layout.names_files or (folder / layout.images).is_dir()
+    return list(layout.list_images(folder) if named else images_by_stem(folder))
 
 
 def group_reading(args: argparse.Namespace) -> GroupOf:

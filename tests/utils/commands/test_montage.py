@@ -3,6 +3,7 @@
 import cv2
 import pytest
 
+from utils.commands import split
 from utils.commands.montage import main
 
 
@@ -39,3 +40,16 @@ def test_the_maps_are_no_place_for_the_picture(stills, capsys):
     data = stills(count=6, seed=0, size=(64, 80))
     assert draw(stills, data / "masks" / "phantom_0001.png") == 2
     assert "lies in the input" in capsys.readouterr().err
+
+
+def test_other_folders_are_named_by_flags(stills, tmp_path):
+    data = tmp_path / "set"
+    for kind, new, suffix in (("images", "Original", ""), ("masks", "Ground Truth", "_mask")):
+        (data / new).mkdir(parents=True)
+        for path in (stills(count=6, seed=0, size=(64, 80)) / kind).iterdir():
+            (data / new / f"{path.stem}{suffix}{path.suffix}").symlink_to(path)
+    flags = ["--images", "Original", "--masks", "Ground Truth", "--mask_suffix", "_mask"]
+    maps = str(stills(count=6, seed=0, size=(64, 80)) / "masks")
+    assert main(["--data", str(data), "--maps", maps, "--out", str(tmp_path / "x.png"), *flags]) == 0
+    assert split.main(["--data", str(data), "--out", str(tmp_path / "parts"), "train=4", "test=rest", *flags]) == 0
+    assert len((tmp_path / "parts" / "train.txt").read_text().split()) == 4
