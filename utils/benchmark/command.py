@@ -1,21 +1,28 @@
 """`python -m utils benchmark VERB`: how fast things are.
 
-Every verb is a module with `add_verb`, which adds its parser and sets the function that it starts as `start`.
+Every verb is a module with `add_flags`, which also sets the function that takes them as `start`.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from measure.io import CommandParser
 
 from ..runtime import run
-from . import loader, predict, train, video
 
-__all__ = ["main"]
+__all__ = ["VERBS", "main"]
 
-VERBS = (predict, train, loader, video)
+# verb, which is a module here -> what it does
+VERBS = {
+    "predict": "time the prediction of images",
+    "train": "time a training step beside a plain eager loop",
+    "loader": "time the loading of training samples",
+    "video": "time and memory of video networks, frame by frame",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,8 +35,12 @@ def start(args: argparse.Namespace) -> None:
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the flags of the verb that is asked for; only its module is loaded."""
+    words = list(sys.argv[1:] if argv is None else argv)
     parser = CommandParser(prog="python -m utils benchmark", description="How fast things are.")
     verbs = parser.add_subparsers(dest="verb", required=True)
-    for verb in VERBS:
-        verb.add_verb(verbs)
-    return parser.parse_args(argv)
+    for verb, text in VERBS.items():
+        flags = verbs.add_parser(verb, help=text)
+        if verb in words[:1]:
+            import_module(f".{verb}", __package__).add_flags(flags)
+    return parser.parse_args(words)

@@ -28,19 +28,15 @@ from .networks import ModelTimes, measure_model
 from .report import conditions, write_report
 from .timing import BenchmarkConfig, backbone_option, format_timing
 
-__all__ = ["add_verb", "benchmark_prediction", "prediction_table"]
+__all__ = ["add_flags", "benchmark_prediction", "prediction_table"]
 
 PHANTOMS = 24  # images made where none are given
 PHANTOM_SIZE = (480, 640)  # height and width, pixels
 
 
-def add_verb(verbs: argparse._SubParsersAction) -> None:
-    """Add the verb `predict`."""
-    parser = verbs.add_parser(
-        "predict",
-        help="time the prediction of images",
-        description=__doc__,
-    )
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of `benchmark predict`, and as `start` the function that takes them."""
+    parser.description = __doc__
     parser.set_defaults(start=benchmark_prediction)
     defaults = BenchmarkConfig()
     parser.add_argument("--models", nargs="+", type=nonempty, metavar="NAME", help="networks (default: all of images)")

@@ -35,20 +35,16 @@ from .plain_loop import plain_form, plain_step
 from .report import write_report
 from .timing import BenchmarkConfig, Timing, backbone_option, device_name, format_timing, summarize_times, time_calls
 
-__all__ = ["ROWS", "StepTimes", "add_verb", "benchmark_training", "measure_steps"]
+__all__ = ["ROWS", "StepTimes", "add_flags", "benchmark_training", "measure_steps"]
 
 PLAIN = "plain eager loop, float32"
 ROWS = ("float32", "bf16", "fp16", "float32+compile", "bf16+compile", "fp16+compile")
 FLOPS_A_MAC = 3 * 2  # forward and twice that backward; a multiplication and an addition
 
 
-def add_verb(verbs: argparse._SubParsersAction) -> None:
-    """Add the verb `train`."""
-    parser = verbs.add_parser(
-        "train",
-        help="time a training step beside a plain eager loop",
-        description=__doc__,
-    )
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of `benchmark train`, and as `start` the function that takes them."""
+    parser.description = __doc__
     parser.set_defaults(start=benchmark_training)
     parser.add_argument("--model", type=nonempty, default="sepnet", metavar="NAME", help="network")
     parser.add_argument("--backbone", type=nonempty, metavar="NAME", help="of the network (default: its own)")

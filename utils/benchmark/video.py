@@ -33,19 +33,15 @@ from .networks import parameters
 from .report import conditions, write_report
 from .timing import Timing, format_timing, summarize_times, time_calls
 
-__all__ = ["VideoTimes", "add_verb", "benchmark_video", "measure_video", "video_table"]
+__all__ = ["VideoTimes", "add_flags", "benchmark_video", "measure_video", "video_table"]
 
 CYCLE = 48  # frames that are kept and shown over and over
 SPAN = 100  # frames at either end that tell whether time grows
 
 
-def add_verb(verbs: argparse._SubParsersAction) -> None:
-    """Add the verb `video`."""
-    parser = verbs.add_parser(
-        "video",
-        help="time and memory of video networks, frame by frame",
-        description=__doc__,
-    )
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of `benchmark video`, and as `start` the function that takes them."""
+    parser.description = __doc__
     parser.set_defaults(start=benchmark_video)
     parser.add_argument("--models", nargs="+", type=nonempty, metavar="NAME", help="networks (default: all of video)")
     parser.add_argument("--backbone", type=nonempty, metavar="NAME", help="of the networks (default: their own)")

@@ -9,7 +9,7 @@ import pytest
 from utils.__main__ import VERBS, main
 
 ROOT = Path(__file__).parents[3]
-QUICK = [["split"], ["phantom"], ["sunseg"], ["sequences"], ["montage"]]
+QUICK = [["split"], ["phantom"], ["sunseg"], ["sequences"], ["montage"], ["benchmark"]]
 
 
 @pytest.mark.parametrize("words", [[], ["--help"], ["-h"]])
