@@ -137,4 +137,4 @@ def test_nothing_parses_arguments_or_starts_cuda_at_import(package):
     code = "import importlib, sys\nsys.argv = ['x', '--no-such-flag']\n"
     code += f"for name in {names!r}: importlib.import_module(name)\n"
     code += "assert 'torch' not in sys.modules or not sys.modules['torch'].cuda.is_initialized()\n"
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=600)
