@@ -189,7 +189,7 @@ def predict_options(
 ) -> PredictOptions:
     """Choose the input size (given, as trained, or the recipe's) and check it."""
     recipe = recipe_for(model.name)
-    trained = checkpoint["config"]["flags"]["train_size"] if is_resumable(checkpoint) else recipe.train_size
+    trained = checkpoint["config"]["flags"]["train_size"] if is_resumable(checkpoint) else recipe.config.train_size
     size = args.test_size or trained
     model.check_side(size, flag="--test_size")
     if args.batch_size < 1:

@@ -18,6 +18,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
             "CommandParser",
             "Switch",
             "nonempty",
+            "Number",
             "number",
             "path",
             "run_command",

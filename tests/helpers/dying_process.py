@@ -5,10 +5,10 @@ import signal
 import sys
 
 import myTrain
-from utils.training.trainer import Trainer
+from utils.training.step import TrainStep
 
 steps = []
-original = Trainer.train_step
+original = TrainStep.__call__
 
 
 def step(self, *args, **keywords):
@@ -19,5 +19,5 @@ def step(self, *args, **keywords):
 
 
 if __name__ == "__main__":
-    Trainer.train_step = step
+    TrainStep.__call__ = step
     sys.exit(myTrain.main())

@@ -5,7 +5,7 @@ import signal
 
 import torch
 
-from utils.training.trainer import Trainer
+from utils.training.step import TrainStep
 
 
 def state(folder, name="last.pth"):
@@ -31,7 +31,7 @@ def assert_equal(first, second, path=""):
 def interrupt_after(monkeypatch, steps, number=signal.SIGINT):
     """Send this process a signal after so many training steps."""
     done = []
-    original = Trainer.train_step
+    original = TrainStep.__call__
 
     def step(self, *args, **keywords):
         original(self, *args, **keywords)
@@ -39,4 +39,4 @@ def interrupt_after(monkeypatch, steps, number=signal.SIGINT):
         if len(done) == steps:
             os.kill(os.getpid(), number)
 
-    monkeypatch.setattr(Trainer, "train_step", step)
+    monkeypatch.setattr(TrainStep, "__call__", step)

@@ -117,7 +117,7 @@ def measure_loaders(pairs: Sequence[Pair], *, size: int, repeats: int, folder: P
 
 def loaders(pairs: Sequence[Pair], *, size: int, folder: Path) -> dict[str, Loader]:
     """The loaders_by_name to load sample `index` of `epoch`, by name."""
-    augmentation = [parse_augmentation(text) for text in recipe_for("sepnet").augment]
+    augmentation = [parse_augmentation(text) for text in recipe_for("sepnet").config.augment]
 
     def ours(cache: str) -> Loader:
         read = open_cache(cache, folder, pairs, size=size)

@@ -85,7 +85,7 @@ def measure_model(
         InputError: a video network, or a size it cannot take.
     """
     entry = model_entry(name)
-    size = config.size or recipe_for(name).train_size
+    size = config.size or recipe_for(name).config.train_size
     if entry.kind != "image":
         raise InputError(f"{name} is a video network; networks of images are {', '.join(list_models('image'))}")
     entry.network.check_side(size, flag="--size")

@@ -11,9 +11,7 @@ from __future__ import annotations
 import argparse
 import copy
 import dataclasses
-import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,7 +25,7 @@ from measure.io import markdown_table, nonempty, number, path
 
 from ..commands import add_device_flags
 from ..runtime import choose_device, compiled
-from ..training import DeepSupervision, Trainer, TrainOptions, structure_loss
+from ..training import DeepSupervision, TrainConfig, TrainStep, structure_loss
 from .bounds import REPEATS, SIDE, WARMUP
 from .networks import count_macs
 from .peak import peak_flops
@@ -165,51 +163,31 @@ def measure_steps(
     loss = DeepSupervision(structure_loss, dict.fromkeys(counted(torch.zeros(1, 3, size, size)), 1.0))
     image = torch.randn(batch, 3, size, size, device=device)
     mask = (torch.rand(batch, 1, size, size, device=device) > 0.5).float()
-    with ExitStack() as stack:
-        plain = plain_form(copy.deepcopy(model)).to(device).train()
-        variants = [Variant(PLAIN, plain_step(plain, image, mask))]
-        variants += [trainer_variant(row, copy.deepcopy(model), loss, image, mask, stack) for row in rows]
-        for number in tqdm(range(-config.warmup, config.repeats), desc="steps of each", unit="step", disable=None):
-            for each in variants:
-                each.measure(device, counts=number >= 0)
+    plain = plain_form(copy.deepcopy(model)).to(device).train()
+    variants = [Variant(PLAIN, plain_step(plain, image, mask))]
+    variants += [trainer_variant(row, copy.deepcopy(model), loss, image, mask) for row in rows]
+    for repeat in tqdm(range(-config.warmup, config.repeats), desc="steps of each", unit="step", disable=None):
+        for each in variants:
+            each.measure(device, counts=repeat >= 0)
     return [summarize_steps(each, variants[0], macs=macs, batch=batch, device=device) for each in variants]
 
 
-def trainer_variant(
-    row: str, model: nn.Module, loss: DeepSupervision, image: Tensor, mask: Tensor, stack: ExitStack
-) -> Variant:
-    """The trainer's step in the precision that `row` names; `stack` ends what it holds."""
+def trainer_variant(row: str, model: nn.Module, loss: DeepSupervision, image: Tensor, mask: Tensor) -> Variant:
+    """The trainer's step in the precision that `row` names."""
     precision, _, compiling = row.partition("+")
-    folder = stack.enter_context(tempfile.TemporaryDirectory())
-    trainer = trainer_of(model, loss, precision, folder=folder, device=image.device)
-    stack.callback(trainer.close)
+    config = TrainConfig(amp="off" if precision == "float32" else precision)
+    step = TrainStep(model.train(), loss, config=config, device=image.device)
     inputs = {"image": image.contiguous(memory_format=torch.channels_last)}
     found = Variant(
         f"trainer, {precision}{', compiled' if compiling else ''}",
-        lambda: trainer.train_step(inputs, mask, images=len(image)),
+        lambda: step(inputs, mask, images=len(image)),
         half=precision != "float32",
     )
     if compiling:
-        compiled(trainer.model, note=found.fail)
+        compiled(step.model, note=found.fail)
     if precision == "bf16" and image.is_cuda and not torch.cuda.is_bf16_supported(including_emulation=False):
         found.fail("this GPU has no bfloat16")
     return found
-
-
-def trainer_of(
-    model: nn.Module, loss: DeepSupervision, precision: str, *, folder: str, device: torch.device
-) -> Trainer:
-    """A trainer with the released options, for single steps: it has nothing to load and nothing to validate on."""
-    return Trainer(
-        model.train(),
-        loss,
-        training=range(2),
-        validation=None,
-        options=TrainOptions(amp="off" if precision == "float32" else precision, workers=0),
-        folder=folder,
-        device=device,
-        config={},
-    )
 
 
 def summarize_steps(found: Variant, plain: Variant, *, macs: int, batch: int, device: torch.device) -> StepTimes:

@@ -7,6 +7,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
     {
         "common_flags": ["add_device_flags", "add_model_flags", "model_options"],
         "seeds": ["train_seeds"],
-        "train_flags": ["check_flags", "parse_args", "parse_weight", "train_options"],
+        "train_flags": ["parse_train_args"],
     },
 )

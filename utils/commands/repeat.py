@@ -17,12 +17,12 @@ import torch
 
 from measure.io import CommandParser, InputError
 
-from ..data import inspect, refuse_other_data, size_and_hash
+from ..data import refuse_other_data, size_and_hash
 from ..runtime import machine, revision, run, versions
-from ..training import NOT_INHERITED_FLAGS, find_run_parts, pairs_of, read_record, recipe_for
-from .train_flags import build_parser, parse_args
+from ..training import config_of, fingerprint_of_run, read_record
+from .train_flags import words_of_run
 
-__all__ = ["command_words", "differences", "repeat"]
+__all__ = ["command_words", "differences", "main", "repeat"]
 
 GIVE_BACK = "put the files back; the run cannot be repeated on others"
 
@@ -35,17 +35,14 @@ def repeat(place: Path) -> None:
     """
     record = read_record(place)
     folder = place if place.is_dir() else place.parent
-    words = command_words(record, folder=fresh(folder))
-    args = parse_args(words[words.index("myTrain.py") + 1 :])
-    data = inspect({name: pairs_of(part) for name, part in find_run_parts(args).items()})
-    refuse_other_data(data, record, folder=folder, advice=GIVE_BACK)
+    refuse_other_data(fingerprint_of_run(config_of(record)), record, folder=folder, advice=GIVE_BACK)
     refuse_other_weights(record)
     for note in differences(record):
         print(f"note: {note}", file=sys.stderr)
-    print(shlex.join(words))
+    print(shlex.join(command_words(record, folder=unused_folder_beside(folder))))
 
 
-def fresh(folder: Path) -> Path:
+def unused_folder_beside(folder: Path) -> Path:
     """A name beside `folder` that is not taken."""
     folder = folder.resolve() if folder.name in ("", "..") else folder
     names = (folder.with_name(f"{folder.name}-again{number}") for number in itertools.chain([""], itertools.count(2)))
@@ -54,26 +51,12 @@ def fresh(folder: Path) -> Path:
 
 def command_words(record: Mapping[str, Any], *, folder: str | Path) -> list[str]:
     """Return the command for a run of the same flags into `folder`; it names those that are not --model's defaults."""
-    flags = {name: value for name, value in record["flags"].items() if name not in NOT_INHERITED_FLAGS}
-    flags |= {name: weights["path"] for name, weights in record.get("weights", {}).items()}
-    flags["train_model_save_path"] = str(folder)
+    weights = {name: found["path"] for name, found in record.get("weights", {}).items()}
+    config = config_of({"flags": record["flags"] | weights | {"train_model_save_path": str(folder)}})
     processes = record.get("machine", {}).get("processes", 1)
-    start = ["python"] if processes == 1 else ["torchrun", "--nproc_per_node", str(processes)]
-    return [*start, "myTrain.py", *flag_words(flags)]
-
-
-def flag_words(flags: Mapping[str, Any]) -> list[str]:
-    """Return the words that myTrain.py reads back as `flags`."""
-    parser = build_parser()
-    parser.set_defaults(**recipe_for(flags["model"]).flags())
-    given = [a for a in parser._actions if flags.get(a.dest) not in (None, parser.get_default(a.dest))]
-    words = []
-    for action in given:
-        value = flags[action.dest]
-        words.append(action.option_strings[0])
-        if action.nargs != 0:  # 0: a flag that is given or not
-            words += [str(item) for item in value] if isinstance(value, list) else [str(value)]
-    return words
+    words = ["python"] if processes == 1 else ["torchrun", "--nproc_per_node", str(processes)]
+    init_weights = weights.get("init_weights", weights.get("load_checkpoint_path"))
+    return [*words, "myTrain.py", *words_of_run(config), *(["--init_weights", init_weights] if init_weights else [])]
 
 
 def refuse_other_weights(record: Mapping[str, Any]) -> None:
@@ -101,7 +84,7 @@ def differences(record: Mapping[str, Any]) -> Iterator[str]:
     for change in record.get("earlier", []):
         flags = [f"--{name} {value}" for name, value in change.get("flags", {}).items()]
         others = ", ".join([*flags, *(name for name in change if name != "flags")])
-        yield f"the run began with other settings ({others}); the command has those it was last taken up with"
+        yield f"the run began with other settings ({others}); the command has those of its last resume"
 
 
 def described(revision: Mapping[str, Any] | None) -> str:
@@ -110,11 +93,7 @@ def described(revision: Mapping[str, Any] | None) -> str:
     return f"{revision['commit'][:12]}{' with uncommitted changes' if revision['dirty'] else ''}"
 
 
-def parse_place(argv: Sequence[str] | None) -> Path:
+def main(argv: Sequence[str] | None = None) -> int:
     parser = CommandParser(prog="python -m utils repeat", description=__doc__)
     parser.add_argument("run", type=Path, help="a run folder, or a checkpoint of ours")
-    return parser.parse_args(argv).run
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    return run(lambda: repeat(parse_place(argv)))
+    return run(lambda: repeat(parser.parse_args(argv).run))

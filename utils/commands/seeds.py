@@ -9,92 +9,90 @@ what each reached. The same command, started again, passes over what is finished
 
 from __future__ import annotations
 
-import argparse
 import csv
+import dataclasses
 import json
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
 from measure.io import InputError, markdown_table, replace_when_whole, write_json
-from utils.training import checkpoint
 
 from ..runtime import Stopped, World
-from ..training import RESULT_NEUTRAL_FLAGS, held_out_seed, read_record
+from ..training import TrainConfig, config_of, furthest_checkpoint, neutral_options, read_record, train
+from .train_flags import TrainCommand
 
-__all__ = ["Train", "best_epoch", "summarise", "train_seeds"]
+__all__ = ["best_epoch", "summarise", "train_seeds"]
 
 SCORES = ("Dice", "IoU", "MAE", "score")
 Row = Mapping[str, float]
 
 
-class Train(Protocol):
-    """A single run; `like` is the folder of one whose data it must share."""
-
-    def __call__(self, args: argparse.Namespace, *, like: Path | None) -> None: ...
-
-
-def train_seeds(args: argparse.Namespace, train: Train, *, world: World) -> None:
-    """Run `train` for every seed that is not finished, then write and print what all of them reached.
+def train_seeds(command: TrainCommand, *, argv: Sequence[str], world: World) -> None:
+    """Train for every seed that is not finished, then write and print what all of them reached.
 
     Raises:
         InputError: the seeds cannot be used, the folder holds seeds of other flags, or the data have changed.
         Stopped: as in a single run; the same command goes on.
     """
-    check_seeds(args)
-    folder = Path(args.train_model_save_path)
-    refuse_other_flags(args, folder)
+    seeds, folder = command.start.seeds, Path(command.config.train_model_save_path)
+    if len(set(seeds)) < len(seeds):
+        raise InputError(f"--seeds {' '.join(map(str, seeds))} was given; name each seed once, from 0 on")
+    if command.resume:
+        raise InputError(
+            f"--seeds starts new runs, but {command.start.load_checkpoint_path} is a run to go on with; drop one"
+        )
+    refuse_other_options(command, folder)
     finished: dict[int, Row] = world.all_gather(read_finished(folder) if world.is_first else {})[0]
-    for seed in args.seeds:
+    for seed in seeds:
         if seed not in finished:
-            like = next((folder / f"seed_{other}" for other in finished), None)
-            train_seed(args, seed, train, like=like, world=world)
-            finished[seed] = world.all_gather(best_epoch(folder / f"seed_{seed}") if world.is_first else {})[0]
+            print(f"seed {seed}, of {' '.join(map(str, seeds))}")
+            reference_run = next((folder / f"seed_{other}" for other in finished), None)
+            train_seed(command, seed, argv=argv, reference_run=reference_run, world=world)
+            finished[seed] = world.all_gather(
+                best_epoch(folder / f"seed_{seed}", by=command.config.best_by) if world.is_first else {}
+            )[0]
             if world.is_first:
                 write_summary(folder, finished)
     print(table(finished))
 
 
-def check_seeds(args: argparse.Namespace) -> None:
-    if len(set(args.seeds)) < len(args.seeds) or min(args.seeds) < 0:
-        raise InputError(f"--seeds {' '.join(map(str, args.seeds))} was given; name each seed once, from 0 on")
-    if args.load_checkpoint_path and checkpoint.read_run(args.load_checkpoint_path):
-        raise InputError(f"--seeds starts new runs, but {args.load_checkpoint_path} is a run to go on with; drop one")
+def config_of_seed(config: TrainConfig, seed: int) -> TrainConfig:
+    """The configuration of one seed's run: all seeds hold out the same part."""
+    folder = Path(config.train_model_save_path) / f"seed_{seed}"
+    return dataclasses.replace(config, seed=seed, held_out_seed=config.draw_seed, train_model_save_path=str(folder))
 
 
-def train_seed(args: argparse.Namespace, seed: int, train: Train, *, like: Path | None, world: World) -> None:
+def train_seed(
+    command: TrainCommand, seed: int, *, argv: Sequence[str], reference_run: Path | None, world: World
+) -> None:
     """Start the run of one seed, or go on with it."""
-    folder = Path(args.train_model_save_path) / f"seed_{seed}"
-    newest = world.all_gather(checkpoint.newest_whole(folder) if world.is_first else None)[0]
-    own = {
-        "seeds": None,
-        "seed": seed,
-        "held_out_seed": held_out_seed(args),
-        "train_model_save_path": str(folder),
-        "load_checkpoint_path": str(newest) if newest else args.load_checkpoint_path,
-    }
-    print(f"seed {seed}, of {' '.join(map(str, args.seeds))}")
+    config = config_of_seed(command.config, seed)
+    found = furthest_checkpoint(config.train_model_save_path)
+    path, resume = found or (command.start.load_checkpoint_path, None)
+    start = dataclasses.replace(command.start, seeds=None, load_checkpoint_path=str(path) if path else None)
     try:
-        train(argparse.Namespace(**{**vars(args), **own}), like=like)
+        train(config, start, argv=argv, world=world, resume=resume, reference_run=reference_run)
     except Stopped as stop:
         raise Stopped(f"{stop}, or with all seeds by the same command", stop.status) from None
 
 
-def refuse_other_flags(args: argparse.Namespace, folder: Path) -> None:
+def refuse_other_options(command: TrainCommand, folder: Path) -> None:
     """Refuse to add seeds to those of another training.
 
     Raises:
-        InputError: a seed in `folder` was trained with other flags, as far as they have an effect on numbers.
+        InputError: a seed in `folder` was trained with other options, as far as they have an effect on numbers.
     """
-    flags = {**vars(args), "held_out_seed": held_out_seed(args)}
-    names = flags.keys() - RESULT_NEUTRAL_FLAGS - {"seed"} | {"load_checkpoint_path"}
+    own = config_of_seed(command.config, 0)
+    names = {field.name for field in dataclasses.fields(TrainConfig)} - neutral_options() - {"seed"}
+    init_weights = command.start.init_weights or command.start.load_checkpoint_path
     for place in sorted(folder.glob("seed_*/config.json")):
         record = read_record(place.parent)
-        weights = record["weights"].get("load_checkpoint_path", {})
-        former = record["flags"] | {"load_checkpoint_path": weights.get("path")}
-        others = sorted(name for name in names if former.get(name) != flags[name])
+        previous, weights = config_of(record), record["weights"]
+        others = sorted(name for name in names if getattr(previous, name) != getattr(own, name))
+        if weights.get("init_weights", weights.get("load_checkpoint_path", {})).get("path") != init_weights:
+            others.append("init_weights")
         if others:
             raise InputError(
                 f"{place.parent} was trained with other flags (--{', --'.join(others)}); choose another "
@@ -105,15 +103,20 @@ def refuse_other_flags(args: argparse.Namespace, folder: Path) -> None:
 def read_finished(folder: Path) -> dict[int, Row]:
     """Read what the finished seeds of an earlier start reached; one whose folder was removed is not finished."""
     path = folder / "seeds.json"
-    rows = json.loads(path.read_text(encoding="utf-8"))["seeds"] if path.is_file() else {}
-    return {int(seed): row for seed, row in rows.items() if (folder / f"seed_{seed}").is_dir()}
+    if not path.is_file():
+        return {}
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))["seeds"]
+        return {int(seed): dict(row) for seed, row in rows.items() if (folder / f"seed_{seed}").is_dir()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InputError(f"{path} is damaged; remove it, and the same command writes it again from the runs") from error
 
 
-def best_epoch(folder: Path) -> Row:
-    """Number and scores of a run's best epoch, the one of best.pth: the first with the highest score."""
+def best_epoch(folder: Path, *, by: str) -> Row:
+    """Number and scores of a run's best epoch, the one of best.pth: the first with the highest `by` (--best_by)."""
     with (folder / "log.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    best = max(rows, key=lambda row: float(row["score"]))
+    best = max(rows, key=lambda row: float(row[by]))
     return {"epoch": int(best["epoch"]), **{name: float(best[name]) for name in SCORES}}
 
 

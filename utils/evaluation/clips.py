@@ -12,7 +12,7 @@ from measure.io import read_grey, read_rgb
 
 from ..data import Case, network_input
 from ..prediction import AHEAD, grey_map, probability_map, stream_clips
-from ..runtime import SINGLE_PROCESS, World, prefetch
+from ..runtime import SINGLE_PROCESS, StopRequest, World, prefetch
 from ..visualization import draw_montage
 from .soft_scores import PICTURES, as_numbers, means, soft_scores, with_score
 
@@ -36,7 +36,7 @@ class ClipValidation:
     def __len__(self) -> int:
         return sum(len(case.frames) for case in self.cases)
 
-    def scores(self, model: nn.Module, amp: torch.autocast) -> dict[str, float]:
+    def scores(self, model: nn.Module, amp: torch.autocast, stop: StopRequest | None = None) -> dict[str, float]:
         """Means over the frames of a case, then over cases, of Dice, IoU and MAE, and `score`."""
         was_training = model.training
         model.eval()
@@ -47,6 +47,8 @@ class ClipValidation:
             probability = probability_map(logits, mask.shape, minmax=True)
             scores = soft_scores(probability, torch.from_numpy(mask).to(self.device) > 128)
             frames[case.name].append(scores)
+            if stop:
+                stop.check()
         model.train(was_training)
         mine = [means([as_numbers(row) for row in frames[case.name]]) for case in own]
         return with_score(self.world.gather_in_order(mine))

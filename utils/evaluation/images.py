@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from ..data import EvaluationData, batches_in_order, make_loader, normalize, resize
-from ..prediction import grey_map, probability_map
-from ..runtime import SINGLE_PROCESS, World, load_batches
+from ..prediction import grey_map, probability_map, stretched
+from ..runtime import SINGLE_PROCESS, StopRequest, World, load_batches
 from ..visualization import draw_montage
 from .soft_scores import PICTURES, as_numbers, soft_scores, with_score
 
@@ -24,8 +24,12 @@ class Validation(Protocol):
     def __len__(self) -> int:
         """How many pictures are scored."""
 
-    def scores(self, model: nn.Module, amp: torch.autocast) -> dict[str, float]:
-        """Means of Dice, IoU and MAE, and `score`, which chooses the best checkpoint."""
+    def scores(self, model: nn.Module, amp: torch.autocast, stop: StopRequest | None = None) -> dict[str, float]:
+        """Means of Dice, IoU and MAE, and `score`, the released Dice + IoU - MAE.
+
+        Raises:
+            Interrupted: `stop` was told of a signal meanwhile.
+        """
 
     def picture(self, model: nn.Module, amp: torch.autocast) -> np.ndarray:
         """(H, W, 3) uint8 RGB: a look at a few samples."""
@@ -61,13 +65,19 @@ class ImageValidation:
         return len(self.data)
 
     @torch.inference_mode()
-    def scores(self, model: nn.Module, amp: torch.autocast) -> dict[str, float]:
-        """Means over images of Dice, IoU and MAE, and `score`."""
+    def scores(self, model: nn.Module, amp: torch.autocast, stop: StopRequest | None = None) -> dict[str, float]:
+        """Means over images of Dice, IoU and MAE, and `score`.
+
+        Where there are images without polyp: `Dice_polyp`, the mean over the others, and `false_alarms`, the fraction
+        of those without in which the unstretched map reaches 1/2 somewhere.
+        """
         was_training = model.training
         model.eval()
-        batches = [
-            list(self._rows(model, batch, amp)) for batch in load_batches(self.batches)
-        ]  # on the device until all are done
+        batches = []
+        for batch in load_batches(self.batches):
+            batches.append(list(self._rows(model, batch, amp)))  # on the device until all are done
+            if stop:
+                stop.check()
         model.train(was_training)
         mine = [[as_numbers(row) for row in rows] for rows in batches]
         return self.summary([row for rows in self.world.gather_in_order(mine) for row in rows])
@@ -79,12 +89,20 @@ class ImageValidation:
             yield self.row(logit, mask.to(self.device) > 128)
 
     def row(self, logits: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """What is kept of one image: of logits (1, h, w) and mask (1, H, W), its scores."""
-        return soft_scores(probability_map(logits, tuple(mask.shape[-2:]), minmax=True), mask[0])
+        """What is kept of one image: of logits (1, h, w) and mask (1, H, W), its scores, and what is there and seen."""
+        probability = probability_map(logits, tuple(mask.shape[-2:]), minmax=False)
+        scores = soft_scores(stretched(probability), mask[0])
+        return scores | {"has_polyp": mask.any(), "is_marked": (probability >= 0.5).any()}
 
     def summary(self, rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
         """The scores of all images' rows."""
-        return with_score(rows)
+        found = with_score([{name: row[name] for name in ("Dice", "IoU", "MAE")} for row in rows])
+        positive = [row["Dice"] for row in rows if row["has_polyp"]]
+        negative = [row["is_marked"] for row in rows if not row["has_polyp"]]
+        if not negative:
+            return found
+        dice = sum(positive) / len(positive) if positive else 0.0
+        return found | {"Dice_polyp": dice, "false_alarms": sum(negative) / len(negative)}
 
     def shown(self, logits: Tensor, mask: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Mask and map to look at, of logits (1, h, w) and mask (1, H, W)."""

@@ -8,7 +8,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "clips": ["AHEAD", "find_clips", "predict_clips"],
         "heatmaps": ["write_heat_maps"],
         "images": ["PredictOptions", "WRITERS", "find_sets", "image_maps", "pick_images", "predict_maps"],
-        "postprocess": ["grey_map", "labels_of", "probabilities", "probability_map", "write_map"],
+        "postprocess": ["grey_map", "labels_of", "probabilities", "probability_map", "stretched", "write_map"],
         "streaming": ["Arrival", "VideoSlots", "WRITE_EVERY", "stream_clips"],
         "video": ["VideoOptions", "predict_video"],
         "video_io": ["Shot", "Source", "VideoFile", "open_source"],

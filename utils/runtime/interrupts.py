@@ -8,7 +8,7 @@ from types import FrameType
 
 from measure.io import CommandError
 
-__all__ = ["LostProcess", "NonFiniteLoss", "StopRequest", "Stopped", "own_process_group", "stopped_by"]
+__all__ = ["Interrupted", "LostProcess", "NonFiniteLoss", "StopRequest", "Stopped", "own_process_group", "stopped_by"]
 
 # what a batch scheduler reads as "run me again" (sysexits' EX_TEMPFAIL), and a shell as "ended by Ctrl-C"
 EXIT_STATUS = {signal.SIGTERM: 75, signal.SIGINT: 130}
@@ -39,6 +39,10 @@ class LostProcess(CommandError):
     """Another process (one that loads images, or one of a distributed run) ended before its work was done."""
 
 
+class Interrupted(Exception):
+    """A signal came in the midst of work that may be left; whoever catches it saves what there is."""
+
+
 class StopRequest:
     """Context in which the first SIGINT or SIGTERM only sets `number`; the second one has its usual effect.
 
@@ -57,6 +61,15 @@ class StopRequest:
 
     def __exit__(self, *exception: object) -> None:
         self._restore()
+
+    def check(self) -> None:
+        """Leave the work at hand where a signal came.
+
+        Raises:
+            Interrupted: one came.
+        """
+        if self.number:
+            raise Interrupted
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.number = number

@@ -1,20 +1,16 @@
-"""Training runs: recipes, losses, schedules, the loop, checkpoints, logs."""
+"""Training runs: one configuration, recipes, losses, schedules, the step, the loop, checkpoints, logs."""
 
 from measure.io import lazy_exports
 
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
-        "budget": ["parse_budget"],
-        "checkpoint": ["is_resumable"],
-        "config": ["TrainOptions", "average_of", "clip_gradients", "make_optimizer"],
-        "loss_sums": ["LossSums"],
-        "losses": ["DeepSupervision", "LOSSES", "WINDOW", "structure_loss"],
-        "recipes": ["Recipe", "departures", "recipe_for"],
-        "run_log": ["RunLog"],
-        "run_record": ["NOT_INHERITED_FLAGS", "RESULT_NEUTRAL_FLAGS", "read_record", "make_run_record"],
-        "schedule": ["Progress", "SCHEDULES", "Schedule", "epochs_since_best"],
-        "setup": ["find_run_parts", "held_out_seed", "load_run_data", "pairs_of"],
-        "trainer": ["Trainer"],
+        "checkpoint": ["furthest_checkpoint", "is_resumable", "read_run"],
+        "config": ["GROUPS", "StartOptions", "TrainConfig", "neutral_options"],
+        "losses": ["LOSSES", "WINDOW", "DeepSupervision", "structure_loss"],
+        "recipes": ["Recipe", "recipe_for"],
+        "run_record": ["config_of", "read_record"],
+        "setup": ["fingerprint_of_run", "train"],
+        "step": ["TrainStep"],
     },
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import shutil
@@ -14,16 +15,19 @@ from typing import Any
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from lib import ModelError, read_checkpoint
 from measure.io import InputError, replace_when_whole
 
+from .run_folder import runs_in
+
 __all__ = [
     "FORMAT_VERSION",
     "Saver",
+    "furthest_checkpoint",
     "generator_states",
     "is_resumable",
-    "newest_whole",
     "read_run",
     "restore_generators",
 ]
@@ -116,18 +120,41 @@ def read_run(path: str | Path) -> dict[str, Any] | None:
     return found
 
 
-def newest_whole(folder: str | Path) -> Path | None:
-    """The newest checkpoint in a run folder that can be gone on from; damaged ones are passed over with a warning."""
-    found = [path for path in Path(folder).glob("*.pth") if not path.name.startswith(".")]  # dots: half-written ones
-    for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True):
+def furthest_checkpoint(folder: str | Path) -> tuple[Path, dict[str, Any]] | None:
+    """The checkpoint in a run folder whose run went furthest, and its content; None where there are no checkpoints.
+
+    Damaged ones are passed over with a warning.
+
+    Raises:
+        InputError: there are checkpoints, but none that a run can go on from.
+    """
+    found = runs_in(Path(folder))
+    found.sort(key=lambda path: (position(path), path.name == "last.pth"), reverse=True)
+    faults = []
+    for path in found:
         try:
-            if read_run(path):
-                return path
-            fault = "it holds no run to go on with"
+            if content := read_run(path):
+                return path, content
+            fault = "it holds weights but no run to go on with"
         except (ModelError, InputError) as error:
             fault = str(error)
-        print(f"warning: {path} is passed over: {fault}", file=sys.stderr)
+        faults.append(fault)
+        tqdm.write(f"warning: {path} is passed over: {fault}", file=sys.stderr)
+    if faults:
+        raise InputError(
+            f"--resume auto was given, but no run can go on from the {len(faults)} checkpoints in {folder} "
+            f"(first: {faults[0]}); mend or remove them, or choose another --train_model_save_path"
+        )
     return None
+
+
+def position(path: Path) -> tuple[float, float]:
+    """Epochs finished and steps done in the one after; infinite for a file that does not tell. Tensors are not read."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        return int(content["epoch"]), int(content["step"])
+    except Exception:  # whatever is wrong, reading the whole file says it in a sentence
+        return math.inf, math.inf
 
 
 def generator_states() -> dict[str, Any]:

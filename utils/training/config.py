@@ -1,76 +1,245 @@
-"""How a run trains, as plain numbers, and the optimiser they describe."""
+"""Everything that decides a training run, in one frozen dataclass.
+
+The flags of myTrain.py are made of it, recipes are instances of it, config.json and every checkpoint store it, and
+`python -m utils repeat` reads it back. A new hyperparameter is one field here, and its use. No PyTorch is needed.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
-import torch
-from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from ..runtime import MACHINE, NETWORK, RELEASED, MachineOptions, NetworkOptions, Options, option
+from .budget import Budget, parse_budget
+from .schedule import SCHEDULES, Schedule
 
-from .budget import Budget
-from .schedule import Schedule
+__all__ = ["GROUPS", "MULTI_SCALE_SIZES", "StartOptions", "TrainConfig", "neutral_options"]
 
-__all__ = ["TrainOptions", "average_of", "clip_gradients", "make_optimizer"]
+MULTI_SCALE_SIZES = (224, 256, 288, 320, 352)  # pixels, as released with SEPNet
+
+DATA, FOLDER, REPETITION = "data", "run folder", "repetition"
+RECIPE, SELECTION, SPEED = (
+    "training (defaults: the recipe of --model)",
+    "choosing the best checkpoint",
+    "speed and memory",
+)
+
+# the headings of --help, in their order
+GROUPS = (DATA, RECIPE, SELECTION, SPEED, FOLDER, NETWORK, RELEASED, MACHINE, REPETITION)
+
+# what a resumed run may do with an option: the default is that it may change and that the record says so
+FIXED = {"resume": "fixed"}  # refused: the weights or the order of the samples would not fit
+NEUTRAL = {"resume": "neutral"}  # moves no number, or the hashes of the files speak for it
 
 
 @dataclass(frozen=True)
-class TrainOptions:
-    """How to train; the defaults are the released ones.
+class TrainConfig(MachineOptions, NetworkOptions):
+    """How a network is trained, on what, and where the run is kept.
 
-    Attributes:
-        epochs: passes over the training part. batch_size: images a step, over all processes.
-        accumulate: parts in which a process computes its images of a step, so that less memory is needed. Batch
-            normalisation sees one part at a time.
-        budget: what ends the run before its last epoch.
-        early_stop: epochs without a better validation score that end the run; 0 for never.
-        schedule: the learning rate's course.
-        optimizer: "Adam", "AdamW" or "SGD" (momentum 0.9). weight_decay: theirs.
-        clip: bound on gradients, 0 for none; clip_mode: "value" (each element) or "norm" (all of them together).
-        scales: input sizes in pixels; every batch is trained on at each. Empty: the size it is loaded at.
-        amp: "off", "bf16" or "fp16" (with loss scaling); losses are float32 in all three.
-        ema: decay of an average of the weights, which is then validated and tested; 0 for none.
-        sync_norms: batch normalisation over the images of all processes.
-        compile: run the network through torch.compile.
-        save_every: epochs between numbered checkpoints.
-        workers: processes that load images, for every process that trains. seed: of everything drawn.
+    Raises:
+        InputError: a value that cannot be used; the message names the flag.
     """
 
-    epochs: int = 100
-    batch_size: int = 3
-    accumulate: int = 1
-    budget: Budget = Budget()
-    early_stop: int = 0
-    schedule: Schedule = Schedule()
-    optimizer: str = "Adam"
-    weight_decay: float = 1e-4
-    clip: float = 0.5
-    clip_mode: str = "value"
-    scales: tuple[int, ...] = ()
-    amp: str = "off"
-    ema: float = 0.0
-    sync_norms: bool = True
-    compile: bool = False
-    save_every: int = 50
-    workers: int = 1
-    seed: int = 0
-
-
-def make_optimizer(model: nn.Module, options: TrainOptions) -> torch.optim.Optimizer:
-    """Build the optimiser by its name; the rate is set before every update."""
-    kinds = {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW, "SGD": torch.optim.SGD}
-    own = {"momentum": 0.9} if options.optimizer == "SGD" else {}
-    return kinds[options.optimizer](
-        model.parameters(), lr=options.schedule.base, weight_decay=options.weight_decay, fused=True, **own
+    train_data_path: str = option(
+        "data/TrainDataset", "folder with images/ and masks/, or Frame/ and GT/", group=DATA, **NEUTRAL
+    )
+    val_data_path: str | None = option(
+        None, "validate on this folder instead of a held-out tenth of the training set", group=DATA, **NEUTRAL
+    )
+    split: str | None = option(
+        None, "train on the images or clips that this file names, one a line (python -m utils split)", group=DATA
+    )
+    val_split: str | None = option(None, "validate on the images or clips that this file names", group=DATA)
+    classes: tuple[str, ...] | None = option(
+        None,
+        "what the masks tell apart: NAME=R,G,B for colors, NAME=INDEX for indices (default: polyp alone)",
+        group=DATA,
+        nargs="+",
+        metavar="NAME=VALUE",
+        **FIXED,
+    )
+    cache: str = option(
+        "off",
+        "keep training images decoded and shrunk to 1.25 times the input, image networks only",
+        group=DATA,
+        choices=("off", "memory", "disk"),
+    )
+    cache_path: str = option("checkpoint/cache", "folder of --cache disk; it holds pictures of patients", group=DATA)
+    mask_noise: float = option(
+        0.0, "share of mask pixels set to black or white at random (released: 0.0015)", group=DATA, high=1
+    )
+    multi_scale_training: bool = option(
+        False, f"train every batch at {' '.join(map(str, MULTI_SCALE_SIZES))} pixels", group=DATA
     )
 
+    train_size: int = option(352, "input height and width, pixels", group=RECIPE, low=1, high=8192, recipe=True)
+    epoch: int = option(100, "passes over the training images", group=RECIPE, low=1, recipe=True)
+    batch_size: int = option(
+        3, "images a step, over all processes", group=RECIPE, low=1, high=65536, recipe=True, **FIXED
+    )
+    loss: str = option(
+        "structure",
+        "loss of every output",
+        group=RECIPE,
+        choices=("structure", "structure_plain_entropy", "bce_dice", "ce_dice"),
+        recipe=True,
+    )
+    loss_weights: tuple[str, ...] = option(
+        ("out=2",), "weights of outputs that are not 1", group=RECIPE, metavar="OUTPUT=WEIGHT", recipe=True
+    )
+    optimizer: str = option("Adam", "optimizer", group=RECIPE, choices=("AdamW", "Adam", "SGD"), recipe=True, **FIXED)
+    lr: float = option(1e-4, "highest learning rate", group=RECIPE, high=100, recipe=True)
+    weight_decay: float = option(
+        1e-4,
+        "weight decay; Adam's w is an L2 term of w / 2 times the squared weights",
+        group=RECIPE,
+        high=100,
+        recipe=True,
+    )
+    schedule: str = option("sepnet", "course of the learning rate", group=RECIPE, choices=tuple(SCHEDULES), recipe=True)
+    lr_lowest: float = option(0.1, "fraction of --lr where the warm-up starts", group=RECIPE, high=1, recipe=True)
+    lr_warmup_epoch: int = option(30, "epochs of warm-up", group=RECIPE, recipe=True)
+    lr_decay_rate: float = option(0.5, "factor of every decay", group=RECIPE, high=1, recipe=True)
+    lr_decay_epoch: int = option(
+        50,
+        "epochs between decays; for plateau, epochs without a better score",
+        group=RECIPE,
+        low=1,
+        recipe=True,
+    )
+    lr_power: float = option(0.9, "exponent of the poly schedules", group=RECIPE, high=100, recipe=True)
+    gradient_clip: float = option(0.5, "bound on gradients, 0 for none", group=RECIPE, high=1e6, recipe=True)
+    clip_mode: str = option(
+        "value", "bound each element, or their norm", group=RECIPE, choices=("value", "norm"), recipe=True
+    )
+    augment: tuple[str, ...] = option(
+        ("flip", "center_crop", "rotate", "jitter"),
+        "augmentations in their order (utils/data/augmentation); a range is low..high",
+        group=RECIPE,
+        metavar="NAME[:SETTING=VALUE,...]",
+        recipe=True,
+    )
+    memory_window: tuple[int, ...] = option(
+        (),
+        "video networks: how far back a memory frame may lie, for five epochs each, then again the first",
+        group=RECIPE,
+        metavar="FRAMES",
+        low=1,
+        recipe=True,
+    )
+    ema: float = option(
+        0.0,
+        "decay of an average of the weights, which is then validated and tested; 0 for none",
+        group=RECIPE,
+        high=1,
+        high_open=True,
+    )
+    early_stop: int = option(
+        0,
+        "epochs without a better score that end the run, 0 for never",
+        group=SELECTION,
+        recipe=True,
+    )
+    best_by: str = option(
+        "Dice",
+        "what the best checkpoint is best by: the mean Dice, or the released score Dice + IoU - MAE",
+        group=SELECTION,
+        choices=("Dice", "score"),
+    )
+    accumulate: int = option(
+        1, "parts in which a step is computed, to need less memory", group=SPEED, low=1, high=65536
+    )
+    compile: bool = option(
+        False,
+        "run the network through torch.compile; where that does not work, without it, and a line says why",
+        group=SPEED,
+    )
+    budget: str | None = option(
+        None,
+        "end the run after so much, as 500steps or 30minutes, whatever --epoch says",
+        group=SPEED,
+        metavar="N{epochs,steps,minutes}",
+    )
+    sync_batchnorm: bool = option(True, "under torchrun, normalize over the images of all processes", group=SPEED)
+    train_model_save_path: str = option("checkpoint/run", "where checkpoints and logs go", group=FOLDER, **NEUTRAL)
+    train_model_save_epoch: int = option(50, "epochs between numbered checkpoints", group=FOLDER, low=1)
+    net_pretrained_backbone_path: str = option(
+        "timm",
+        "ImageNet weights of the backbone: a file, timm (download) or none (from scratch)",
+        group=NETWORK,
+    )
+    held_out_seed: int | None = option(
+        None,
+        "seed of the draw of the held-out tenth alone (default: --seed, also for --seeds)",
+        group=REPETITION,
+        high=2**63 - 1,
+    )
+    deterministic: bool = option(False, "equal bits from run to run on CUDA too, slower", group=REPETITION)
 
-def average_of(model: nn.Module, decay: float) -> AveragedModel:
-    """An exponential moving average of weights and batch-norm statistics."""
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        parse_budget(self.budget)
+
+    @property
+    def limit(self) -> Budget:
+        """What ends the run before its last epoch."""
+        return parse_budget(self.budget)
+
+    @property
+    def learning_rate(self) -> Schedule:
+        """The course of the learning rate."""
+        return Schedule(
+            kind=self.schedule,
+            base=self.lr,
+            lowest=self.lr_lowest,
+            warmup=self.lr_warmup_epoch,
+            decay_rate=self.lr_decay_rate,
+            decay_epochs=self.lr_decay_epoch,
+            power=self.lr_power,
+        )
+
+    @property
+    def scales(self) -> tuple[int, ...]:
+        """Input sizes in pixels that every batch is trained on."""
+        return MULTI_SCALE_SIZES if self.multi_scale_training else (self.train_size,)
+
+    @property
+    def draw_seed(self) -> int:
+        """The seed of the held-out part's draw: one for all where --seeds trains several times."""
+        return self.seed if self.held_out_seed is None else self.held_out_seed
 
 
-def clip_gradients(model: nn.Module, bound: float, mode: str) -> None:
-    """Bound the gradients in place: each element ("value", as released) or their common norm ("norm")."""
-    clip = nn.utils.clip_grad_value_ if mode == "value" else nn.utils.clip_grad_norm_
-    clip(model.parameters(), bound)
+def neutral_options() -> set[str]:
+    """Names of the options that move no number."""
+    neutral = {field.name for field in dataclasses.fields(TrainConfig) if field.metadata.get("resume") == "neutral"}
+    return neutral | {"gpu_id", "workers"}
+
+
+@dataclass(frozen=True)
+class StartOptions(Options):
+    """How this start of a run begins; a run does not keep these."""
+
+    load_checkpoint_path: str | None = option(
+        None, "a last.pth to go on from; a file of weights alone starts a fresh run, as --init_weights", group=FOLDER
+    )
+    init_weights: str | None = option(
+        None, "start a fresh run from the weights of this file, ours or published", group=FOLDER
+    )
+    resume: str | None = option(
+        None,
+        "auto: go on from the furthest whole checkpoint in the run folder, or start where there is none",
+        group=FOLDER,
+        choices=("auto",),
+    )
+    overwrite: bool = option(False, "replace the run that is in the run folder", group=FOLDER)
+    seeds: tuple[int, ...] | None = option(
+        None,
+        "one run for each seed, in <train_model_save_path>/seed_N",
+        group=REPETITION,
+        nargs="+",
+        metavar="N",
+        high=2**63 - 1,
+    )
+    allow_changed_data: bool = option(
+        False, "go on with a run although its data are not the same any more", group=REPETITION
+    )

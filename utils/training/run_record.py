@@ -3,7 +3,6 @@ it, and to tell what has changed since."""
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 import shlex
@@ -17,57 +16,53 @@ from torch import nn
 from measure.io import InputError
 
 from ..data import Fingerprint, size_and_hash
-from ..runtime import machine, revision, versions
+from ..runtime import NetworkOptions, machine, revision, shown, versions
 from . import checkpoint
+from .config import StartOptions, TrainConfig, neutral_options
 
-__all__ = ["NOT_INHERITED_FLAGS", "RESULT_NEUTRAL_FLAGS", "read_record", "make_run_record"]
-
-# flags that a resumed run does not take over
-NOT_INHERITED_FLAGS = {"load_checkpoint_path", "resume", "seeds", "allow_changed_data"}
-# flags that move no number, or that the files' hashes speak for
-RESULT_NEUTRAL_FLAGS = NOT_INHERITED_FLAGS | {
-    "train_model_save_path",
-    "train_data_path",
-    "val_data_path",
-    "gpu_id",
-    "workers",
-}
+__all__ = ["config_of", "make_run_record", "read_record", "resume_changes"]
 
 
 def make_run_record(
-    args: argparse.Namespace,
+    config: TrainConfig,
+    start: StartOptions,
     model: nn.Module,
     *,
     argv: Sequence[str],
     device: torch.device,
     data: Fingerprint,
-    former: Mapping[str, Any] | None = None,
+    previous: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Put the record of a run together, as plain data.
 
     Args:
-        args: myTrain.py's flags. argv: as they were typed. data: the files of both parts.
-        former: the record of the run that is taken up.
+        config: how the run trains.
+        start: how this start of it began.
+        model: the network.
+        argv: the flags as they were typed.
+        device: where it trains.
+        data: the files of both parts.
+        previous: the record of the run that is resumed.
 
     Returns:
         `model`, `flags`, `command`, `revision`, `versions`, `machine`, `data` (see `Fingerprint.summary`), `weights`
         (path and hash of the files that training started from, by flag), and `earlier`: what was different before the
-        run was taken up, oldest first.
+        run was resumed, oldest first.
     """
     record = {
-        "model": {"name": args.model, "options": dataclasses.asdict(model.config)},
-        "flags": vars(args),
+        "model": {"name": config.model, "options": dataclasses.asdict(model.config)},
+        "flags": config.flags(),
         "command": shlex.join(["python", "myTrain.py", *argv]),
         "revision": revision(),
         "versions": versions(),
         "machine": machine(device),
         "data": data.summary(),
-        "weights": first_weights(args),
+        "weights": first_weights(config, start),
         "earlier": [],
     }
-    if former:
-        record["weights"] = former.get("weights", {})
-        record["earlier"] = [*former.get("earlier", []), *superseded(former, record)]
+    if previous:
+        record["weights"] = previous.get("weights", {})
+        record["earlier"] = [*previous.get("earlier", []), *superseded(previous, record)]
     return record
 
 
@@ -91,9 +86,30 @@ def read_record(place: Path) -> dict[str, Any]:
         ) from error
 
 
-def first_weights(args: argparse.Namespace) -> dict[str, dict[str, str]]:
-    """Path and hash of every weight file that the flags name."""
-    paths = {name: getattr(args, name) for name in ("load_checkpoint_path", "net_pretrained_backbone_path")}
+def config_of(record: Mapping[str, Any]) -> TrainConfig:
+    """The configuration that a record holds.
+
+    Runs from before `best_by` existed chose by the released score, and go on to; `center_crop` was spelled otherwise.
+
+    Raises:
+        InputError: it holds none.
+    """
+    flags = record.get("flags")
+    if not isinstance(flags, Mapping):
+        raise InputError("the checkpoint's record of its run is damaged: it has no flags; start from its weights")
+    augment = [text.replace("centre_crop", "center_crop") for text in flags.get("augment") or ()]
+    try:
+        return TrainConfig.from_flags({"best_by": "score", **flags, "augment": augment})
+    except TypeError as error:
+        raise InputError(f"the checkpoint's record of its run is damaged ({error}); start from its weights") from error
+
+
+def first_weights(config: TrainConfig, start: StartOptions) -> dict[str, dict[str, str]]:
+    """Path and hash of every weight file that training starts from, by flag."""
+    paths = {
+        "init_weights": start.init_weights or start.load_checkpoint_path,
+        "net_pretrained_backbone_path": config.net_pretrained_backbone_path,
+    }
     return {
         name: {"path": path, "hash": size_and_hash(path)[1]}
         for name, path in paths.items()
@@ -101,20 +117,36 @@ def first_weights(args: argparse.Namespace) -> dict[str, dict[str, str]]:
     }
 
 
-def superseded(former: Mapping[str, Any], record: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What `former` says otherwise than `record`, as one dict of its values; nothing where they agree."""
-    kept = former["flags"].keys() & record["flags"].keys() - RESULT_NEUTRAL_FLAGS
+def superseded(previous: Mapping[str, Any], record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What `previous` says otherwise than `record`, as one dict of its values; nothing where they agree."""
+    kept = previous["flags"].keys() & record["flags"].keys() - neutral_options()
     found: dict[str, Any] = {
         "flags": {
-            name: former["flags"][name] for name in sorted(kept) if former["flags"][name] != record["flags"][name]
+            name: previous["flags"][name] for name in sorted(kept) if previous["flags"][name] != record["flags"][name]
         }
     }
     for name in ("revision", "versions", "machine", "data"):
-        if name in former and former[name] != record[name]:
-            found[name] = former[name]
+        if name in previous and previous[name] != record[name]:
+            found[name] = previous[name]
     found = {name: value for name, value in found.items() if value}
     return [found] if found else []
 
 
-# flags that a resumed run does not take over
-NOT_INHERITED_FLAGS = {"load_checkpoint_path", "resume", "seeds", "allow_changed_data"}
+def resume_changes(previous: TrainConfig, config: TrainConfig) -> list[str]:
+    """What a resumed run changes, as `--flag given (was before)`.
+
+    Raises:
+        InputError: an option changes that a resumed run must keep, since its weights, its optimizer or the order of
+            its samples would not fit.
+    """
+    fixed = {field.name for field in dataclasses.fields(NetworkOptions)}
+    fixed |= {field.name for field in dataclasses.fields(TrainConfig) if field.metadata.get("resume") == "fixed"}
+    names = [field.name for field in dataclasses.fields(TrainConfig) if field.name not in neutral_options()]
+    changed = [name for name in names if getattr(config, name) != getattr(previous, name)]
+    for name in changed:
+        if name in fixed:
+            raise InputError(
+                f"--{name} {shown(getattr(config, name))} was given, but the run to go on with was trained with "
+                f"{shown(getattr(previous, name))}; drop the flag, or start a fresh run with --init_weights"
+            )
+    return [f"--{name} {shown(getattr(config, name))} (was {shown(getattr(previous, name))})" for name in changed]

@@ -1,119 +1,275 @@
-"""What a run trains on and what it is judged by, as myTrain.py's flags say."""
+"""From a configuration to a running training: data, network, first weights, run folder."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
+import dataclasses
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from pathlib import Path
+from typing import Any
 
 import torch
+from torch import nn
 from torch.utils.data import Dataset
 
-from lib import model_entry
-from measure.io import has_clips, parse_classes
+from lib import create_model, load_backbone_weights, load_weights, model_entry, read_checkpoint
+from measure.io import InputError
 
-from ..data import (
-    Augmentation,
-    Case,
-    ClipTrainingData,
-    EvaluationData,
-    Fingerprint,
-    MaskNoise,
-    Pair,
-    TrainingData,
-    find_case_parts,
-    find_parts,
-    inspect,
-    open_cache,
-    parse_augmentation,
-    worker_count,
-)
-from ..evaluation import ClassValidation, ClipValidation, ImageValidation, Validation
-from ..runtime import World
+from ..data import DATA_FILE, Fingerprint, inspect, refuse_other_data
+from ..evaluation import Validation
+from ..runtime import StopRequest, World, choose_device, network_options
+from .config import StartOptions, TrainConfig
+from .losses import LOSSES, DeepSupervision
+from .recipes import recipe_for, recipe_overrides
+from .run_folder import claimed, refuse_other_run
+from .run_record import config_of, make_run_record, read_record, resume_changes
+from .tasks import Task, pairs_of, task_of
+from .trainer import Trainer
 
-__all__ = ["RunData", "find_run_parts", "held_out_seed", "load_run_data", "make_augmentation", "pairs_of"]
+__all__ = ["fingerprint_of_run", "train"]
+
+GO_ON = "put the files back, or add --allow_changed_data to go on with what is there now"
+
+
+def train(
+    config: TrainConfig,
+    start: StartOptions,
+    *,
+    argv: Sequence[str],
+    world: World,
+    resume: dict[str, Any] | None = None,
+    reference_run: Path | None = None,
+) -> None:
+    """Run a training, or one process's part of it.
+
+    Args:
+        config: how to train.
+        start: how this start begins.
+        argv: the flags as they were typed.
+        world: the processes that train together.
+        resume: the checkpoint to go on from, as it was read.
+        reference_run: the folder of a run whose data this one must share.
+
+    Raises:
+        InputError, ModelError: a flag, a folder, a file or weights that cannot be used.
+        Stopped, NonFiniteLoss: see `Trainer.fit`.
+    """
+    with StopRequest() as stop:
+        config = with_enough_images(config, world)
+        check_sizes(config)
+        tell_departures(config, resume)
+        resumed = start.load_checkpoint_path if resume else None
+        refuse_other_run(config.train_model_save_path, resumed=resumed, overwrite=start.overwrite)
+        device = choose_device(config.device, config.gpu_id + world.local_rank)
+        task = task_of(config)
+        data = load_data(config, task, device, world)
+        if resume and not start.allow_changed_data:
+            refuse_other_data(
+                data.files, resume["config"], folder=Path(start.load_checkpoint_path).parent, advice=GO_ON
+            )
+        if reference_run:
+            record = read_record(reference_run)
+            refuse_other_data(data.files, record, folder=reference_run, advice="seeds are compared on the same data")
+        torch.manual_seed(config.seed)
+        model = build_model(config, start, resume)
+        record = make_run_record(
+            config,
+            start,
+            model,
+            argv=argv,
+            device=device,
+            data=data.files,
+            previous=resume["config"] if resume else None,
+        )
+        loss = DeepSupervision(LOSSES[config.loss], output_weights(model, config))
+        with claimed(config.train_model_save_path, resumed=resumed, overwrite=start.overwrite, world=world):
+            trainer = Trainer(
+                model,
+                loss,
+                training=data.training,
+                validation=data.validation,
+                config=config,
+                device=device,
+                record=record,
+                resume=resume,
+                world=world,
+            )
+            run(trainer, data, stop)
+
+
+def run(trainer: Trainer, data: RunData, stop: StopRequest) -> None:
+    """Train to the end and say what was done."""
+    config, folder = trainer.config, trainer.folder
+    if trainer.world.is_first:
+        data.files.write(folder / DATA_FILE)
+    if trainer.is_over:
+        trainer.close()
+        print(
+            f"already at epoch {trainer.epoch - 1} of {config.epoch}: nothing is left to do; "
+            f"--epoch N goes on to epoch N"
+        )
+        return
+    millions = sum(p.numel() for p in trainer.train_step.model.parameters()) / 1e6
+    print(
+        f"{config.model} ({millions:.2f} M parameters) on {trainer.device}: {len(data.training)} images to train on, "
+        f"{len(data.validation)} to validate on; run folder {folder}"
+    )
+    trainer.fit(stop)
+    kept = [name for name in ("best.pth", "last.pth") if (folder / name).is_file()]
+    print(f"done: {folder} holds {' and '.join(kept)} (the best epoch by held-out {config.best_by}, and the last one)")
+
+
+def with_enough_images(config: TrainConfig, world: World) -> TrainConfig:
+    """Raise the recipe's batch to one image a process and part; refuse a given one that is too small.
+
+    Raises:
+        InputError: the given batch is too small.
+    """
+    least = world.size * config.accumulate
+    if config.batch_size >= least:
+        return config
+    if config.batch_size == recipe_for(config.model).config.batch_size:
+        tell(f"the recipe's batch of {config.batch_size} is raised to {least}, one image for each process and part")
+        return dataclasses.replace(config, batch_size=least)
+    raise InputError(
+        f"--batch_size {config.batch_size} was given for {world.size} processes with --accumulate "
+        f"{config.accumulate}; it counts the images of all of them, so give at least {least}"
+    )
+
+
+def check_sizes(config: TrainConfig) -> None:
+    """Refuse input sizes that the network cannot take.
+
+    Raises:
+        ModelError: the first of them.
+    """
+    for size in (config.train_size, *config.scales):
+        model_entry(config.model).network.check_side(size, flag="--train_size")
+
+
+def tell_departures(config: TrainConfig, resume: dict[str, Any] | None) -> None:
+    """Say where a run is not the recipe's, what a resumed one changes, and how its best checkpoint is chosen."""
+    recipe = recipe_for(config.model)
+    if others := recipe_overrides(recipe, config):
+        tell(f"this run departs from {recipe.source}: {', '.join(others)}")
+    if resume and (changes := resume_changes(config_of(resume["config"]), config)):
+        tell(f"the resumed run changes {', '.join(changes)}")
+    if config.batch_size == 1:
+        tell("batch size 1 gives batch normalization little to go by; 2 or more trains better")
+    if chosen := config.val_split or config.val_data_path:
+        tell(f"best.pth is chosen on {chosen}; report no results on the same images")
+
+
+def tell(sentence: str) -> None:
+    print(f"note: {sentence}", file=sys.stderr)
 
 
 @dataclass(frozen=True)
 class RunData:
-    """Samples to train on, what judges the network, and the files behind both."""
+    """What a run is made of.
+
+    Attributes:
+        training: samples to train on.
+        validation: what judges the network.
+        files: the files behind both.
+    """
 
     training: Dataset
     validation: Validation
     files: Fingerprint
 
 
-def load_run_data(args: argparse.Namespace, device: torch.device, world: World) -> RunData:
-    """Find the data, look at every file once, and make the data sets of --model's kind; `world` shares validation.
+def load_data(config: TrainConfig, task: Task, device: torch.device, world: World) -> RunData:
+    """Find the data, look at every file once, and make the data sets.
 
     Raises:
-        InputError: a flag, a folder or a file that cannot be used.
+        InputError: a folder or a file that cannot be used.
     """
-    augmentation = make_augmentation(args)
-    parts = find_run_parts(args)
-    if chosen := args.val_split or args.val_data_path:
-        print(f"note: best.pth is chosen on {chosen}; report no results on the same images")
-    pairs = {name: pairs_of(part) for name, part in parts.items()}
-    classes = parse_classes(args.classes) if args.classes else None
-    files = inspect(pairs, classes=classes, world=world)
-    if model_entry(args.model).kind == "video":
-        training: Dataset = ClipTrainingData(
-            parts["training"],
-            size=args.train_size,
-            seed=args.seed,
-            windows=args.memory_window,
-            augmentation=augmentation,
+    training_folder, validation_folder = Path(config.train_data_path), config.val_data_path
+    if validation_folder and Path(validation_folder).resolve() == training_folder.resolve() and not config.val_split:
+        raise InputError(
+            f"--val_data_path {validation_folder} is the training folder itself; give another one, or leave it out "
+            "to hold out a tenth"
         )
-        validation: Validation = ClipValidation(
-            parts["validation"], size=args.train_size, slots=args.batch_size, device=device, world=world
-        )
-    else:
-        training = TrainingData(
-            pairs["training"],
-            size=args.train_size,
-            seed=args.seed,
-            augmentation=augmentation,
-            classes=classes,
-            read=open_cache(args.cache, args.cache_path, pairs["training"], size=args.train_size, classes=classes),
-        )
-        validation = (partial(ClassValidation, classes=classes) if classes else ImageValidation)(
-            EvaluationData(pairs["validation"], size=args.train_size, classes=classes),
-            batch_size=args.batch_size,
-            workers=worker_count(args.workers, device),
-            device=device,
-            world=world,
-        )
-    return RunData(training, validation, files)
-
-
-def find_run_parts(args: argparse.Namespace) -> dict[str, list[Case] | list[Pair]]:
-    """Find the parts `training` and `validation`: cases where --train_data_path has clips, else pairs.
-
-    Raises:
-        InputError: a folder or file that cannot be used, or nothing to train on.
-    """
-    clips = model_entry(args.model).kind == "video" or has_clips(args.train_data_path)
-    training, validation = (find_case_parts if clips else find_parts)(
-        args.train_data_path,
-        split=args.split,
-        validation_folder=args.val_data_path,
-        validation_split=args.val_split,
-        seed=held_out_seed(args),
+    parts = task.find_parts()
+    files = inspect({name: pairs_of(items) for name, items in parts.items()}, classes=task.classes, world=world)
+    return RunData(
+        task.training_data(parts["training"]),
+        task.validation(parts["validation"], device=device, world=world),
+        files,
     )
-    return {"training": training, "validation": validation}
 
 
-def held_out_seed(args: argparse.Namespace) -> int:
-    """The seed of the held-out part's draw: one for all where --seeds trains several times."""
-    return args.seed if args.held_out_seed is None else args.held_out_seed
+def fingerprint_of_run(config: TrainConfig) -> Fingerprint:
+    """The files that a run of this configuration would be made of."""
+    task = task_of(config)
+    return inspect({name: pairs_of(items) for name, items in task.find_parts().items()}, classes=task.classes)
 
 
-def pairs_of(part: Sequence[Case] | Sequence[Pair]) -> list[Pair]:
-    """The pairs of a part, of clips frame by frame."""
-    return [pair for entry in part for pair in (entry.frames if isinstance(entry, Case) else (entry,))]
+def build_model(config: TrainConfig, start: StartOptions, resume: Mapping[str, Any] | None) -> nn.Module:
+    """Build the network and give it its first weights: a run's, a weight file's, or the backbone's from ImageNet.
+
+    Raises:
+        ModelError: weights that cannot be had or do not fit.
+    """
+    if resume:
+        return create_model(config.model, **resume["config"]["model"]["options"])
+    options = network_options(config) | ({"classes": len(config.classes)} if config.classes else {})
+    source = config.net_pretrained_backbone_path if "backbone" in model_entry(config.model).options else "none"
+    weights = start.init_weights or start.load_checkpoint_path
+    model = create_model(config.model, pretrained=source == "timm" and not weights, **options)
+    if weights:
+        load_first_weights(model, weights, options)
+    elif source not in ("timm", "none"):
+        load_backbone_weights(model.encoder, source)
+    return model
 
 
-def make_augmentation(args: argparse.Namespace) -> list[Augmentation]:
-    parts = [parse_augmentation(text) for text in args.augment]
-    return [*parts, MaskNoise(args.mask_noise)] if args.mask_noise else parts
+def load_first_weights(model: nn.Module, path: str, options: Mapping[str, Any]) -> None:
+    """Load all weights of a file, or all but the heads where the file's network tells other classes apart.
+
+    Raises:
+        ModelError: weights that do not fit.
+    """
+    record = read_checkpoint(path).get("config")
+    trained = record["model"]["options"] if isinstance(record, Mapping) and "model" in record else {}
+    classes = trained.get("classes", 1)
+    if classes == model.config.classes:
+        load_weights(model, path)
+        tell(f"a fresh run starts at epoch 1 from the weights of {path}")
+        return
+    donor = create_model(model.name, **{**options, "classes": classes})
+    load_weights(donor, path)
+    own, given = model.state_dict(), donor.state_dict()
+    fitting = {name: value for name, value in given.items() if value.shape == own[name].shape}
+    model.load_state_dict(own | fitting)
+    tell(
+        f"a fresh run starts at epoch 1 from the weights of {path}; its heads for {classes} classes are replaced by "
+        f"new ones for {model.config.classes} ({len(own) - len(fitting)} entries)"
+    )
+
+
+def output_weights(model: nn.Module, config: TrainConfig) -> dict[str, float]:
+    """Weight of every output's loss, 1 where no `output=weight` is given.
+
+    Raises:
+        InputError: something else is given, or an output the network does not have.
+    """
+    return dict.fromkeys(model.output_names, 1.0) | dict(
+        parse_weight(text, model.output_names) for text in config.loss_weights
+    )
+
+
+def parse_weight(text: str, names: Sequence[str]) -> tuple[str, float]:
+    """Read `output=weight`, the output one of `names`, the weight from 0 on."""
+    name, _, number = text.partition("=")
+    try:
+        weight = float(number)
+    except ValueError:
+        weight = -1.0
+    if name not in names or not 0 <= weight < float("inf"):
+        raise InputError(
+            f"--loss_weights {text} was given; expected OUTPUT=WEIGHT, of {', '.join(names)}, the weight from 0 on"
+        )
+    return name, weight

@@ -2,54 +2,48 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from measure.io import InputError
 
-from ..data import TrainingBatches, make_loader, normalize, resize_batch
+from ..data import TrainingBatches, make_loader, normalize, resize_batch, worker_count
 from ..evaluation import Validation
-from ..runtime import (
-    SINGLE_PROCESS,
-    NonFiniteLoss,
-    StopRequest,
-    World,
-    autocast,
-    compiled,
-    load_batches,
-    stopped_by,
-)
+from ..runtime import SINGLE_PROCESS, Interrupted, NonFiniteLoss, StopRequest, World, load_batches, stopped_by
 from . import checkpoint
-from .config import TrainOptions, average_of, clip_gradients, make_optimizer
+from .config import TrainConfig
 from .loss_sums import LossSums
 from .losses import DeepSupervision
 from .run_log import RunLog
 from .schedule import Progress, epochs_since_best
+from .step import TrainStep
 
 __all__ = ["Trainer"]
 
-
 # steps between looks at the loss: every look makes a GPU wait, and costs a CPU nothing
-LOOK_EVERY = {"cpu": 1, "cuda": 50}
+LOG_EVERY = {"cpu": 1, "cuda": 50}
 
 
 class Trainer:
-    """Train `model` on `training`, judge it by `validation` after every epoch, keep everything in `folder`.
+    """Train `model` on `training`, judge it by `validation` after every epoch, keep everything in a run folder.
 
     Args:
+        model: the network.
+        loss: of its outputs.
         training: samples as dicts of uint8 tensors, addressed by (epoch, index): `mask`, and the arguments of the
             network's forward by name, images (3, S, S), masks (K, S, S) of K classes.
-        config: plain data that is saved with every checkpoint, enough to build the model and the run again.
+        validation: what judges the network.
+        config: how to train, and where the run folder is.
+        device: where it trains.
+        record: plain data that is saved with every checkpoint, enough to build the model and the run again.
         resume: a checkpoint of ours to go on from.
         world: the processes that train together; each has a Trainer of its own, the first one writes.
 
@@ -64,65 +58,68 @@ class Trainer:
         *,
         training: Dataset,
         validation: Validation,
-        options: TrainOptions,
-        folder: str | Path,
+        config: TrainConfig,
         device: torch.device,
-        config: dict[str, Any],
+        record: dict[str, Any],
         resume: dict[str, Any] | None = None,
         world: World = SINGLE_PROCESS,
     ):
-        self.options, self.device, self.config, self.world = options, device, config, world
-        self.model = model.to(device, memory_format=torch.channels_last)
-        self.loss = loss
-        self.optimizer = make_optimizer(self.model, options)
-        self.amp = autocast(device, options.amp)
-        self.scaler = torch.amp.GradScaler(device.type, enabled=options.amp == "fp16")
-        self.average = average_of(self.model, options.ema) if options.ema else None
+        self.config, self.device, self.record, self.world = config, device, record, world
+        self.train_step = TrainStep(model, loss, config=config, device=device, world=world)
         self.validation = validation
         self.batches = TrainingBatches(
             len(training),
-            batch_size=options.batch_size,
-            seed=options.seed,
+            batch_size=config.batch_size,
+            seed=config.seed,
             world=world,
-            least=max(2, world.size if options.sync_norms else 2 * world.size),
+            least=max(2, world.size if config.sync_batchnorm else 2 * world.size),
         )
         if not len(self.batches):
             raise InputError(
                 f"{len(training)} images cannot be shared by {world.size} processes; start fewer, or use more images"
             )
         self.training = make_loader(
-            training, batch_sampler=self.batches, workers=options.workers, device=device, persistent=True
+            training,
+            batch_sampler=self.batches,
+            workers=worker_count(config.workers, device),
+            device=device,
+            persistent=True,
         )
         self.epoch, self.step = 1, 0  # the epoch under way, its steps done
         self.steps, self.started = 0, time.monotonic()  # of the whole run: steps done, and when it would have begun
         self.scores: list[float] = []  # of the finished epochs
-        self.losses = LossSums(world)
         if resume:
             self.load_state(resume)
         elif not world.is_first:
-            torch.manual_seed(options.seed + world.rank)  # processes with equal weights, but draws of their own
-        if options.compile:
-            compiled(self.model)
-        self.network = world.replicate(self.model, sync_norms=options.sync_norms)
-        self.folder = Path(folder)
+            torch.manual_seed(config.seed + world.rank)  # processes with equal weights, but draws of their own
+        self.folder = Path(config.train_model_save_path)
         self.saver = checkpoint.Saver()
-        self.log = RunLog(folder, config=config, last_epoch=self.epoch - 1) if world.is_first else None
+        self.log = RunLog(self.folder, config=record, last_epoch=self.epoch - 1) if world.is_first else None
 
-    def fit(self) -> None:
+    @property
+    def is_over(self) -> bool:
+        """Whether no epoch is left, the budget is used up, or the early stop is reached."""
+        return self.epoch > self.config.epoch or self.patience_exceeded() or (not self.step and self.budget_exhausted())
+
+    def fit(self, stop: StopRequest) -> None:
         """Train to the last epoch, to the end of the budget, or until the validation score has ceased to rise.
+
+        Args:
+            stop: what tells of a signal.
 
         Raises:
             Stopped: a signal asked for the end; the state is saved and the message says how to go on.
-            NonFiniteLoss: the loss became infinite or NaN.
-            InputError: a checkpoint cannot be written; the former ones are untouched.
+            NonFiniteLoss: the loss, a weight or a validation score became infinite or NaN; no checkpoint holds it.
+            InputError: a checkpoint cannot be written; the previous ones are untouched.
         """
         try:
-            with StopRequest() as stop:
-                while self.epoch <= self.options.epochs and not self.is_spent() and not self.exhausted():
-                    started = time.perf_counter()
-                    self.train_epoch(stop)
-                    self.finish_epoch(started)
-                self.saver.wait()
+            while not self.is_over:
+                started = time.perf_counter()
+                self.train_epoch(stop)
+                self.finish_epoch(started, stop)
+            self.saver.wait()
+            if self.patience_exceeded():
+                tqdm.write(f"early stop: no better score in the last {epochs_since_best(self.scores)} epochs")
         finally:
             self.close()
 
@@ -132,26 +129,23 @@ class Trainer:
         if self.log:
             self.log.close()
 
-    def is_spent(self) -> bool:
+    def budget_exhausted(self) -> bool:
         """Whether the budget is used up; the processes agree."""
         seconds = self.world.all_reduce_max(time.monotonic() - self.started)
-        return self.options.budget.is_spent(epochs=self.epoch - 1, steps=self.steps, seconds=seconds)
+        return self.config.limit.is_spent(epochs=self.epoch - 1, steps=self.steps, seconds=seconds)
 
-    def exhausted(self) -> bool:
+    def patience_exceeded(self) -> bool:
         """Whether the early stop is reached; derived from the scores, so that a resumed run agrees."""
-        patience, waited = self.options.early_stop, epochs_since_best(self.scores)
-        if not patience or waited < patience:
-            return False
-        tqdm.write(f"early stop: no better score in the last {waited} epochs")
-        return True
+        patience, waited = self.config.early_stop, epochs_since_best(self.scores)
+        return bool(patience) and waited >= patience
 
     def train_epoch(self, stop: StopRequest) -> None:
         """Train through what is left of the epoch under way; a budget that ends in it ends the epoch."""
-        self.network.train()
+        self.train_step.network.train()
         self.batches.epoch, self.batches.start = self.epoch, self.step
         bar = tqdm(
-            load_batches(self.training),
-            desc=f"epoch {self.epoch}/{self.options.epochs}",
+            load_batches(self.training) if self.step < len(self.batches) else (),
+            desc=f"epoch {self.epoch}/{self.config.epoch}",
             total=len(self.batches),
             initial=self.step,
             unit="step",
@@ -159,55 +153,26 @@ class Trainer:
             leave=False,
         )
         for batch in bar:
+            self.end_if_asked(stop)
             rate = self.set_rate()
             for inputs, mask in self.at_scales(batch):
                 self.train_step(inputs, mask, images=self.batches.images(self.step))
             self.step, self.steps = self.step + 1, self.steps + 1
-            if self.step % LOOK_EVERY[self.device.type] == 0 or self.step == len(self.batches):
+            if self.step % LOG_EVERY[self.device.type] == 0 or self.step == len(self.batches):
                 bar.set_postfix(loss=f"{self.check_losses():.3f}", lr=f"{rate:.1e}")
-            if number := self.world.all_reduce_max(stop.number):
-                self.stop(int(number))
-            if self.is_spent():
+            self.end_if_asked(stop)
+            if self.budget_exhausted():
                 break
 
-    def train_step(self, inputs: dict[str, Tensor], mask: Tensor, *, images: int) -> None:
-        """One update.
-
-        Args:
-            inputs: this process's part of the forward's arguments by name, images normalised.
-            mask: (N, K, S, S) in [0, 1], a plane a class. images: in the whole batch, of all processes.
-        """
-        self.optimizer.zero_grad(set_to_none=True)
-        pieces = min(self.options.accumulate, max(1, len(mask) // 2))
-        split = {name: tensor.tensor_split(pieces) for name, tensor in inputs.items()}
-        for index, target in enumerate(mask.tensor_split(pieces)):
-            with nullcontext() if index == pieces - 1 else self.without_reduction():
-                self.backward({name: parts[index] for name, parts in split.items()}, target, len(target) / images)
-        if self.options.clip:
-            self.scaler.unscale_(self.optimizer)
-            clip_gradients(self.model, self.options.clip, self.options.clip_mode)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-        if self.average is not None:
-            self.average.update_parameters(self.model)
-        self.losses.end_step()
-
-    def backward(self, inputs: dict[str, Tensor], mask: Tensor, share: float) -> None:
-        """Add the gradients of `share` of a batch; reducing takes the mean over processes, hence the factor."""
-        with self.amp:
-            outputs = self.network(**inputs)
-        total, parts = self.loss(outputs, mask)
-        self.scaler.scale(total * (share * self.world.size)).backward()
-        self.losses.add(total.detach(), parts, share)
-
-    def without_reduction(self) -> AbstractContextManager:
-        """Gradients stay this process's own until the last piece of a batch."""
-        return self.network.no_sync() if isinstance(self.network, DistributedDataParallel) else nullcontext()
+    def end_if_asked(self, stop: StopRequest) -> None:
+        """Save and end the run where any of the processes was sent a signal."""
+        if number := self.world.all_reduce_max(stop.number):
+            self.stop(int(number))
 
     def at_scales(self, batch: dict[str, Tensor]) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
         """Yield the batch on the device at every training size, always resized from the batch as it was loaded."""
         whole = {name: self.prepare(name, tensor) for name, tensor in batch.items()}
-        for size in self.options.scales or (whole["mask"].shape[-1],):
+        for size in self.config.scales:
             scaled = {name: resize_batch(tensor, size) for name, tensor in whole.items()}
             mask = scaled.pop("mask")
             yield {name: x.contiguous(memory_format=torch.channels_last) for name, x in scaled.items()}, mask
@@ -218,17 +183,16 @@ class Trainer:
         return tensor.float() / 255 if name.endswith("mask") else normalize(tensor)
 
     def set_rate(self) -> float:
-        """Give the optimiser the learning rate of the next update, and return it."""
+        """Give the optimizer the learning rate of the next update, and return it."""
         at = Progress(
             epoch=self.epoch,
             step=self.step,
-            epochs=self.options.epochs,
+            epochs=self.config.epoch,
             steps=len(self.batches),
             scores=self.scores,
         )
-        rate = self.options.schedule.rate(at)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        rate = self.config.learning_rate.rate(at)
+        self.train_step.set_learning_rate(rate)
         return rate
 
     def check_losses(self) -> float:
@@ -237,40 +201,64 @@ class Trainer:
         Raises:
             NonFiniteLoss: it is infinite or NaN; the message names the parts.
         """
-        means = self.losses.means()
-        if not np.isfinite(means["loss"]):
-            bad = ", ".join(f"{name} {value}" for name, value in means.items() if not np.isfinite(value))
-            raise NonFiniteLoss(
-                f"the loss is not finite in epoch {self.epoch} at step {self.step} ({bad}); lower --lr or use "
-                f"--amp off, and go on from {self.folder / 'last.pth'} if an epoch was finished"
-            )
+        means = self.train_step.losses.means()
+        self.refuse_non_finite("the loss", means)
         return means["loss"]
 
-    def finish_epoch(self, started: float) -> None:
-        """Validate, log, move on to the next epoch, save."""
-        losses = self.losses.means()
+    def refuse_non_finite(self, what: str, values: dict[str, float]) -> None:
+        """End the run where a number is not finite, before any checkpoint is replaced."""
+        bad = ", ".join(f"{name} {value}" for name, value in values.items() if not math.isfinite(value))
+        if bad:
+            raise NonFiniteLoss(
+                f"{what} is not finite in epoch {self.epoch} at step {self.step} ({bad}); lower --lr or use "
+                f"--amp off{self.way_back()}"
+            )
+
+    def refuse_non_finite_weights(self) -> None:
+        """The same for the weights: the last update may spoil them after the last look at the loss."""
+        self.refuse_non_finite("a weight", dict.fromkeys(self.train_step.non_finite_entries()[:3], math.nan))
+
+    def way_back(self) -> str:
+        last = self.folder / "last.pth"
+        return f", and go on from {last}" if last.is_file() else ""
+
+    def finish_epoch(self, started: float, stop: StopRequest) -> None:
+        """Save, validate, log, move on to the next epoch, save again."""
+        losses = self.train_step.losses.means()
         trained = time.perf_counter() - started
-        judged = self.model if self.average is None else self.average.module
-        self.world.broadcast_buffers(judged)
-        scores = self.validation.scores(judged, self.amp)
-        is_best = scores["score"] > max(self.scores, default=-float("inf"))
+        self.refuse_non_finite_weights()
+        eval_model = self.train_step.eval_model
+        self.world.broadcast_buffers(eval_model)
+        self.save("last.pth")  # validation may take long, and nothing of the epoch shall be lost in it
+        try:
+            scores = self.validation.scores(
+                eval_model, self.train_step.autocast, stop if self.world.size == 1 else None
+            )
+        except Interrupted:
+            self.stop(stop.number)
+        self.refuse_non_finite("a validation score", scores)
+        chosen = scores[self.config.best_by]
+        is_best = chosen > max(self.scores, default=-math.inf)
         if self.log:
-            rate = self.optimizer.param_groups[0]["lr"]  # of the epoch's last update
+            rate = self.train_step.optimizer.param_groups[0]["lr"]  # of the epoch's last update
             self.log.epoch({"epoch": self.epoch, "lr": rate, **losses, **scores, "seconds": round(trained, 2)})
-            self.log.picture(self.validation.picture(judged, self.amp), epoch=self.epoch)
+            self.log.picture(self.validation.picture(eval_model, self.train_step.autocast), epoch=self.epoch)
         tqdm.write(
-            f"epoch {self.epoch}/{self.options.epochs}: loss {losses['loss']:.3f}, held out Dice {scores['Dice']:.4f} "
-            f"IoU {scores['IoU']:.4f} MAE {scores['MAE']:.4f}{' (best)' if is_best else ''}, {trained:.0f} s"
+            f"epoch {self.epoch}/{self.config.epoch}: loss {losses['loss']:.3f}, held out {score_text(scores)}"
+            f"{f' (best {self.config.best_by})' if is_best else ''}, {trained:.0f} s"
         )
         names = ["last.pth"] + ["best.pth"] * is_best
-        if self.epoch % self.options.save_every == 0:
+        if self.epoch % self.config.train_model_save_epoch == 0:
             names.append(f"checkpoint_epoch_{self.epoch}.pth")
-        self.scores.append(scores["score"])
-        self.epoch, self.step, self.losses = self.epoch + 1, 0, LossSums(self.world)
+        self.scores.append(chosen)
+        self.epoch, self.step, self.train_step.losses = self.epoch + 1, 0, LossSums(self.world)
         self.save(*names)
 
     def stop(self, number: int) -> None:
         """Save and end the run as a signal asked for."""
+        if not self.steps:
+            raise stopped_by(number, "before the first step: nothing is lost, run the same command again")
+        self.refuse_non_finite_weights()
         self.save("last.pth")
         self.saver.wait()
         raise stopped_by(
@@ -281,36 +269,38 @@ class Trainer:
 
     def save(self, *names: str) -> None:
         """Write a checkpoint of the run as it stands, in the background. All processes must call it."""
-        average = {} if self.average is None else {"ema_state_dict": self.average.module.state_dict()}
         content = {
-            **average,
-            "model_state_dict": self.model.state_dict(),
-            "optimizer_state_dict": self.optimizer.state_dict(),
-            "scaler_state_dict": self.scaler.state_dict(),
+            **self.train_step.state(),
             "epoch": self.epoch - 1,
             "step": self.step,
             "steps": self.steps,
             "seconds": time.monotonic() - self.started,
-            "losses": self.losses.state(),
+            "losses": self.train_step.losses.state(),
             "scores": self.scores,
             "generators": self.world.all_gather(checkpoint.generator_states()),
-            "config": self.config,
+            "config": self.record,
         }
         if self.world.is_first:
             self.saver.save([self.folder / name for name in names], content)
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on exactly where a checkpoint was written; with more processes than then, the new ones draw anew."""
-        self.model.load_state_dict(state["model_state_dict"])
-        self.optimizer.load_state_dict(state["optimizer_state_dict"])
-        self.scaler.load_state_dict(state["scaler_state_dict"])
-        if self.average is not None and "ema_state_dict" in state:
-            self.average.module.load_state_dict(state["ema_state_dict"])
-            self.average.n_averaged.fill_(1)  # only "some" or "none" matters to an exponential average
+        self.train_step.load_state(state)
         self.epoch, self.step, self.scores = state["epoch"] + 1, state["step"], list(state["scores"])
         self.steps, self.started = state["steps"], time.monotonic() - state["seconds"]
-        self.losses = LossSums.from_state(state["losses"], self.world, self.device)
+        self.train_step.losses = LossSums.from_state(state["losses"], self.world, self.device)
         if self.world.rank < len(state["generators"]):
             checkpoint.restore_generators(state["generators"][self.world.rank])
         else:
-            torch.manual_seed(self.options.seed + self.world.rank + self.steps)
+            torch.manual_seed(self.config.seed + self.world.rank + self.steps)
+
+
+def score_text(scores: dict[str, float]) -> str:
+    """A line's part with an epoch's scores; images without polyp are told apart where there are any."""
+    text = f"Dice {scores['Dice']:.4f} IoU {scores['IoU']:.4f} MAE {scores['MAE']:.4f}"
+    if "Dice_polyp" in scores:
+        text += (
+            f" (Dice {scores['Dice_polyp']:.4f} where there is a polyp; {scores['false_alarms']:.0%} of the images "
+            "without one are marked)"
+        )
+    return text

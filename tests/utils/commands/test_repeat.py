@@ -12,15 +12,15 @@ from lib import create_model
 from tests.helpers.runs import assert_equal, state
 from utils.commands import repeat as repro
 from utils.commands.repeat import command_words
-from utils.commands.train_flags import parse_args
+from utils.commands.train_flags import parse_train_args
 from utils.phantom import write_stills
-from utils.training.run_record import NOT_INHERITED_FLAGS
+from utils.training.config import TrainConfig
 
 pytestmark = pytest.mark.slow
 
 SMALL = ["--net_backbone", "pvt-v2-b0", "--net_planes", "16", "--net_pretrained_backbone_path", "none"]
 SMALL += ["--train_size", "64", "--workers", "0", "--device", "cpu"]
-PLACES = NOT_INHERITED_FLAGS | {"train_model_save_path"}
+PLACES = {"train_model_save_path"}
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_the_record_says_what_the_run_was_made_of(place):
     assert "commit" in (record["revision"] or {"commit": "outside a clone"})
     assert record["command"].endswith("--epoch 2")
     assert record["earlier"] == [{"flags": {"epoch": 1}}]
-    assert record["weights"]["load_checkpoint_path"]["path"] == str(place / "weights.pth")
+    assert record["weights"]["init_weights"]["path"] == str(place / "weights.pth")
     files = (place / "run" / "data.csv").read_text().splitlines()
     assert len(files) == 13 and files[0] == "part,file,size,hash"
 
@@ -99,29 +99,29 @@ def test_the_printed_command_repeats_the_run(place, capsys):
     ],
 )
 def test_the_command_parses_back_to_the_same_flags(line, tmp_path):
-    args = vars(parse_args(shlex.split(line)))
+    args = parse_train_args(shlex.split(line)).config.flags()
     words = command_words({"flags": args}, folder=tmp_path / "a new one")
-    again = vars(parse_args(shlex.split(shlex.join(words))[2:]))
+    again = parse_train_args(shlex.split(shlex.join(words))[2:]).config.flags()
     assert {k: v for k, v in again.items() if k not in PLACES} == {k: v for k, v in args.items() if k not in PLACES}
     assert again["train_model_save_path"] == str(tmp_path / "a new one")
     assert flag_names(words) <= flag_names(shlex.split(line)) | {"--train_model_save_path"}, "defaults are not named"
 
 
 def flag_names(words):
-    return {word for word in words if word.startswith("--")}
+    return {word.replace("--no-", "--") for word in words if word.startswith("--")}
 
 
 def test_a_fresh_folder_lies_beside_the_run_wherever_one_stands(tmp_path, monkeypatch):
     (tmp_path / "run" / "deeper").mkdir(parents=True)
     (tmp_path / "run-again").mkdir()
-    assert repro.fresh(tmp_path / "run") == tmp_path / "run-again2"
+    assert repro.unused_folder_beside(tmp_path / "run") == tmp_path / "run-again2"
     monkeypatch.chdir(tmp_path / "run" / "deeper")
-    assert repro.fresh(Path(".")) == tmp_path / "run" / "deeper-again"
-    assert repro.fresh(Path("..")) == tmp_path / "run-again2"
+    assert repro.unused_folder_beside(Path(".")) == tmp_path / "run" / "deeper-again"
+    assert repro.unused_folder_beside(Path("..")) == tmp_path / "run-again2"
 
 
 def test_a_run_of_several_processes_is_repeated_by_torchrun():
-    record = {"flags": vars(parse_args([])), "machine": {"processes": 4}}
+    record = {"flags": TrainConfig().flags(), "machine": {"processes": 4}}
     assert command_words(record, folder="new")[:4] == ["torchrun", "--nproc_per_node", "4", "myTrain.py"]
 
 
@@ -141,7 +141,8 @@ def test_a_run_does_not_go_on_with_changed_data_unless_told(place, tmp_path, cap
     assert myTrain.main([*go_on, "--epoch", "3", "--allow_changed_data"]) == 0
     earlier = state(tmp_path / "on")["config"]["earlier"]
     assert [sorted(change) for change in earlier] == [["flags"], ["data", "flags"]]
-    assert parse_args(["--load_checkpoint_path", str(tmp_path / "on" / "last.pth")]).allow_changed_data is False
+    again = parse_train_args(["--load_checkpoint_path", str(tmp_path / "on" / "last.pth")])
+    assert again.start.allow_changed_data is False
 
 
 def test_changed_first_weights_are_refused(place, capsys):
@@ -149,7 +150,7 @@ def test_changed_first_weights_are_refused(place, capsys):
     before = weights.read_bytes()
     weights.write_bytes(before + b"\0")
     assert repro.main([str(place / "run")]) == 2
-    assert "weights.pth of --load_checkpoint_path has changed since the run read it" in capsys.readouterr().err
+    assert "weights.pth of --init_weights has changed since the run read it" in capsys.readouterr().err
     weights.write_bytes(before)
 
 

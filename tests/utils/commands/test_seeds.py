@@ -10,7 +10,7 @@ from tests.helpers.runs import assert_equal, interrupt_after, state
 from utils.commands.repeat import command_words
 from utils.commands.seeds import best_epoch, summarise
 from utils.phantom import write_stills
-from utils.training.trainer import Trainer
+from utils.training.step import TrainStep
 
 pytestmark = pytest.mark.slow
 
@@ -44,7 +44,7 @@ def test_mean_and_sample_deviation_by_hand():
 def test_the_best_epoch_is_the_first_with_the_highest_score(tmp_path):
     rows = ["1,0.1,0.1,0.3,-0.1", "2,0.4,0.3,0.2,0.5", "3,0.5,0.25,0.25,0.5"]
     (tmp_path / "log.csv").write_text("\n".join(["epoch,Dice,IoU,MAE,score", *rows]) + "\n")
-    assert best_epoch(tmp_path) == {"epoch": 2, "Dice": 0.4, "IoU": 0.3, "MAE": 0.2, "score": 0.5}
+    assert best_epoch(tmp_path, by="score") == {"epoch": 2, "Dice": 0.4, "IoU": 0.3, "MAE": 0.2, "score": 0.5}
 
 
 def test_interrupted_seeds_go_on_by_the_same_command(data, tmp_path, monkeypatch, capsys):
@@ -54,14 +54,14 @@ def test_interrupted_seeds_go_on_by_the_same_command(data, tmp_path, monkeypatch
     assert "seed_1/last.pth, or with all seeds by the same command" in capsys.readouterr().err
     assert json.loads((tmp_path / "seeds.json").read_text())["seeds"].keys() == {"0"}
     steps = []
-    original = Trainer.train_step
+    original = TrainStep.__call__
     with monkeypatch.context() as patched:
-        patched.setattr(Trainer, "train_step", lambda *a, **k: (steps.append(1), original(*a, **k)))
+        patched.setattr(TrainStep, "__call__", lambda *a, **k: (steps.append(1), original(*a, **k)))
         assert train(data, tmp_path, "--seeds", "0", "1") == 0
     assert len(steps) == 1
     summary = json.loads((tmp_path / "seeds.json").read_text())
     for seed in "01":
-        assert summary["seeds"][seed] == best_epoch(tmp_path / f"seed_{seed}")
+        assert summary["seeds"][seed] == best_epoch(tmp_path / f"seed_{seed}", by="Dice")
     printed = capsys.readouterr().out
     assert printed.endswith((tmp_path / "seeds.md").read_text())
     assert f"| {summary['mean']['Dice']:.4f} |" in printed and "standard deviation" in printed
@@ -91,7 +91,7 @@ def test_a_single_seed_has_no_deviation(one_seed):
     [
         (["--seeds", "2", "3", "--lr", "0.5"], "seed_2 was trained with other flags (--lr); choose another"),
         (["--seeds", "1", "1"], "--seeds 1 1 was given; name each seed once, from 0 on"),
-        (["--seeds", "-1"], "--seeds -1 was given; name each seed once"),
+        (["--seeds", "-1"], "--seeds -1 was given; it must be at least 0"),
         (["--seeds", "2", "--load_checkpoint_path", "seed_2/last.pth"], "last.pth is a run to go on with; drop one"),
     ],
 )

@@ -48,7 +48,7 @@ def detail(image):
 @pytest.mark.parametrize(("recipe", "sharper"), [("sepnet", 0.03), ("scrnet", 0.1), ("convsegnet", 0.1)])
 def test_a_recipe_at_once_is_its_steps(still, recipe, sharper):
     """Levels of image and mask, sample for sample; and no drift of brightness, contrast, detail and polyp size."""
-    augmentations = [parse_augmentation(text) for text in RECIPES[recipe].augment]
+    augmentations = [parse_augmentation(text) for text in RECIPES[recipe].config.augment]
     pairs = [both_ways(*still, augmentations, seed) for seed in range(60)]
     assert max(difference(steps[0], once[0]) for steps, once in pairs) < 3
     assert np.mean([difference(steps[0], once[0]) for steps, once in pairs]) < 0.8
@@ -70,7 +70,7 @@ def test_a_turn_at_once_loses_little_detail(still):
 @pytest.mark.parametrize("augmentations", ["sepnet", "noise"])
 def test_small_pictures_and_mask_noise_take_every_step_before_the_resize(still, augmentations):
     image, mask = still
-    texts = RECIPES["sepnet"].augment
+    texts = RECIPES["sepnet"].config.augment
     if augmentations == "noise":
         augmentations, size = [*map(parse_augmentation, texts), MaskNoise(fraction=0.01)], SIZE
     else:

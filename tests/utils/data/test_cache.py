@@ -22,7 +22,7 @@ from utils.phantom import write_stills
 from utils.training.recipes import RECIPES
 
 SIZE = 64
-AUGMENTATIONS = [parse_augmentation(text) for text in RECIPES["sepnet"].augment]
+AUGMENTATIONS = [parse_augmentation(text) for text in RECIPES["sepnet"].config.augment]
 
 
 @pytest.fixture

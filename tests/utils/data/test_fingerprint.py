@@ -14,7 +14,7 @@ from utils.data.inspection import inspect
 from utils.data.pairs import find_pairs
 from utils.data.splits import find_parts
 from utils.runtime.environment import revision
-from utils.training.setup import pairs_of
+from utils.training.tasks import pairs_of
 
 
 def write_image(path, word):

@@ -9,7 +9,7 @@ from utils.data.image_dataset import TrainingData
 from utils.data.pairs import find_pairs
 from utils.training.recipes import RECIPES
 
-AUGMENTATION = [parse_augmentation(text) for text in RECIPES["sepnet"].augment]
+AUGMENTATION = [parse_augmentation(text) for text in RECIPES["sepnet"].config.augment]
 
 
 def test_pairs_are_made_by_stem_in_natural_order(folder):

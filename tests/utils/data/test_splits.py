@@ -5,10 +5,10 @@ import pytest
 
 from measure.io.errors import InputError
 from utils.commands import split
-from utils.commands.train_flags import parse_args
+from utils.commands.train_flags import parse_train_args
 from utils.data.splits import group_reader, part_sizes, pattern_reader, read_split, split_names
 from utils.phantom import write_stills
-from utils.training.setup import find_run_parts
+from utils.training.tasks import task_of
 
 NAMES = [str(n) for n in range(1, 101)]
 
@@ -140,7 +140,7 @@ def test_mistakes_in_making_splits(data, tmp_path, capsys, flags, message):
 
 
 def found(data, *flags):
-    parts = find_run_parts(parse_args(["--train_data_path", str(data), *map(str, flags)]))
+    parts = task_of(parse_train_args(["--train_data_path", str(data), *map(str, flags)]).config).find_parts()
     return parts["training"], parts["validation"]
 
 

@@ -11,9 +11,9 @@ from measure.io.errors import InputError
 from tests.helpers.runs import state
 from utils.phantom import write_stills
 from utils.training.budget import Budget, parse_budget
-from utils.training.config import TrainOptions
+from utils.training.config import TrainConfig
 from utils.training.losses import DeepSupervision
-from utils.training.trainer import Trainer
+from utils.training.step import TrainStep
 
 SMALL = "--model scrnet --train_size 32 --batch_size 4 --epoch 9 --device cpu --workers 0".split()
 
@@ -76,23 +76,18 @@ def test_what_cannot_be_shared_is_refused(data, tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
-def one_step(tmp_path, accumulate):
+def one_step(accumulate):
     """Gradients and losses of a step of a network without batch normalisation."""
     torch.manual_seed(0)
     inputs, mask = {"image": torch.randn(7, 3, 32, 32)}, torch.rand(7, 1, 32, 32)
-    trainer = Trainer(
+    step = TrainStep(
         Named(nn.Conv2d(3, 1, 3, padding=1)),
         DeepSupervision(lambda logits, mask: (logits - mask).square().mean(), {"out": 1.0}),
-        training=range(7),
-        validation=None,
-        options=TrainOptions(accumulate=accumulate, optimizer="SGD", clip=0.0, workers=0),
-        folder=tmp_path,
+        config=TrainConfig(accumulate=accumulate, optimizer="SGD", gradient_clip=0.0),
         device=torch.device("cpu"),
-        config={},
     )
-    trainer.train_step(inputs, mask, images=7)
-    trainer.close()
-    return [parameter.grad for parameter in trainer.model.parameters()], trainer.losses.means()
+    step(inputs, mask, images=7)
+    return [parameter.grad for parameter in step.model.parameters()], step.losses.means()
 
 
 class Named(nn.Module):
@@ -105,8 +100,8 @@ class Named(nn.Module):
 
 
 @pytest.mark.parametrize("accumulate", [2, 3])
-def test_a_batch_in_parts_has_the_gradients_of_the_whole(tmp_path, accumulate):
-    (whole, losses), (parts, summed) = one_step(tmp_path, 1), one_step(tmp_path, accumulate)
+def test_a_batch_in_parts_has_the_gradients_of_the_whole(accumulate):
+    (whole, losses), (parts, summed) = one_step(1), one_step(accumulate)
     for first, second in zip(whole, parts, strict=True):
         torch.testing.assert_close(second, first, rtol=1e-5, atol=1e-7)
     assert summed["loss"] == pytest.approx(losses["loss"], rel=1e-6)

@@ -11,7 +11,7 @@ import myTrain
 from measure.io.errors import InputError
 from tests.helpers.runs import assert_equal, interrupt_after, state
 from utils.phantom import write_stills
-from utils.training.checkpoint import FORMAT_VERSION, Saver, newest_whole
+from utils.training.checkpoint import FORMAT_VERSION, Saver, furthest_checkpoint
 
 COURSE = (
     "--model scrnet --train_size 32 --batch_size 4 --lr_warmup_epoch 0 --epoch 3 --device cpu --workers 0 --ema 0.5"
@@ -107,8 +107,8 @@ def test_damaged_checkpoints_are_passed_over_with_a_warning(data, straight, how,
 
 
 def test_a_run_folder_without_checkpoints_starts_anew(tmp_path):
-    assert newest_whole(tmp_path) is None
-    assert newest_whole(tmp_path / "missing") is None
+    assert furthest_checkpoint(tmp_path) is None
+    assert furthest_checkpoint(tmp_path / "missing") is None
 
 
 def test_a_checkpoint_of_another_format_is_refused(straight, tmp_path, capsys):

@@ -108,7 +108,7 @@ def test_a_resumed_run_keeps_its_classes(data, run, tmp_path, capsys):
     assert state(tmp_path)["config"]["flags"]["classes"] == TEXTS and state(tmp_path)["epoch"] == 2
     other = ["neoplastic=255,0,0", "non-neoplastic=0,255,0", "third=0,0,255"]
     assert myTrain.main([*flags, "--epoch", "2", "--classes", *other]) == 2
-    assert "was trained on other classes; drop --classes" in capsys.readouterr().err
+    assert "was trained with neoplastic=255,0,0 non-neoplastic=0,255,0; drop the flag" in capsys.readouterr().err
 
 
 def test_maps_of_every_class_are_written_and_scored(data, run, tmp_path):

@@ -13,8 +13,7 @@ from measure.io.errors import InputError
 from measure.io.images import read_grey, read_rgb
 from tests.helpers.runs import assert_equal, interrupt_after, state
 from utils.commands import split
-from utils.commands.common_flags import model_options
-from utils.commands.train_flags import parse_args
+from utils.commands.train_flags import parse_train_args
 from utils.data.clip_dataset import Case, find_cases
 from utils.data.preprocessing import network_input
 from utils.evaluation.clips import ClipValidation
@@ -22,7 +21,8 @@ from utils.evaluation.soft_scores import soft_scores
 from utils.phantom import write_clips, write_stills
 from utils.prediction.postprocess import probability_map
 from utils.prediction.streaming import stream
-from utils.training.setup import find_run_parts
+from utils.runtime.options import network_options
+from utils.training.tasks import task_of
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_split_files_name_cases(tmp_path):
 
     def parts(*flags):
         given = ["--model", "sali", "--train_data_path", str(data), *map(str, flags)]
-        return [[case.name for case in part] for part in find_run_parts(parse_args(given)).values()]
+        return [[case.name for case in part] for part in task_of(parse_train_args(given).config).find_parts().values()]
 
     assert parts("--split", first, "--val_split", second) == [named[first], named[second]]
     training, held_out = parts("--val_split", second)
@@ -91,17 +91,17 @@ def test_split_files_name_cases(tmp_path):
 
 def test_the_recipe_is_the_released_one():
     for model in ("sali", "lsinet"):
-        args = parse_args(["--model", model])
+        args = parse_train_args(["--model", model]).config
         assert (args.epoch, args.batch_size, args.train_size, args.lr, args.weight_decay) == (200, 8, 352, 1e-4, 0)
         assert (args.schedule, args.lr_decay_rate, args.lr_decay_epoch) == ("steps", 0.1, 50)
         assert (args.gradient_clip, args.clip_mode, args.optimizer) == (0.5, "value", "Adam")
-        assert args.augment == ["flip", "rotate", "jitter"] and args.loss_weights == []
-        assert args.memory_window == [5, 10, 15, 20, 25]
+        assert args.augment == ("flip", "rotate", "jitter") and args.loss_weights == ()
+        assert args.memory_window == (5, 10, 15, 20, 25)
 
 
 def test_a_video_network_without_memory_and_alignment_is_a_flag():
-    assert model_options(parse_args(["--model", "sali", "--net_temporal", "off"])) == {"temporal": False}
-    assert model_options(parse_args(["--model", "sali"])) == {}
+    assert network_options(parse_train_args(["--model", "sali", "--net_temporal", "off"]).config) == {"temporal": False}
+    assert network_options(parse_train_args(["--model", "sali"]).config) == {}
 
 
 def test_clips_are_scored_frame_by_frame_then_case_by_case(data):
@@ -132,7 +132,7 @@ def test_clips_are_scored_frame_by_frame_then_case_by_case(data):
         (["--train_size", "64"], "--train_size 64 was given; sali needs a multiple of 32, at least 256"),
         (["--val_split", "nowhere.txt"], "cannot read nowhere.txt"),
         (["--split", "{names}"], "1 names are no clips of"),
-        (["--memory_window", "0"], "--memory_window [0] was given; give numbers of frames, from 1 on"),
+        (["--memory_window", "0"], "--memory_window 0 was given; it must be at least 1"),
         (["--train_size", "300"], "--train_size 300 was given; sali needs a multiple of 32"),
         (["--val_data_path", "{stills}"], "has no Frame/ and GT/; expected"),
         (["--loss_weights", "logit2=2"], "expected OUTPUT=WEIGHT, of out, stage4, stage5, global"),

@@ -1,20 +1,24 @@
 """Recipes: what --model chooses, what flags replace; each trains, stops early and goes on with the same bits."""
 
 import csv
+import dataclasses
 
 import pytest
 
 import myTrain
 from lib import list_models
 from tests.helpers.runs import assert_equal, interrupt_after, state
+from utils.commands.train_flags import parse_train_args
 from utils.data.augmentation.pipeline import parse_augmentation
 from utils.phantom import write_stills
+from utils.training.config import TrainConfig
 from utils.training.losses import LOSSES
-from utils.training.recipes import RECIPES, departures, recipe_for
+from utils.training.recipes import RECIPES, recipe_for, recipe_overrides
 from utils.training.schedule import SCHEDULES
 
 TINY = {"sepnet": ["--net_backbone", "pvt-v2-b0"], "scrnet": []}
 RESNET = ["--net_backbone", "resnet18"]
+RECIPE_OPTIONS = {field.name for field in dataclasses.fields(TrainConfig) if field.metadata.get("recipe")}
 RUN = ["--net_pretrained_backbone_path", "none", "--train_size", "64", "--device", "cpu", "--workers", "0"]
 
 
@@ -38,12 +42,12 @@ def rows(folder):
 def test_each_recipe_trains_an_epoch(data, tmp_path, model, capsys):
     assert train(data, tmp_path, model, "--epoch", "1", "--batch_size", "4") == 0
     assert all(value.isfinite().all() for value in state(tmp_path)["model_state_dict"].values())
-    flags = state(tmp_path)["config"]["flags"]
-    kept = recipe_for(model).flags().keys() - {"epoch", "batch_size", "train_size"}
-    assert {name: flags[name] for name in kept} == {name: recipe_for(model).flags()[name] for name in kept}
+    flags, recipe = state(tmp_path)["config"]["flags"], recipe_for(model).config.flags()
+    kept = RECIPE_OPTIONS - {"epoch", "batch_size", "train_size"}
+    assert {name: flags[name] for name in kept} == {name: recipe[name] for name in kept}
     note = [line for line in capsys.readouterr().err.splitlines() if "departs" in line]
     assert len(note) == 1
-    assert RECIPES[model].source in note[0] and f"--train_size 64 ({RECIPES[model].train_size})" in note[0]
+    assert RECIPES[model].source in note[0] and f"--train_size 64 ({RECIPES[model].config.train_size})" in note[0]
     assert "--lr" not in note[0]
 
 
@@ -57,39 +61,39 @@ def test_each_recipe_trains_an_epoch(data, tmp_path, model, capsys):
     ],
 )
 def test_a_recipe_is_what_the_paper_says(model, expected):
-    args = vars(myTrain.parse_args(["--model", model]))
-    assert {name: args[name] for name in expected} == expected
+    config = parse_train_args(["--model", model]).config
+    assert {name: getattr(config, name) for name in expected} == expected
 
 
 @pytest.mark.parametrize("model", RECIPES)
 def test_recipes_name_parts_that_exist(model):
     recipe = RECIPES[model]
-    assert recipe.loss in LOSSES and recipe.schedule in SCHEDULES
-    assert [parse_augmentation(text) for text in recipe.augment]
-    args = vars(myTrain.parse_args(["--model", model]))
-    assert recipe.flags().keys() <= args.keys(), "every entry is a flag"
-    assert departures(recipe, args) == []
+    assert recipe.config.loss in LOSSES and recipe.config.schedule in SCHEDULES
+    assert [parse_augmentation(text) for text in recipe.config.augment]
+    assert parse_train_args(["--model", model]).config == recipe.config
+    assert recipe_overrides(recipe, recipe.config) == []
 
 
 @pytest.mark.parametrize("model", RECIPES)
 def test_help_says_where_the_defaults_come_from_and_what_was_chosen(model, capsys):
     with pytest.raises(SystemExit):
-        myTrain.parse_args(["--model", model, "--help"])
+        parse_train_args(["--model", model, "--help"])
     printed = " ".join(capsys.readouterr().out.split())
     assert RECIPES[model].source in printed and RECIPES[model].chosen in printed
     assert ("It leaves open" in printed) == bool(RECIPES[model].chosen)
 
 
 def test_flags_replace_entries_of_a_recipe():
-    args = myTrain.parse_args("--model scrnet --lr 2e-3 --augment flip rotate:degrees=35 --schedule constant".split())
-    assert (args.lr, args.augment, args.schedule) == (2e-3, ["flip", "rotate:degrees=35"], "constant")
-    assert args.batch_size == 8 and args.loss == "ce_dice"
-    assert departures(recipe_for("scrnet"), vars(args)) == [
+    words = "--model scrnet --lr 2e-3 --augment flip rotate:degrees=35 --schedule constant".split()
+    config = parse_train_args(words).config
+    assert (config.lr, config.augment, config.schedule) == (2e-3, ("flip", "rotate:degrees=35"), "constant")
+    assert config.batch_size == 8 and config.loss == "ce_dice"
+    assert recipe_overrides(recipe_for("scrnet"), config) == [
         "--lr 0.002 (0.001)",
         "--schedule constant (poly)",
         "--augment flip rotate:degrees=35 (flip flip_upside_down contrast zoom random_crop)",
     ]
-    assert myTrain.parse_args(["--augment"]).augment == []
+    assert parse_train_args(["--augment"]).config.augment == ()
 
 
 @pytest.mark.parametrize(
@@ -117,7 +121,7 @@ def test_a_run_stops_when_the_score_stays_away_and_stays_stopped(data, tmp_path,
     scores = iter([0.5, 0.7, 0.6, 0.7, 0.9])
     parts = {"Dice": 0.0, "IoU": 0.0, "MAE": 0.0}
     monkeypatch.setattr("utils.evaluation.images.ImageValidation.scores", lambda *_: parts | {"score": next(scores)})
-    flags = ["--epoch", "9", "--batch_size", "4", "--early_stop", "2"]
+    flags = ["--epoch", "9", "--batch_size", "4", "--early_stop", "2", "--best_by", "score"]
     assert train(data, tmp_path, "scrnet", *flags) == 0
     assert "early stop: no better score in the last 2 epochs" in capsys.readouterr().out
     assert [float(row["score"]) for row in rows(tmp_path)] == [0.5, 0.7, 0.6, 0.7]

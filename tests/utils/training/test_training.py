@@ -9,9 +9,9 @@ import torch
 
 import myTrain
 from tests.helpers.runs import assert_equal, interrupt_after, state
-from utils.commands import train_flags as training_flags
 from utils.phantom import write_stills
-from utils.training.trainer import Trainer
+from utils.training import config as train_config
+from utils.training.step import TrainStep
 
 SMALL = ["--net_backbone", "pvt-v2-b0", "--net_pretrained_backbone_path", "none", "--train_size", "64"]
 COURSE = ["--batch_size", "3", "--lr", "1e-3", "--lr_warmup_epoch", "0", "--device", "cpu", "--workers", "0"]
@@ -105,13 +105,13 @@ def test_more_epochs_can_be_asked_of_a_finished_run(data, straight, tmp_path):
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_parts(data, tmp_path, monkeypatch, capsys):
-    original = Trainer.train_step
+    original = TrainStep.__call__
 
     def poisoned(self, *args, **keywords):
         self.model.head2.bias.data.fill_(float("nan"))
         original(self, *args, **keywords)
 
-    monkeypatch.setattr(Trainer, "train_step", poisoned)
+    monkeypatch.setattr(TrainStep, "__call__", poisoned)
     assert train(data, tmp_path, "--epoch", "1") == 1
     assert "the loss is not finite in epoch 1 at step 1 (loss nan, logit2 nan)" in capsys.readouterr().err
     assert not (tmp_path / "last.pth").exists()
@@ -125,13 +125,13 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_parts(data, tmp_p
     ],
 )
 def test_other_ways_to_train_run(data, tmp_path, flags, monkeypatch):
-    monkeypatch.setattr(training_flags, "MULTI_SCALE", (32, 64))
+    monkeypatch.setattr(train_config, "MULTI_SCALE_SIZES", (32, 64))
     assert train(data, tmp_path, "--epoch", "1", *flags) == 0
     assert all(value.isfinite().all() for value in state(tmp_path)["model_state_dict"].values())
 
 
 def test_multi_scale_resizes_the_batch_as_it_was_loaded(data, tmp_path, monkeypatch):
-    monkeypatch.setattr(training_flags, "MULTI_SCALE", (32, 64, 96))
+    monkeypatch.setattr(train_config, "MULTI_SCALE_SIZES", (32, 64, 96))
     seen = []
 
     def look(self, inputs, mask, images):
@@ -139,7 +139,7 @@ def test_multi_scale_resizes_the_batch_as_it_was_loaded(data, tmp_path, monkeypa
         self.losses.add(*zeros(), share=1.0)
         self.losses.end_step()
 
-    monkeypatch.setattr(Trainer, "train_step", look)
+    monkeypatch.setattr(TrainStep, "__call__", look)
     train(data, tmp_path, "--epoch", "1", "--multi_scale_training")
     assert [image.shape[-1] for image, _ in seen[:3]] == [32, 64, 96]
     loaded = seen[1][0]

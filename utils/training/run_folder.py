@@ -1,0 +1,116 @@
+"""A run folder belongs to one run at a time, and nothing in it is replaced unless asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from measure.io import InputError, make_folder
+
+from ..runtime import World
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks; two runs in one folder are not noticed there
+    fcntl = None
+
+__all__ = ["claimed", "refuse_other_run", "runs_in"]
+
+LOCK = ".lock"
+LEFT_BY_RUNS = ("*.pth", "log.csv", "config.json", "data.csv", "events.out.tfevents.*")
+
+
+def runs_in(folder: Path) -> list[Path]:
+    """The checkpoints in a folder; names that begin with a dot are half-written ones."""
+    return sorted(path for path in folder.glob("*.pth") if not path.name.startswith("."))
+
+
+@contextmanager
+def claimed(folder: str | Path, *, resumed: str | Path | None, overwrite: bool, world: World) -> Iterator[None]:
+    """Hold a run folder for the block.
+
+    Args:
+        folder: of the run; it is made where it is not there.
+        resumed: the checkpoint that the run goes on from.
+        overwrite: remove what an earlier run left there.
+        world: the first process holds the folder for all.
+
+    Raises:
+        InputError: another process trains into it, it holds a run that would be replaced, or it cannot be written to.
+    """
+    folder, lock, fault = Path(folder), None, None
+    if world.is_first:
+        try:
+            lock = take(folder)
+            prepare(folder, resumed=resumed, overwrite=overwrite)
+        except InputError as error:
+            fault = str(error)
+    if fault := world.all_gather(fault)[0]:
+        release(lock)
+        raise InputError(fault)
+    try:
+        yield
+    finally:
+        release(lock)
+
+
+def take(folder: Path) -> IO[str] | None:
+    """Lock a folder; the system frees the lock when this process ends, however it ends."""
+    make_folder(folder)
+    if fcntl is None:
+        return None
+    try:
+        lock = (folder / LOCK).open("a+")
+    except OSError as error:
+        raise InputError(f"cannot write into {folder} ({error.strerror}); choose another folder") from error
+    try:
+        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # unlike flock's, not inherited by processes that load images
+    except OSError as error:
+        lock.seek(0)
+        owner = lock.read().strip() or "unknown"
+        lock.close()
+        raise InputError(
+            f"process {owner} trains into {folder} at this moment; wait for its end, stop it, or choose another "
+            "--train_model_save_path"
+        ) from error
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock
+
+
+def release(lock: IO[str] | None) -> None:
+    if lock is not None:
+        lock.close()
+
+
+def prepare(folder: Path, *, resumed: str | Path | None, overwrite: bool) -> None:
+    """Refuse to replace a run, or remove it where that was asked for."""
+    refuse_other_run(folder, resumed=resumed, overwrite=overwrite)
+    if overwrite and not goes_on_in(folder, resumed):
+        for pattern in LEFT_BY_RUNS:
+            for path in folder.glob(pattern):
+                path.unlink()
+
+
+def goes_on_in(folder: Path, resumed: str | Path | None) -> bool:
+    """Whether the run that is resumed is the one in the folder."""
+    return resumed is not None and Path(resumed).resolve().parent == folder.resolve()
+
+
+def refuse_other_run(folder: str | Path, *, resumed: str | Path | None, overwrite: bool) -> None:
+    """Refuse a folder that holds another run than the one that is resumed, unless it may be replaced.
+
+    Raises:
+        InputError: it holds one; the message says what can be done.
+    """
+    folder = Path(folder)
+    found = runs_in(folder)
+    if found and not overwrite and not goes_on_in(folder, resumed):
+        raise InputError(
+            f"{folder} holds a run already ({', '.join(path.name for path in found[:3])}); add --resume auto to go on "
+            "with it, choose another --train_model_save_path, or add --overwrite to replace it"
+        )

@@ -1,0 +1,160 @@
+"""One update of a network's weights, whatever the data: mixed precision, parts of a batch, clipping, weight average."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from ..runtime import SINGLE_PROCESS, World, autocast, compiled
+from .config import TrainConfig
+from .loss_sums import LossSums
+from .losses import DeepSupervision
+
+__all__ = ["TrainStep", "make_optimizer"]
+
+
+class TrainStep:
+    """Forward, losses, backward, clipping, optimizer and weight average.
+
+    Args:
+        model: the network, moved to `device` in place.
+        loss: of its outputs.
+        config: the options of the optimizer, clipping, precision, average, accumulation and compiling are used.
+        device: where it trains.
+        world: the processes that train together; gradients are averaged over them.
+
+    Attributes:
+        average: exponential moving average of the weights and the batch-norm statistics; None without --ema.
+        losses: sums of the losses so far, see `LossSums`.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: DeepSupervision,
+        *,
+        config: TrainConfig,
+        device: torch.device,
+        world: World = SINGLE_PROCESS,
+    ):
+        self.config, self.world, self.loss = config, world, loss
+        self.model = model.to(device, memory_format=torch.channels_last)
+        self.optimizer = make_optimizer(self.model, config)
+        self.autocast = autocast(device, config.amp)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=config.amp == "fp16")
+        self.average = average_of(self.model, config.ema) if config.ema else None
+        self.losses = LossSums(world)
+        if config.compile:
+            compiled(self.model)
+        self.network = world.replicate(self.model, sync_norms=config.sync_batchnorm)
+
+    def __call__(self, inputs: dict[str, Tensor], mask: Tensor, *, images: int) -> None:
+        """Make one update.
+
+        Args:
+            inputs: this process's part of the forward's arguments by name, images normalized.
+            mask: (N, K, S, S) in [0, 1], a plane a class.
+            images: how many the whole batch has, of all processes.
+        """
+        self.optimizer.zero_grad(set_to_none=True)
+        pieces = min(self.config.accumulate, max(1, len(mask) // 2))
+        split = {name: tensor.tensor_split(pieces) for name, tensor in inputs.items()}
+        for index, target in enumerate(mask.tensor_split(pieces)):
+            with nullcontext() if index == pieces - 1 else self._without_reduction():
+                self._backward({name: parts[index] for name, parts in split.items()}, target, len(target) / images)
+        self._update()
+        self.losses.end_step()
+
+    def _update(self) -> None:
+        """Let the optimizer use the gradients; there are none after a loss that is not finite."""
+        if all(parameter.grad is None for parameter in self.model.parameters()):
+            return
+        if self.config.gradient_clip:
+            self.scaler.unscale_(self.optimizer)
+            clip_gradients(self.model, self.config.gradient_clip, self.config.clip_mode)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        if self.average is not None:
+            self.average.update_parameters(self.model)
+
+    def _backward(self, inputs: dict[str, Tensor], mask: Tensor, fraction: float) -> None:
+        """Add the gradients of a fraction of a batch; reducing takes the mean over processes, hence the factor."""
+        with self.autocast:
+            outputs = self.network(**inputs)
+        total, parts = self.loss(outputs, mask)
+        self.losses.add(total.detach(), parts, fraction)
+        if total.is_cuda or total.isfinite():  # a CPU's backward may crash at NaN (grid_sample's does)
+            self.scaler.scale(total * (fraction * self.world.size)).backward()
+
+    def _without_reduction(self) -> AbstractContextManager:
+        """Gradients stay this process's own until the last piece of a batch."""
+        return self.network.no_sync() if isinstance(self.network, DistributedDataParallel) else nullcontext()
+
+    @property
+    def eval_model(self) -> nn.Module:
+        """The network that is validated: the average of the weights where there is one."""
+        return self.model if self.average is None else self.average.module
+
+    def set_learning_rate(self, rate: float) -> None:
+        """Give the optimizer the learning rate of the next update."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
+    def non_finite_entries(self) -> list[str]:
+        """Names of the weights and statistics that hold an infinity or NaN, of the network and of the average."""
+        found = [f"{name}" for name, tensor in self.model.state_dict().items() if not is_finite(tensor)]
+        if self.average is not None:
+            state = self.average.module.state_dict()
+            found += [f"average of {name}" for name, tensor in state.items() if not is_finite(tensor)]
+        return found
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps of it."""
+        average = {} if self.average is None else {"ema_state_dict": self.average.module.state_dict()}
+        return {
+            **average,
+            "model_state_dict": self.model.state_dict(),
+            "optimizer_state_dict": self.optimizer.state_dict(),
+            "scaler_state_dict": self.scaler.state_dict(),
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint; options of the optimizer that differ now hold from now on."""
+        self.model.load_state_dict(state["model_state_dict"])
+        self.optimizer.load_state_dict(state["optimizer_state_dict"])
+        for group in self.optimizer.param_groups:
+            group["weight_decay"] = self.config.weight_decay
+        if self.scaler.is_enabled() and state["scaler_state_dict"]:
+            self.scaler.load_state_dict(state["scaler_state_dict"])
+        if self.average is not None and "ema_state_dict" in state:
+            self.average.module.load_state_dict(state["ema_state_dict"])
+            self.average.n_averaged.fill_(1)  # only "some" or "none" matters to an exponential average
+
+
+def is_finite(tensor: Tensor) -> bool:
+    return not tensor.is_floating_point() or bool(tensor.isfinite().all())
+
+
+def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    """Build the optimizer by its name; the rate is set before every update."""
+    kinds = {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW, "SGD": torch.optim.SGD}
+    own = {"momentum": 0.9} if config.optimizer == "SGD" else {}
+    return kinds[config.optimizer](
+        model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True, **own
+    )
+
+
+def average_of(model: nn.Module, decay: float) -> AveragedModel:
+    """An exponential moving average of weights and batch-norm statistics."""
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+
+
+def clip_gradients(model: nn.Module, bound: float, mode: str) -> None:
+    """Bound the gradients in place: each element ("value", as released) or their common norm ("norm")."""
+    clip = nn.utils.clip_grad_value_ if mode == "value" else nn.utils.clip_grad_norm_
+    clip(model.parameters(), bound)
