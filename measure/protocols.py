@@ -126,6 +126,8 @@ def _image_datasets(gt_root: Path, pred_root: Path, options: Options) -> Iterato
             f"{contents(gt_root)}; --masks NAME reads folders of another name"
         )
     single = list(sets.values()) in ([gt_root], [gt_root / layout.masks])
+    if not single:
+        _refuse_unknown_names(gt_root, pred_root, sets)
     if not partial and not single:
         _refuse_extra(pred_root, list(sets))
     for name, masks in sets.items():
@@ -134,6 +136,16 @@ def _image_datasets(gt_root: Path, pred_root: Path, options: Options) -> Iterato
         images = _images_of(images_beside(masks, layout), without_ending=layout.mask_suffix)
         _pair(dataset, "", images_by_stem(masks, ending=layout.mask_suffix), maps, images, masks, partial=partial)
         yield dataset
+
+
+def _refuse_unknown_names(gt_root: Path, pred_root: Path, sets: Mapping[str, Path]) -> None:
+    """Refuse folders of files that no map belongs to: most often one of them holds the masks of a single set."""
+    if any(folder.name != name or (pred_root / name).is_dir() for name, folder in sets.items()):
+        return
+    raise InputError(
+        f"{gt_root} holds folders of images, {first_names(list(sets))}, and {pred_root} none of their names; if one of "
+        "them holds the masks of a single set, name it: --masks NAME"
+    )
 
 
 def _maps_of_single_set(pred_root: Path, name: str) -> Path:

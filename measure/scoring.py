@@ -91,13 +91,13 @@ def score_folder(
     pairs = [pair for dataset in datasets for pair in dataset.pairs]
     aggregations = {dataset.name: DatasetAggregation(by_case=options.protocol == "vps") for dataset in datasets}
     counts = {dataset.name: _counts(dataset) for dataset in datasets}
-    faults: list[str] = []
+    faults: list[tuple[MapPair, str]] = []
     scored = map_in_order(partial(score_mask, options=options), _by_mask(pairs), workers=workers)
     with tqdm(desc=method, total=len(pairs), unit="map", disable=None, leave=False) as bar:
         for pair, outcome in (known for group in scored for known in zip(*group, strict=True)):
             _note(counts[pair.dataset], pair, outcome)
             if outcome.scores is None:
-                faults.append(outcome.fault)
+                faults.append((pair, outcome.fault))
             else:
                 aggregations[pair.dataset].add(pair.stem, outcome.scores)
             bar.update()
@@ -133,7 +133,7 @@ def score_mask(pairs: Sequence[MapPair], *, options: Options) -> list[Scored]:
         labels = [pair.label for pair in pairs]
         masks = examine_masks(pairs[0].mask, options.classes, labels, options.layout.mask_values)
     except InputError as error:
-        return [Scored(None, fault=str(error), findings=("unreadable",))] * len(pairs)
+        return [Scored(None, str(error), ("unreadable",))] * len(pairs)
     return [_score_map(pair, mask, options) for pair, mask in zip(pairs, masks, strict=True)]
 
 
@@ -143,8 +143,11 @@ def _score_map(pair: MapPair, mask: MaskFile, options: Options) -> Scored:
         found = read_map(pair.prediction)
         if found.orientation != 1:
             refuse_one_tagged(pair.prediction, found.orientation, pair.mask, mask.orientation)
+        of_image = orientation_of(pair.image) if pair.image else mask.orientation
+        if not options.partial:
+            refuse_one_tagged(pair.image or "", of_image, pair.mask, mask.orientation)
     except InputError as error:
-        return Scored(None, fault=str(error), findings=("unreadable",))
+        return Scored(None, str(error), ("unreadable",))
     prediction = found.levels
     resized = prediction.shape != mask.levels.shape
     if resized:
@@ -158,7 +161,7 @@ def _score_map(pair: MapPair, mask: MaskFile, options: Options) -> Scored:
         "empty_masks": empty,
         "full_masks": scores.numbers["size"] == 1.0,
         "marked_empty_masks": empty and highest >= HALF_LEVEL,
-        "tagged_images": pair.image is not None and orientation_of(pair.image) != mask.orientation,
+        "tagged_images": of_image != mask.orientation,
         "dark_maps": highest < HALF_LEVEL,
         "constant_maps": lowest == highest,
         "full_range_maps": (lowest, highest) == (0, 255) and has_more_levels(found.levels),
@@ -225,13 +228,21 @@ def _refuse_two_kinds(dataset: PairedDataset, counts: dict[str, Any]) -> None:
     refuse_two_kinds(dataset.name, counts["zero_one_masks"], others)
 
 
-def _refuse_unreadable(faults: list[str], pairs: int, allowed: bool) -> None:
-    if faults and (not allowed or len(faults) == pairs):
-        shown = "; ".join(faults[:5])
-        raise InputError(
-            f"{len(faults)} of {pairs} pairs cannot be scored: {shown}{'; ...' * (len(faults) > 5)}; "
-            "write these files again, or score the others with --partial"
-        )
+def _refuse_unreadable(faults: list[tuple[MapPair, str]], pairs: int, allowed: bool) -> None:
+    """Refuse to go on where pairs could not be read; what was said of several files alike is said once."""
+    if not faults or (allowed and len(faults) < pairs):
+        return
+    alike: dict[str, list[str]] = {}
+    for pair, fault in faults:
+        kind = fault
+        for path in (pair.mask, pair.prediction, pair.image):
+            kind = kind.replace(str(path), "")
+        alike.setdefault(kind, []).append(fault)
+    shown = [found[0] + (f" (and {len(found) - 1} more like it)" if found[1:] else "") for found in alike.values()]
+    advice = "" if len(faults) == pairs else "; write these files again, or score the others with --partial"
+    raise InputError(
+        f"{len(faults)} of {pairs} pairs cannot be scored: {'; '.join(shown[:5])}{'; ...' * (len(shown) > 5)}{advice}"
+    )
 
 
 def _merged(aggregations: dict[str, DatasetAggregation]) -> dict[str, Any]:

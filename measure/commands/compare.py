@@ -53,20 +53,52 @@ def parse_args(argv: Sequence[str] | None = None) -> Namespace:
 
 
 def read_scores(path: str | Path) -> dict[str, Any]:
-    """Load one method's `scores.json`.
+    """Load one method's `scores.json`, and look at the form of what is compared.
 
     Raises:
-        InputError: the file is missing, is no JSON, or holds no scores.
+        InputError: the file is missing, is no JSON, holds no scores, or what it holds is of another form.
     """
     try:
         scores = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"cannot read {path} ({error.strerror}); give a scores.json of a scoring run") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is no JSON ({error}); give a scores.json of a scoring run") from error
     if not isinstance(scores, dict) or not isinstance(scores.get("datasets"), dict):
         raise InputError(f'{path} holds no "datasets"; give a scores.json of a scoring run')
+    if fault := _fault_of(scores):
+        raise InputError(f"{path}: {fault}; give a scores.json as a scoring run wrote it")
     return scores
+
+
+def _fault_of(scores: Mapping[str, Any]) -> str:
+    """What is not as a scoring run writes it, in words; "" where all is."""
+    if not isinstance(scores.get("protocol"), str):
+        return '"protocol" is no text'
+    for key in ("options", "versions", "per_image"):
+        if not isinstance(scores.get(key, {}), dict):
+            return f'"{key}" holds no names'
+    units = [(f'"datasets" of {name}', values) for name, values in scores["datasets"].items()]
+    for name, stems in scores.get("per_image", {}).items():
+        if not isinstance(stems, dict):
+            return f'"per_image" of {name} holds no images'
+        units += [(f'"per_image" of {name}, {stem}', values) for stem, values in stems.items()]
+    for place, values in units:
+        if not isinstance(values, dict):
+            return f"{place} holds no scores"
+        odd = next((key for key, value in values.items() if not _is_score(value)), None)
+        if odd is not None:
+            return f"{place}: {odd} is {str(values[odd])[:40]!r}, a number or null was expected"
+    return ""
+
+
+def _is_score(value: Any) -> bool:
+    if value is None or isinstance(value, bool) or not isinstance(value, (int, float)):
+        return value is None
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # whole numbers beyond what floating point holds
+        return False
 
 
 def explain(first: Result, second: Result, *, metric: str | None = None, top: int = 10) -> str:

@@ -301,6 +301,7 @@ def mask_notes(*, masks: int, zero_one: int = 0, empty: int = 0, full: int = 0) 
         notes.append("no mask has a polyp; are these the right masks, or do their values mean something else?")
     elif empty > MOST * masks:
         notes.append(f"{empty} of {masks} masks are empty; images without polyp outweigh the others")
-    if full > MOST * masks:
-        notes.append(f"{full} of {masks} masks are polyp throughout; are background and polyp exchanged?")
+    if full:
+        doubt = "; are background and polyp exchanged?" if full > MOST * masks else ""
+        notes.append(f"{full} of {masks} masks are polyp throughout{doubt}")
     return notes

@@ -15,7 +15,6 @@ __all__ = ["cautions", "impossible_pairs", "looks_normalized"]
 
 _COUNTED = {
     "grey_masks": "{n} of {images} masks have more than two levels; they were cut at 128",
-    "full_masks": "{n} of {images} masks are polyp throughout",
     "resized_maps": "{n} of {images} maps had another size than their mask and were resized in memory",
     "missing_maps": "{n} maps were missing and left out of every mean",
     "unreadable": "{n} maps or masks could not be read and were left out of every mean",
@@ -94,7 +93,8 @@ def _sentences(result: Result) -> Iterator[str]:
             "mean little; myTest.py --no-minmax writes calibrated maps."
         )
     for name, counts in result.get("counts", {}).items():
-        yield from (f"{name}: {sentence}." for sentence in _of_dataset(counts, bool(normalized)))
+        for sentence in _of_dataset(counts, bool(normalized)):
+            yield f"{name}: {sentence}{'' if sentence.endswith('?') else '.'}"
     if any(_amount(counts.get("empty_masks")) for counts in result.get("counts", {}).values()):
         yield EMPTY_CONVENTION
     for name, scores in result["datasets"].items():

@@ -109,3 +109,32 @@ def test_an_unknown_metric_is_refused(tmp_path, capsys):
     path = _write(tmp_path / "a.json", _run({"1": 0.5}))
     assert main([path, path, "--metric", "dice"]) == 2
     assert "known are Dice, MAE" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('{"datasets": {}}', '"protocol" is no text'),
+        ('{"protocol": ["image"], "datasets": {}}', '"protocol" is no text'),
+        ('{"protocol": "image", "datasets": {"S": 1}}', '"datasets" of S holds no scores'),
+        ('{"protocol": "image", "datasets": {"S": {"Dice": "0.5"}}}', "Dice is '0.5', a number or null was expected"),
+        ('{"protocol": "image", "datasets": {"S": {"Dice": true}}}', "Dice is 'True', a number"),
+        ('{"protocol": "image", "datasets": {"S": {"Dice": Infinity}}}', "Dice is 'inf', a number"),
+        ('{"protocol": "image", "datasets": {"S": {"Dice": 1' + "0" * 400 + "}}}", "Dice is '1000"),
+        ('{"protocol": "image", "datasets": {}, "options": []}', '"options" holds no names'),
+        ('{"protocol": "image", "datasets": {}, "per_image": [1]}', '"per_image" holds no names'),
+        ('{"protocol": "image", "datasets": {}, "per_image": {"S": [1]}}', '"per_image" of S holds no images'),
+        ('{"protocol": "image", "datasets": {}, "per_image": {"S": {"1": [0]}}}', "of S, 1 holds no scores"),
+        ("[" * 100_000, "is no JSON"),
+        ("\xff\xfe", "is no JSON"),
+    ],
+)
+def test_score_files_of_another_form_are_refused_in_one_line(tmp_path, capsys, content, said):
+    good, bad = _write(tmp_path / "good.json", _run({"1": 0.5})), tmp_path / "bad.json"
+    bad.write_bytes(content.encode("latin-1"))
+    for pair in ([good, str(bad)], [str(bad), good]):
+        assert main(pair) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("error: ") and said in error and error.count("\n") == 1
+    assert main([good, good, "--top", "-1"]) == 2
+    assert "--top -1 was given; it must be at least 1" in capsys.readouterr().err
