@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
         "clips": ["AHEAD", "find_clips", "predict_clips"],
+        "export": ["export_weights"],
         "heatmaps": ["write_heat_maps"],
         "images": ["PredictOptions", "WRITERS", "find_sets", "image_maps", "pick_images", "predict_maps"],
         "postprocess": ["grey_map", "labels_of", "probabilities", "probability_map", "stretched", "write_map"],

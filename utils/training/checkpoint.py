@@ -95,7 +95,7 @@ def snapshot(state: Any) -> Any:
 
 
 def is_resumable(checkpoint: dict[str, Any]) -> bool:
-    """Tell a checkpoint of ours from one of the released scripts, which holds weights but no run to go on with."""
+    """Tell a checkpoint of a run from weights alone: exported ones, or those of the released scripts."""
     return "format_version" in checkpoint and "config" in checkpoint
 
 
