@@ -13,12 +13,13 @@ Keys and numbers are those of `scores.json`, as the command line writes it for t
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 
 from .aggregation import DatasetAggregation, image_scores
-from .io import InputError, natural_key
+from .io import FOREGROUND_ABOVE, InputError, natural_key
 from .metrics import PairScores, pair_scores
 from .options import Options
 from .protocols import SHORTEST_CASE
@@ -39,7 +40,7 @@ def score_pair(
 
     Args:
         prediction: the map, (H, W) uint8, 255 x probability.
-        mask: the ground truth, (H, W) uint8, polyp above 128.
+        mask: the ground truth, (H, W) uint8, polyp above 128; of 0 and 1 alone, 1 is polyp, and a warning says so.
         protocol: "image" or "vps"; they differ in the S-measure's deviation alone.
         minmax: min-max normalize the map first, as published tables have it; False scores it as it is.
         border: also score the border region (`BR_mae`, `BR_wF`).
@@ -49,7 +50,7 @@ def score_pair(
         The image's entry in `per_image` of `scores.json`; NaN where a score is not defined.
 
     Raises:
-        InputError: arrays of another kind, or of two sizes.
+        InputError: arrays of another kind, or of two sizes, or a mask in which nothing is above 128 but 0 and 1.
     """
     options = Options(protocol=protocol, minmax=minmax, border=border, br_rate=br_rate)
     return image_scores(_checked_scores(prediction, mask, options))
@@ -62,7 +63,9 @@ class ScoreSet:
         name: what `compute` calls the data set.
         protocol: "image" (mean over images) or "vps" (mean over frames, then cases; the first and the last frame of
             every case are dropped, as SUN-SEG's tool does).
-        minmax, border, br_rate: as in `score_pair`.
+        minmax: min-max normalize the maps first, as published tables have it.
+        border: also score the border region.
+        br_rate: side of the square that widens the contour to the border region, pixels.
     """
 
     def __init__(
@@ -86,7 +89,8 @@ class ScoreSet:
 
         Args:
             name: of the image; in the VPS protocol `<case>/<frame>`.
-            prediction, mask: as in `score_pair`.
+            prediction: the map, (H, W) uint8, as in `score_pair`.
+            mask: the ground truth, (H, W) uint8, as in `score_pair`.
 
         Raises:
             InputError: arrays of another kind or of two sizes, a name without a case (VPS), a name twice.
@@ -139,7 +143,20 @@ def _checked_scores(prediction: np.ndarray, mask: np.ndarray, options: Options) 
         raise InputError(
             f"the prediction is {prediction.shape} and the mask {mask.shape}, height and width; resize one of them"
         )
-    return pair_scores(np.ascontiguousarray(prediction), np.ascontiguousarray(mask), **options.of_pairs())
+    return pair_scores(np.ascontiguousarray(prediction), _levels_of(mask), **options.of_pairs())
+
+
+def _levels_of(mask: np.ndarray) -> np.ndarray:
+    """The mask with polyp above 128, by the rules that files are read by: see `io.masks`."""
+    top = int(mask.max())
+    if top == 1:
+        warnings.warn("a mask holds 0 and 1, read as background and polyp", stacklevel=4)  # once per caller
+        return np.ascontiguousarray(mask) * np.uint8(255)
+    if 0 < top <= FOREGROUND_ABOVE:
+        raise InputError(
+            f"the mask is {top} at its brightest, polyp counts above {FOREGROUND_ABOVE}: pass 255 * (mask == {top})"
+        )
+    return np.ascontiguousarray(mask)
 
 
 def _described(array: Any) -> str:

@@ -118,7 +118,7 @@ class _Worker:
 
 
 def _serve(connection: Connection, function: Callable[[Item], Result]) -> None:
-    """In a process: answer chunks until the parent closes the pipe or dies. Ctrl-C is the parent's business."""
+    """In a worker process: answer chunks until the parent closes the pipe or dies; on Ctrl-C the parent ends it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with quiet_opencv(), one_thread(), suppress(EOFError, OSError):
         while True:

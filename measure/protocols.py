@@ -80,9 +80,9 @@ class PairedDataset:
 
 
 def find_datasets(gt_root: str | Path, pred_root: str | Path, options: Options) -> list[PairedDataset]:
-    """MapPair the maps of one method with the ground truth of every data set found under `gt_root`.
+    """Pair the maps of one method with the ground truth of every data set found under `gt_root`.
 
-    With classes, every data set is there once a class and once merged, called `<class>/<name>` and `merged/<name>`.
+    With classes, every data set comes once per class and once merged, called `<class>/<name>` and `merged/<name>`.
 
     Raises:
         InputError: a folder is missing, empty or not laid out as above; maps are missing or extra (unless

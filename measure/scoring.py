@@ -73,7 +73,8 @@ def score_folder(
     """Score every map of one method against its mask.
 
     Args:
-        gt_root, pred_root: folders as in `protocols`; nothing is written into either.
+        gt_root: the masks, laid out as in `protocols`; nothing is written there.
+        pred_root: the maps, laid out as in `protocols`; nothing is written there.
         options: protocol and definitions; by default the image protocol as published.
         method: its name in tables; by default the folder's.
         workers: processes.
@@ -128,7 +129,7 @@ def _by_mask(pairs: Sequence[MapPair]) -> list[list[MapPair]]:
 
 
 def score_mask(pairs: Sequence[MapPair], *, options: Options) -> list[Scored]:
-    """Read a mask and score the maps made for it, one, or one a class."""
+    """Read a mask and score the map made for it, or one map per class."""
     try:
         labels = [pair.label for pair in pairs]
         masks = examine_masks(pairs[0].mask, options.classes, labels, options.layout.mask_values)

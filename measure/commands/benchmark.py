@@ -36,7 +36,13 @@ REFERENCE_PAIRS = 3
 
 @dataclass(frozen=True)
 class ScoringTime:
-    """Median milliseconds a pair of one way of scoring, and its ratio to decoding."""
+    """Time of one way of scoring.
+
+    Attributes:
+        name: of the way.
+        milliseconds: per pair, the median.
+        ratio: to the time of decoding the two files.
+    """
 
     name: str
     milliseconds: float
@@ -99,8 +105,8 @@ def write_smooth_pairs(folder: Path, *, shape: tuple[int, int], count: int) -> l
 def _ellipse(shape: tuple[int, int], random: np.random.Generator) -> np.ndarray:
     height, width = shape
     axes = [int(side * random.uniform(0.08, 0.25)) for side in (width, height)]
-    centre = [int(side * random.uniform(0.3, 0.7)) for side in (width, height)]
-    return cv2.ellipse(np.zeros(shape, np.uint8), centre, axes, random.uniform(0, 180), 0, 360, 255, -1)
+    center = [int(side * random.uniform(0.3, 0.7)) for side in (width, height)]
+    return cv2.ellipse(np.zeros(shape, np.uint8), center, axes, random.uniform(0, 180), 0, 360, 255, -1)
 
 
 def _smooth_map(mask: np.ndarray, random: np.random.Generator) -> np.ndarray:

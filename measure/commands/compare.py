@@ -105,7 +105,8 @@ def explain(first: Result, second: Result, *, metric: str | None = None, top: in
     """The whole comparison as text.
 
     Args:
-        first, second: the runs A and B, as in their `scores.json`.
+        first: the run A, as in its `scores.json`.
+        second: the run B, likewise.
         metric: the column images are ranked by; by default the ranking Dice, or where that did not move the column
             whose largest difference on any one image is greatest.
         top: how many images to list per data set.

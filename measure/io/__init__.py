@@ -47,6 +47,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "markdown": ["markdown_table", "markdown_text"],
         "machine": ["available_cores", "one_thread", "quiet_opencv"],
         "masks": [
+            "FOREGROUND_ABOVE",
             "MaskFile",
             "MaskValues",
             "examine_mask",

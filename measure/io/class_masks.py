@@ -1,4 +1,4 @@
-"""Masks that tell several classes apart by color or by index: what stands for what, and one plane a class.
+"""Masks that tell several classes apart by color or by index: what stands for what, and one plane per class.
 
 Written NAME=R,G,B for color masks (BKAI-IGH NeoPolyp: neoplastic=255,0,0 non-neoplastic=0,255,0), or NAME=INDEX for
 grey and palette masks. Black, or 0, is background. Colors go to the nearest class or the background, since JPEG smears
@@ -53,7 +53,7 @@ class Classes:
         return len(self.values[0]) > 1
 
     def read_planes(self, path: str | Path) -> np.ndarray:
-        """Read a mask as one plane a class, (H, W, K) uint8, 255 where the class is and 0 elsewhere.
+        """Read a mask as one plane per class, (H, W, K) uint8, 255 where the class is and 0 elsewhere.
 
         Raises:
             InputError: the file cannot be read, or has colors or indices that stand for nothing.

@@ -58,7 +58,7 @@ class ImageHeader:
         kind: "PNG", "JPEG", "TIFF", "BMP" or another of Pillow's names.
         width: pixels, as stored.
         height: pixels, as stored.
-        channels: numbers a pixel, alpha counted; 1 for a palette.
+        channels: numbers per pixel, alpha counted; 1 for a palette.
         bits: of each number.
         palette: whether the numbers stand for colors in a table.
         alpha: whether the pixels carry opacity.

@@ -29,6 +29,7 @@ from .images import AS_STORED, decode, read_whole
 from .pairing import first_names
 
 __all__ = [
+    "FOREGROUND_ABOVE",
     "MaskFile",
     "MaskValues",
     "examine_mask",
@@ -40,6 +41,7 @@ __all__ = [
 ]
 
 FOREGROUND_ABOVE = 128
+"""Mask levels above this are polyp."""
 
 JPEG_NOISE = 32
 """Levels that JPEG may move a color, or black; what was a JPEG once may be a PNG now."""

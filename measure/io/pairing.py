@@ -36,8 +36,13 @@ NAMES_IN_A_MESSAGE = 5
 
 @dataclass(frozen=True)
 class Pairing:
-    """What two folders have in common: `pairs` of (stem, first path, second path) in the first folder's order,
-    stems `missing` from the second folder, and `extra` stems that only the second one has."""
+    """What two folders have in common.
+
+    Attributes:
+        pairs: (stem, first path, second path), in the first folder's order.
+        missing: stems that only the first folder has.
+        extra: stems that only the second folder has.
+    """
 
     pairs: list[tuple[str, Path, Path]]
     missing: list[str]
@@ -127,7 +132,8 @@ def pair_by_stem(
     """Pair the images of two folders, starting from the first one (for scoring: the ground truth).
 
     Args:
-        first_kind, second_kind: what the folders hold, in the plural, for the messages.
+        first_kind: what the first folder holds, in the plural, for the messages.
+        second_kind: what the second folder holds, likewise.
         allow_missing: leave out what the second folder lacks instead of refusing.
         allow_extra: leave out what only the second folder has instead of refusing.
 
@@ -200,7 +206,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         with os.scandir(folder) as found:
             entries = [entry for entry in found if not entry.name.startswith(".")]
     except FileNotFoundError as error:
-        raise InputError(f"no folder {folder}{_neighbours(folder)}; check the path") from error
+        raise InputError(f"no folder {folder}{_neighbors(folder)}; check the path") from error
     except NotADirectoryError as error:
         raise InputError(f"{folder} is a file, a folder was expected") from error
     except OSError as error:
@@ -225,7 +231,7 @@ def refuse_other_encodings(folder: str | Path, name: str) -> None:
         ) from error
 
 
-def _neighbours(folder: Path) -> str:
+def _neighbors(folder: Path) -> str:
     """What stands beside a folder that does not exist: most often its name was mistyped."""
     try:
         names = sorted((p.name for p in folder.parent.iterdir() if p.is_dir()), key=natural_key)

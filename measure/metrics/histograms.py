@@ -12,12 +12,10 @@ from functools import cached_property
 import cv2
 import numpy as np
 
+from ..io import FOREGROUND_ABOVE
 from .thresholds import LEVELS, Scale, scale_between
 
 __all__ = ["Box", "PairHistograms", "pair_histograms"]
-
-FOREGROUND_ABOVE = 128
-"""Mask levels above this are foreground."""
 
 HISTOGRAM_PIXELS = 1 << 24
 """OpenCV returns histograms as float32, which counts exactly up to here."""
@@ -25,7 +23,14 @@ HISTOGRAM_PIXELS = 1 << 24
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle of pixels: rows [top, bottom), columns [left, right)."""
+    """A rectangle of pixels.
+
+    Attributes:
+        top: first row.
+        bottom: row after the last.
+        left: first column.
+        right: column after the last.
+    """
 
     top: int
     bottom: int
@@ -57,10 +62,19 @@ class Box:
 class PairHistograms:
     """What is counted of one pair.
 
-    `prediction` and `foreground_mask` are (H, W) uint8, the latter 255 on the mask and 0 elsewhere. `box` bounds the
-    mask (empty mask: an empty box), `split` = (row, column) is where the quadrants meet, in the order top left, top
-    right, bottom left, bottom right. `quadrants` and `quadrants_on_mask` (4, 256) float64 count pixels by level, in the
-    whole quadrant and on the mask; `whole` and `on_mask` (256,) are their sums. `scale` turns levels into p.
+    Quadrants stand in the order top left, top right, bottom left, bottom right.
+
+    Attributes:
+        prediction: the map, (H, W) uint8.
+        foreground_mask: (H, W) uint8, 255 on the mask and 0 elsewhere.
+        box: bounds the mask; an empty box for an empty mask.
+        foreground: pixels of the mask.
+        split: row and column where the quadrants meet.
+        quadrants: (4, 256) float64, pixels by level in each quadrant.
+        quadrants_on_mask: (4, 256) float64, pixels by level in each quadrant's part of the mask.
+        scale: turns levels into p.
+        whole: (256,) float64, pixels by level in the frame.
+        on_mask: (256,) float64, pixels by level on the mask.
     """
 
     prediction: np.ndarray

@@ -67,7 +67,7 @@ def _object_term(p: np.ndarray, g: np.ndarray, ddof: int) -> float:
 
 def _region_term(p: np.ndarray, g: np.ndarray) -> float:
     height, width = g.shape
-    row, column = (int(np.round(centre)) + 1 for centre in np.argwhere(g).mean(axis=0))
+    row, column = (int(np.round(center)) + 1 for center in np.argwhere(g).mean(axis=0))
     parts = [
         (slice(0, row), slice(0, column)),
         (slice(0, row), slice(column, width)),

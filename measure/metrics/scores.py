@@ -58,8 +58,13 @@ ADAPTIVE_DOUBT = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class PairScores:
-    """Scores of one pair: `numbers` by name, `curves` (8, 256) in the order of `CURVES`, and the `confusion` at 0.5
-    (TP, FP, FN, TN in pixels). NaN where a score is not defined."""
+    """Scores of one pair; NaN where one is not defined.
+
+    Attributes:
+        numbers: scores by name, and "size", the polyp's share of the frame.
+        curves: (8, 256), in the order of `CURVES`, over falling thresholds.
+        confusion: TP, FP, FN, TN at 0.5, in pixels.
+    """
 
     numbers: dict[str, float]
     curves: np.ndarray

@@ -23,9 +23,14 @@ _FLOOR_THRESHOLDS = np.arange(LEVELS - 1, -1, -1)
 class Scale:
     """How levels become probabilities: p = (level - low) / span, up to rounding.
 
-    `values` (256,) float64 is p of every level, built by the very operations, in the very order, that a pixel goes
-    through; levels that do not occur may leave [0, 1]. `floor_cuts` and `swept_cuts` (256,) are, per threshold in
-    falling order, the lowest level that passes it (256 where none does).
+    Attributes:
+        low: the level that becomes 0.
+        span: levels from there to the one that becomes 1.
+        values: (256,) float64, p of every level, built by the very operations, in the very order, that a pixel goes
+            through; levels that do not occur may leave [0, 1].
+        floor_cuts: (256,), the lowest level that passes each threshold of the E- and F-measure, in falling order; 256
+            where none does.
+        swept_cuts: (256,), the same for the swept scores.
     """
 
     low: int

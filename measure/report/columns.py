@@ -24,7 +24,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Column:
-    """One score: its key in `scores.json`, its symbol in LaTeX, its definition in plain words."""
+    """One score.
+
+    Attributes:
+        key: its name in `scores.json`.
+        latex: its symbol in LaTeX.
+        text: its definition in plain words.
+        higher_is_better: which end is.
+    """
 
     key: str
     latex: str
@@ -38,7 +45,7 @@ class Column:
 
 
 def _swept(key: str, latex: str, name: str, formula: str) -> Column:
-    """A column averaged (`mean...`) or maximised (`max...`) over thresholds after the images were averaged."""
+    """A column averaged (`mean...`) or maximized (`max...`) over thresholds after the images were averaged."""
     taken = "mean" if key.startswith("mean") else "maximum"
     text = f"{name}: the curve of {formula} over 256 thresholds, averaged over images (video: frames, then cases)"
     return Column(key, latex, f"{text}; then its {taken} over the thresholds.")

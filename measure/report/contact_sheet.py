@@ -14,7 +14,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from ..io import FRAMES, InputError, examine_masks, images_by_stem, read_grey, read_rgb
+from ..io import FOREGROUND_ABOVE, FRAMES, InputError, examine_masks, images_by_stem, read_grey, read_rgb
+from ..metrics import HALF_LEVEL
 from ..options import Options
 from ..protocols import MapPair, find_datasets
 from .colors import FALSE_NEGATIVE, FALSE_POSITIVE, INK, MUTED, TRUE_POSITIVE
@@ -24,9 +25,6 @@ from .representatives import Chosen, dice_key, worst_median_best
 from .tables import Result
 
 __all__ = ["Sources", "contact_sheet", "draw_contact_sheets", "error_overlay"]
-
-MASK_LEVEL = 128
-"""A mask pixel is polyp above this level, a map pixel from this level on, as in every score at 0.5."""
 
 LONGEST_SIDE = 320
 """Pixels a picture keeps on the sheet: sharp at the size printed, small in the page."""
@@ -41,7 +39,8 @@ class Sources:
 
     Args:
         options: of the scoring run.
-        gt_root, pred_root: what was scored; masks and maps are paired again, as the protocol does.
+        gt_root: the masks that were scored.
+        pred_root: the maps that were scored; they are paired with the masks again, as the protocol does.
         image_root: where the images are; None looks beside the masks (`images/` beside `masks/`, `Frame/` beside
             `GT/`).
     """
@@ -130,13 +129,14 @@ def error_overlay(mask: np.ndarray, prediction: np.ndarray, image: np.ndarray | 
     """Right and wrong pixels over a dimmed grey copy of the image.
 
     Args:
-        mask, prediction: (H, W) uint8; polyp is mask > 128 and prediction >= 128.
+        mask: (H, W) uint8; polyp is above 128.
+        prediction: (H, W) uint8; polyp is from 128 on.
         image: (H, W, 3) uint8 RGB, or None for a plain dark ground.
 
     Returns:
         (H, W, 3) uint8: hits lightened, false positives and false negatives in their colors.
     """
-    truth, found = mask > MASK_LEVEL, prediction >= MASK_LEVEL
+    truth, found = mask > FOREGROUND_ABOVE, prediction >= HALF_LEVEL
     grey = np.full(mask.shape, 70.0) if image is None else 30 + 0.55 * cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     overlay = np.repeat(grey[..., None], 3, axis=2)
     for where, color, strength in (

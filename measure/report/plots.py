@@ -82,7 +82,15 @@ def curve_figure(results: Sequence[Result], name: str) -> Figure:
 
 @dataclass(frozen=True)
 class _Panel:
-    """One plot of curves: keys in `curves`, or the 8-bit threshold on x where `x` is empty."""
+    """One plot of curves.
+
+    Attributes:
+        title: above the plot.
+        x: key in `curves` of the horizontal axis; "" for the 8-bit threshold.
+        y: key in `curves` of the vertical axis.
+        x_title: name of the horizontal axis.
+        x_limits: its ends.
+    """
 
     title: str
     x: str

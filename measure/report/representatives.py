@@ -22,7 +22,13 @@ _DICE_KEYS = {
 
 @dataclass(frozen=True)
 class Chosen:
-    """An image picked for the contact sheet: `stem` as in `per_image` (video: case/frame), its ranking Dice."""
+    """An image picked for the contact sheet.
+
+    Attributes:
+        dataset: its data set (video: its split).
+        stem: as in `per_image` (video: case/frame).
+        dice: the Dice it is ranked by.
+    """
 
     dataset: str
     stem: str
@@ -30,7 +36,7 @@ class Chosen:
 
     @property
     def clip(self) -> tuple[str, str]:
-        """What neighbouring frames have in common; a still image is a clip of its own."""
+        """What neighboring frames have in common; a still image is a clip of its own."""
         return self.dataset, self.stem.rpartition("/")[0] or self.stem
 
 

@@ -46,7 +46,12 @@ BEST, SECOND, PLAIN, MISSING = "best", "second", "", "–"
 
 @dataclass(frozen=True)
 class Row:
-    """One method's numbers, NaN where a score is missing, in the order of the table's columns."""
+    """One method's numbers.
+
+    Attributes:
+        method: its name.
+        values: in the order of the table's columns; NaN where a score is missing.
+    """
 
     method: str
     values: tuple[float, ...]
@@ -54,7 +59,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Block:
-    """Rows compared with one another: the methods on one data set, or on polyps of one size."""
+    """Rows compared with one another.
+
+    Attributes:
+        name: of what they have in common, a data set or a polyp size.
+        rows: one per method.
+    """
 
     name: str
     rows: tuple[Row, ...]
@@ -75,7 +85,14 @@ class Block:
 
 @dataclass(frozen=True)
 class Table:
-    """Blocks of rows under common columns; `block_title` names what tells blocks apart ("" with a single one)."""
+    """Blocks of rows under common columns.
+
+    Attributes:
+        caption: what the table shows.
+        columns: its scores.
+        blocks: groups of rows.
+        block_title: what tells the blocks apart; "" with a single one.
+    """
 
     caption: str
     columns: tuple[Column, ...]

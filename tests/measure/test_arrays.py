@@ -83,6 +83,14 @@ def test_other_arrays_are_refused(prediction, mask, sentence: str) -> None:
         score_pair(prediction, mask)
 
 
+def test_masks_of_zero_and_one_are_read_as_such_and_darker_ones_refused() -> None:
+    with pytest.warns(UserWarning, match="holds 0 and 1, read as background and polyp"):
+        scores = score_pair(MASK, MASK // 255)
+    assert scores == score_pair(MASK, MASK)
+    with pytest.raises(InputError, match=r"the mask is 127 at its brightest, .* pass 255 \* \(mask == 127\)"):
+        score_pair(MASK, MASK // 2)
+
+
 def test_mistakes_with_a_set() -> None:
     scores = ScoreSet()
     with pytest.raises(InputError, match="no pair was added"):
