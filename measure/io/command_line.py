@@ -69,9 +69,8 @@ class HelpFormatter(argparse.HelpFormatter):
     def _get_default_metavar_for_optional(self, action: argparse.Action) -> str:
         if isinstance(action.type, Number):
             return "N"
-        names = {"nonempty": "TEXT", "path": "PATH"}
-        name = names.get(getattr(action.type, "__name__", ""))
-        return name or super()._get_default_metavar_for_optional(action)
+        is_path = action.type is path or action.dest.endswith("_path")
+        return "PATH" if is_path else "TEXT"
 
     def _format_action_invocation(self, action: argparse.Action) -> str:
         if isinstance(action, Switch) and action.nargs:

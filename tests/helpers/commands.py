@@ -8,6 +8,7 @@ VERBS = ("phantom", "split", "sunseg", "sequences", "montage", "repeat")
 BENCHMARKS = ("predict", "train", "loader", "video")
 # as typed after `python` -> module with `main(argv)`, the words before the flags
 COMMANDS = {
+    "myTrain.py": ("myTrain", []),
     "-m measure": ("measure.__main__", []),
     "-m measure why": ("measure.__main__", ["why"]),
     "-m measure benchmark": ("measure.__main__", ["benchmark"]),

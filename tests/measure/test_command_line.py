@@ -18,6 +18,7 @@ def parser(**options):
     made.add_argument("--lr", type=number(float, low_open=True, high=10), help="learning rate")
     made.add_argument("--ema", type=number(float, high=1, high_open=True), default=0.0, help="decay")
     made.add_argument("--shift", type=number(float, low=-5, high=5), help="pixels")
+    made.add_argument("--data_path", help="folder of images")
     made.add_argument("--plots", action=Switch, default=True, help="curves and bars")
     made.add_argument("--multi_scale", action=Switch, spelled=True, help="several sizes")
     made.add_argument("--seed", type=number(int), default=0, help="of the draw")
@@ -89,7 +90,8 @@ def test_help_keeps_paragraphs_and_tells_defaults_once(monkeypatch):
     for text in "of the draw (default: 0)", "epochs (default: 3)", "curves and bars (default: --plots)":
         assert text in told
     assert told.count("default: the folder's") == 1 and "learning rate\n" in told and "(default: None)" not in told
-    for form in "--multi_scale [true|false], --no-multi_scale", "--epoch N", "--out PATH", "--name TEXT":
+    forms = "--epoch N", "--out PATH", "--name TEXT", "--data_path PATH"
+    for form in "--multi_scale [true|false], --no-multi_scale", *forms:
         assert f"  {form} " in told or f"  {form}\n" in told
 
 

@@ -15,6 +15,8 @@ from utils.training.config import TrainConfig
 from utils.training.losses import DeepSupervision
 from utils.training.step import TrainStep
 
+pytestmark = pytest.mark.slow
+
 SMALL = "--model scrnet --train_size 32 --batch_size 4 --epoch 9 --device cpu --workers 0".split()
 
 

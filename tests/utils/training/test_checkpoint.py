@@ -13,6 +13,8 @@ from tests.helpers.runs import assert_equal, interrupt_after, state
 from utils.phantom import write_stills
 from utils.training.checkpoint import FORMAT_VERSION, Saver, furthest_checkpoint
 
+pytestmark = pytest.mark.slow
+
 COURSE = (
     "--model scrnet --train_size 32 --batch_size 4 --lr_warmup_epoch 0 --epoch 3 --device cpu --workers 0 --ema 0.5"
 ).split()

@@ -21,6 +21,8 @@ from utils.data.pairs import find_pairs
 from utils.evaluation.classes import ClassValidation
 from utils.evaluation.soft_scores import as_numbers
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):

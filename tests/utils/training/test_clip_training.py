@@ -24,6 +24,8 @@ from utils.prediction.streaming import stream
 from utils.runtime.options import network_options
 from utils.training.tasks import task_of
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):

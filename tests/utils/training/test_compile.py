@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from lib.modules import PSE
 from utils.runtime.compile import compiled
 
+pytestmark = pytest.mark.slow
+
 
 class Network(nn.Module):
     """A class of its own: older versions of PyTorch pass over a lone nn.Sequential."""

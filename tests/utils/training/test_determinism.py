@@ -11,6 +11,8 @@ from tests.helpers.runs import assert_equal, state
 from utils.phantom import write_stills
 from utils.runtime.determinism import deterministic, pool_by_product
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(("size", "windows"), [((11, 11), 3), ((44, 22), (3, 5)), ((7, 9), 1), ((4, 6), (8, 6))])
 def test_pooling_by_product_is_adaptive_pooling(size, windows):

@@ -14,6 +14,8 @@ from utils.evaluation.images import ImageValidation
 from utils.phantom import write_stills
 from utils.training.step import TrainStep
 
+pytestmark = pytest.mark.slow
+
 COURSE = "--model scrnet --train_size 32 --batch_size 4 --device cpu --workers 0".split()
 
 

@@ -17,6 +17,8 @@ from utils.runtime.process_group import SINGLE_PROCESS
 from utils.training.checkpoint import furthest_checkpoint
 from utils.training.run_folder import claimed
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 COURSE = "--model scrnet --train_size 32 --batch_size 4 --epoch 2 --device cpu --workers 0".split()
 

@@ -13,6 +13,8 @@ from utils.phantom import write_stills
 from utils.training import config as train_config
 from utils.training.step import TrainStep
 
+pytestmark = pytest.mark.slow
+
 SMALL = ["--net_backbone", "pvt-v2-b0", "--net_pretrained_backbone_path", "none", "--train_size", "64"]
 COURSE = ["--batch_size", "3", "--lr", "1e-3", "--lr_warmup_epoch", "0", "--device", "cpu", "--workers", "0"]
 
