@@ -47,7 +47,7 @@ ENOUGH_FOR_TAGS = 1 << 18
 LIMIT = "MEASURE_MAX_MEGAPIXELS"
 """Environment variable, so that processes that are started later read by the same limit."""
 
-USUAL_LIMIT = 100.0
+USUAL_LIMIT = 100
 
 
 @dataclass(frozen=True)

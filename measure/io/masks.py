@@ -191,11 +191,11 @@ def _refuse_alpha(path: str | Path, pixels: np.ndarray) -> None:
 
 def _refuse_colors(path: str | Path, header: ImageHeader, pixels: np.ndarray) -> None:
     """Refuse pixels (H, W, 3) BGR in which colors show."""
-    spread = pixels.max(axis=2).astype(np.int32) - pixels.min(axis=2)
     noise = JPEG_NOISE if pixels.dtype == np.uint8 else JPEG_NOISE * 257
-    colored = spread > noise
-    marked = np.count_nonzero(pixels.max(axis=2) > noise)
-    amount = np.count_nonzero(colored)
+    first, second, third = cv2.split(pixels)
+    brightest = cv2.max(cv2.max(first, second), third)
+    colored = cv2.subtract(brightest, cv2.min(cv2.min(first, second), third)) > noise
+    marked, amount = np.count_nonzero(brightest > noise), np.count_nonzero(colored)
     if amount <= STRAY * min(colored.size, max(marked, 1)):
         return
     if header.palette:

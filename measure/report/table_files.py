@@ -132,7 +132,7 @@ def _as_text(name: str) -> str:
 
 
 def _exact(value: float | None) -> str:
-    """Every digit of a score_value, nothing for a missing one."""
+    """Every digit of a number, nothing for a missing one."""
     if value is None or math.isnan(value):
         return ""
     return str(value) if isinstance(value, int) else repr(float(value))

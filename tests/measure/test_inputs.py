@@ -260,3 +260,12 @@ def test_mask_files_say_what_they_were(tmp_path: Path) -> None:
     found = examine_mask(tmp_path / "m.png")
     assert found.zero_one and found.orientation == 1
     assert found.polyp == np.count_nonzero(blob(0)) / blob(0).size
+
+
+def test_names_that_are_not_utf8_are_refused_in_one_sentence(tmp_path: Path, run) -> None:
+    write_case(tmp_path, save)
+    (tmp_path / "gt/masks/3.png").rename(
+        tmp_path / "gt/masks" / b"\xcf\xa2\xc8\xe23.png".decode("utf-8", "surrogateescape")
+    )
+    status, _, told = run()
+    assert status == 2 and told.count("\n") == 1 and "holds a name that is not UTF-8" in told
