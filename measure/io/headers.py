@@ -41,8 +41,8 @@ JPEG_SCAN, JPEG_APP1 = 0xDA, 0xE1
 
 TIFF_STARTS = (b"II*\0", b"MM\0*")
 
-ENOUGH_FOR_TAGS = 1 << 18
-"""Bytes at the start of a PNG or a JPEG in which its orientation stands, if anywhere."""
+ENOUGH_TO_TELL = 4096
+"""Bytes at the start of a JPEG in which its Exif data begin, if it has any."""
 
 LIMIT = "MEASURE_MAX_MEGAPIXELS"
 """Environment variable, so that processes that are started later read by the same limit."""
@@ -103,8 +103,10 @@ def orientation_of(path: str | Path) -> int:
     """The orientation tag of an image file, 1 to 8; 1 where there is none, or the file cannot be read."""
     try:
         with Path(path).open("rb") as file:
-            data = file.read(ENOUGH_FOR_TAGS)
-            data += file.read() if data.startswith(TIFF_STARTS) else b""
+            data = file.read(ENOUGH_TO_TELL)
+            if data.startswith(JPEG_START) and b"Exif" not in data:
+                return 1  # frames of video by the thousand end here
+            data += file.read()
     except OSError:
         return 1
     header = read_header(data)
