@@ -52,13 +52,15 @@ class Classes:
         """Whether masks are color pictures."""
         return len(self.values[0]) > 1
 
-    def read_planes(self, path: str | Path) -> np.ndarray:
+    def read_planes(self, path: str | Path, data: bytes | None = None) -> np.ndarray:
         """Read a mask as one plane per class, (H, W, K) uint8, 255 where the class is and 0 elsewhere.
+
+        `data` are the file's bytes where they have been read before.
 
         Raises:
             InputError: the file cannot be read, or has colors or indices that stand for nothing.
         """
-        labels = self._nearest(path) if self.by_color else self._exact(path)
+        labels = self._nearest(path, data) if self.by_color else self._exact(path, data)
         return np.where(labels[..., None] == np.arange(1, len(self) + 1, dtype=np.uint8), np.uint8(255), np.uint8(0))
 
     def picture(self, labels: np.ndarray) -> np.ndarray:
@@ -71,9 +73,9 @@ class Classes:
         shown = self.values if self.by_color else [DISPLAY[k % len(DISPLAY)] for k in range(len(self))]
         return np.array([(0, 0, 0), *shown], np.uint8)[labels]
 
-    def _nearest(self, path: str | Path) -> np.ndarray:
+    def _nearest(self, path: str | Path, data: bytes | None) -> np.ndarray:
         """Labels (H, W) uint8 of a color mask, by the least Euclidean distance of RGB levels."""
-        image = read_rgb(path)
+        image = read_rgb(path, data)
         pixels = image.reshape(-1, 3).T.astype(np.float32)  # (3, H W): what follows is exact in float32
         known = np.array([(0, 0, 0), *self.values], np.float32)
         # |x - c|^2 without |x|^2, which is the same for every c
@@ -91,9 +93,9 @@ class Classes:
         known = np.array([(0, 0, 0), *self.values], float)
         return np.linalg.norm(known[:, None] - known, axis=2).max() / 2 + JPEG_NOISE
 
-    def _exact(self, path: str | Path) -> np.ndarray:
+    def _exact(self, path: str | Path, data: bytes | None) -> np.ndarray:
         """Labels (H, W) uint8 of a mask of indices."""
-        indices = read_indices(path)
+        indices = read_indices(path, data)
         labels = np.zeros(indices.shape, np.uint8)
         for label, (index,) in enumerate(self.values, start=1):
             labels[indices == index] = label
@@ -118,18 +120,23 @@ class Classes:
 
 
 def examine_masks(
-    path: str | Path, classes: Classes | None, labels: Sequence[str], values: MaskValues | None = None
+    path: str | Path,
+    classes: Classes | None,
+    labels: Sequence[str],
+    values: MaskValues | None = None,
+    data: bytes | None = None,
 ) -> list[MaskFile]:
     """Read a mask once, for every label of `labels`: a class's name, or MERGED for all classes.
 
-    Without classes it is read by `examine_mask`, whatever the label.
+    Without classes it is read by `examine_mask`, whatever the label. `data` are the file's bytes where they have been
+    read before.
 
     Raises:
         InputError: as `Classes.read_planes`, or as `examine_mask`.
     """
     if classes is None:
-        return [examine_mask(path, values)] * len(labels)
-    planes, orientation = classes.read_planes(path), orientation_of(path)
+        return [examine_mask(path, values, data)] * len(labels)
+    planes, orientation = classes.read_planes(path, data), orientation_of(path, data)
     chosen = [planes.max(axis=2) if k == MERGED else planes[..., classes.names.index(k)] for k in labels]
     return [MaskFile(np.ascontiguousarray(plane), orientation=orientation) for plane in chosen]
 

@@ -99,8 +99,14 @@ def read_header(data: bytes) -> ImageHeader | None:
         return None
 
 
-def orientation_of(path: str | Path) -> int:
-    """The orientation tag of an image file, 1 to 8; 1 where there is none, or the file cannot be read."""
+def orientation_of(path: str | Path, data: bytes | None = None) -> int:
+    """The orientation tag of an image file, 1 to 8; 1 where there is none, or the file cannot be read.
+
+    `data` are the file's bytes where they have been read before.
+    """
+    if data is not None:
+        header = read_header(data)
+        return header.orientation if header else 1
     try:
         with Path(path).open("rb") as file:
             data = file.read(ENOUGH_TO_TELL)

@@ -49,13 +49,13 @@ def read_grey(path: str | Path) -> np.ndarray:
     return decode(path, read_whole(path)[0], cv2.IMREAD_GRAYSCALE | AS_STORED)
 
 
-def read_rgb(path: str | Path) -> np.ndarray:
-    """Read an image file as (H, W, 3) uint8 RGB.
+def read_rgb(path: str | Path, data: bytes | None = None) -> np.ndarray:
+    """Read an image file as (H, W, 3) uint8 RGB; `data` are its bytes where they have been read before.
 
     Raises:
         InputError: as `read_grey`.
     """
-    return cv2.cvtColor(decode(path, read_whole(path)[0], cv2.IMREAD_COLOR | AS_STORED), cv2.COLOR_BGR2RGB)
+    return cv2.cvtColor(decode(path, read_whole(path, data)[0], cv2.IMREAD_COLOR | AS_STORED), cv2.COLOR_BGR2RGB)
 
 
 def read_map(path: str | Path) -> MapFile:
@@ -76,14 +76,14 @@ def read_map(path: str | Path) -> MapFile:
     return MapFile(levels, header.orientation, shallow, bool(in_alpha))
 
 
-def read_whole(path: str | Path) -> tuple[bytes, ImageHeader]:
-    """Read the bytes of an image file that can be decoded, and its header.
+def read_whole(path: str | Path, data: bytes | None = None) -> tuple[bytes, ImageHeader]:
+    """Read the bytes of an image file that can be decoded, and its header; `data` are its bytes where they were read.
 
     Raises:
         InputError: as `read_grey`.
     """
     try:
-        data = Path(path).read_bytes()
+        data = Path(path).read_bytes() if data is None else data
     except OSError as error:
         raise InputError(f"cannot read {path} ({error.strerror})") from error
     header = checked_header(path, data)

@@ -128,15 +128,15 @@ def read_mask(path: str | Path, values: MaskValues | None = None) -> np.ndarray:
     return examine_mask(path, values).levels
 
 
-def examine_mask(path: str | Path, values: MaskValues | None = None) -> MaskFile:
-    """Read a mask as `read_mask` does, with what is to be known about it.
+def examine_mask(path: str | Path, values: MaskValues | None = None, data: bytes | None = None) -> MaskFile:
+    """Read a mask as `read_mask` does, with what is to be known about it; `data` are the file's bytes where known.
 
     Raises:
         InputError: as `read_mask`.
     """
-    data, header = read_whole(path)
+    data, header = read_whole(path, data)
     if values:
-        chosen = _of_color(path, data, values) if values.by_color else _of_index(path, values)
+        chosen = _of_color(path, data, values) if values.by_color else _of_index(path, data, values)
         return MaskFile(np.where(chosen, np.uint8(255), np.uint8(0)), orientation=header.orientation)
     levels, top = _grey_levels(path, data, header)
     if header.kind == "JPEG" and top <= JPEG_NOISE:
@@ -237,18 +237,20 @@ def _of_color(path: str | Path, data: bytes, values: MaskValues) -> np.ndarray:
     return chosen
 
 
-def _of_index(path: str | Path, values: MaskValues) -> np.ndarray:
+def _of_index(path: str | Path, data: bytes, values: MaskValues) -> np.ndarray:
     """Where (H, W) a pixel's number is one of the indices."""
-    return np.isin(read_indices(path), [value for (value,) in values.values])
+    return np.isin(read_indices(path, data), [value for (value,) in values.values])
 
 
-def read_indices(path: str | Path) -> np.ndarray:
+def read_indices(path: str | Path, data: bytes | None = None) -> np.ndarray:
     """The numbers in a grey or palette file at their own depth, (H, W) int32; three equal channels are one.
+
+    `data` are the file's bytes where they have been read before.
 
     Raises:
         InputError: as `read_grey`, or the file has colors.
     """
-    data, header = read_whole(path)
+    data, header = read_whole(path, data)
     if header.palette:
         with pillow_image(data) as image:
             return np.asarray(image).astype(np.int32)  # OpenCV would turn a palette into its colors

@@ -102,7 +102,7 @@ class DiskCache:
 
     def path(self, pair: Pair) -> Path:
         """Where a pair is kept."""
-        content = (FORMAT, pair.image.absolute(), pair.mask.absolute(), self.size, self.classes)
+        content = (FORMAT, pair.image.absolute(), pair.mask.absolute(), pair.mask_values, self.size, self.classes)
         return self.folder / f"{hashlib.blake2b(repr(content).encode(), digest_size=16).hexdigest()}.npy"
 
     def _keep(self, path: Path, entry: CachedPair) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +20,13 @@ from torch.utils.data import Dataset
 from measure.io import (
     FRAME_MASKS,
     FRAMES,
+    STILLS,
     InputError,
+    Layout,
     first_names,
     images_by_stem,
     natural_key,
     pair_stems,
-    read_grey,
-    read_rgb,
     subfolders,
 )
 
@@ -50,7 +51,12 @@ EPOCHS_OF_A_WINDOW = 5  # as released with SALI, whose windows grow: 5, 10, 15, 
 
 @dataclass(frozen=True)
 class Case:
-    """A clip: its frames with their masks, in order."""
+    """A clip.
+
+    Attributes:
+        name: the case's folder.
+        frames: the clip's frames with their masks, in order.
+    """
 
     name: str
     frames: tuple[Pair, ...]
@@ -61,8 +67,8 @@ class Case:
         return self.name.rpartition("_")[0] or self.name
 
 
-def find_cases(folder: str | Path) -> list[Case]:
-    """Find the cases of a split and pair their frames with their masks.
+def find_cases(folder: str | Path, layout: Layout = STILLS) -> list[Case]:
+    """Find the cases of a split and pair their frames with their masks; `layout` says how masks are to be read.
 
     Raises:
         InputError: a folder is missing or empty, or frames lack masks or the reverse (the first five, and the counts).
@@ -81,7 +87,7 @@ def find_cases(folder: str | Path) -> list[Case]:
             allow_extra=True,
             allow_none=True,
         )
-        cases.append(Case(name, tuple(Pair(*pair) for pair in pairing.pairs)))
+        cases.append(Case(name, tuple(Pair(*pair, layout.mask_values) for pair in pairing.pairs)))
         unmasked += [f"{name}/{stem}" for stem in pairing.missing]
         unseen += [f"{name}/{stem}" for stem in pairing.extra]
     _refuse_unpaired(folder, unmasked, unseen)
@@ -113,6 +119,7 @@ def find_case_parts(
     validation_folder: str | Path | None = None,
     validation_split: str | Path | None = None,
     seed: int = 0,
+    layout: Layout = STILLS,
 ) -> tuple[list[Case], list[Case]]:
     """Find the cases to train on and to validate on: see `choose_parts`; `seed` draws what is held out.
 
@@ -120,7 +127,7 @@ def find_case_parts(
     """
     return choose_parts(
         folder,
-        find=find_cases,
+        find=partial(find_cases, layout=layout),
         name_of=lambda case: case.name,
         group_of=lambda case: case.polyp,
         kind="clips",
@@ -187,8 +194,8 @@ class ClipTrainingData(Dataset):
         window = memory_window(epoch, self.windows)
         remembered = case.frames[draw_memory_frame(time, count, window, rng)]
         current, neighbour = case.frames[time], case.frames[neighbour_of(time, count)]
-        frames = [read_rgb(pair.image) for pair in (remembered, current, neighbour)]
-        masks = [read_grey(pair.mask) for pair in (remembered, current)]
+        frames = [pair.read_image() for pair in (remembered, current, neighbour)]
+        masks = [pair.read_mask() for pair in (remembered, current)]
         frames, masks = augment_clip(frames, masks, rng, self.augmentation, size=self.size)
         names = ("memory_frame", "current", "neighbour", "memory_mask", "mask")
         return {name: to_chw(array) for name, array in zip(names, [*frames, *masks], strict=True)}

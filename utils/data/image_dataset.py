@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from measure.io import Classes, read_grey, read_rgb
+from measure.io import Classes
 
 from .augmentation import Augmentation, Size, augment
 from .pairs import Pair
@@ -25,9 +24,9 @@ from .preprocessing import resize, to_chw
 __all__ = ["DecodedPair", "EvaluationData", "TrainingData", "decode_pair"]
 
 
-def read_target(path: Path, classes: Classes | None) -> np.ndarray:
-    """Read what a network is to learn, uint8: the grey mask (H, W), or of several classes (H, W, K), a plane each."""
-    return classes.read_planes(path) if classes else read_grey(path)
+def read_target(pair: Pair, classes: Classes | None) -> np.ndarray:
+    """Read what a network is to learn, uint8: the mask (H, W), or of several classes (H, W, K), a plane each."""
+    return classes.read_planes(pair.mask) if classes else pair.read_mask()
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def decode_pair(pair: Pair, classes: Classes | None) -> DecodedPair:
     Raises:
         InputError: a file cannot be read.
     """
-    image, mask = read_rgb(pair.image), read_target(pair.mask, classes)
+    image, mask = pair.read_image(), read_target(pair, classes)
     return DecodedPair(image, mask, mask.shape[:2])
 
 
@@ -116,7 +115,7 @@ class EvaluationData(Dataset):
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         pair = self.pairs[index]
-        image, mask = read_rgb(pair.image), read_target(pair.mask, self.classes)
+        image, mask = pair.read_image(), read_target(pair, self.classes)
         return {"image": resize(to_chw(image), self.size), "mask": to_chw(mask)}
 
     @staticmethod

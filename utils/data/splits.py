@@ -6,16 +6,13 @@ import re
 import reprlib
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
-from measure.io import (
-    IMAGE_SUFFIXES,
-    InputError,
-    first_names,
-)
+from measure.io import IMAGE_SUFFIXES, STILLS, InputError, Layout, first_names
 
 from .pairs import Pair, find_pairs
 
@@ -119,11 +116,15 @@ def find_parts(
     validation_folder: str | Path | None = None,
     validation_split: str | Path | None = None,
     seed: int = 0,
+    layout: Layout = STILLS,
 ) -> tuple[list[Pair], list[Pair]]:
-    """Find the pairs to train on and to validate on: see `choose_parts`; `seed` draws what is held out."""
+    """Find the pairs to train on and to validate on: see `choose_parts`; `seed` draws what is held out.
+
+    `layout` names folders and files, in both folders alike.
+    """
     return choose_parts(
         folder,
-        find=find_pairs,
+        find=partial(find_pairs, layout=layout),
         name_of=lambda pair: pair.stem,
         group_of=lambda pair: pair.stem,
         kind="images",

@@ -8,8 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from measure.io import read_grey, read_rgb
-
 from ..data import Case, network_input
 from ..prediction import AHEAD, grey_map, probability_map, stream_clips
 from ..runtime import SINGLE_PROCESS, StopRequest, World, prefetch
@@ -55,15 +53,15 @@ class ClipValidation:
 
     def _read(self, case: Case) -> Iterator[tuple[tuple[Case, np.ndarray], Tensor]]:
         for pair in case.frames:
-            yield (case, read_grey(pair.mask)), network_input(read_rgb(pair.image), self.size)
+            yield (case, pair.read_mask()), network_input(pair.read_image(), self.size)
 
     def picture(self, model: nn.Module, amp: torch.autocast) -> np.ndarray:
         """Image, mask, map and overlay of a few of the first frames of the first case."""
         model.eval()
         frames = self.cases[0].frames[: APART * (PICTURES - 1) + 1]
-        clip = ((pair, network_input(read_rgb(pair.image), self.size)) for pair in frames)
+        clip = ((pair, network_input(pair.read_image(), self.size)) for pair in frames)
         samples = []
         for pair, logits in stream_clips(model, [clip], slots=1, amp=amp):
-            mask = read_grey(pair.mask)
-            samples.append((read_rgb(pair.image), mask, grey_map(logits, mask.shape, minmax=True)))
+            mask = pair.read_mask()
+            samples.append((pair.read_image(), mask, grey_map(logits, mask.shape, minmax=True)))
         return draw_montage(samples[::APART])

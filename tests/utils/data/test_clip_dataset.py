@@ -29,12 +29,12 @@ def root(tmp_path_factory):
 
 
 def numbered_case(folder, count, name="case1"):
-    """Frames whose grey level is ten times their number, and masks alike."""
-    for part, suffix in (("Frame", "png"), ("GT", "png")):
+    """Frames whose grey level is ten times their number, and masks whose level lacks as much to 255."""
+    for part in ("Frame", "GT"):
         (folder / part / name).mkdir(parents=True, exist_ok=True)
         for k in range(count):
-            level = np.full((8, 8, 3) if part == "Frame" else (8, 8), 10 * k, np.uint8)
-            cv2.imwrite(str(folder / part / name / f"image{k}.{suffix}"), level)
+            level = np.full((8, 8, 3), 10 * k, np.uint8) if part == "Frame" else np.full((8, 8), 255 - 10 * k, np.uint8)
+            cv2.imwrite(str(folder / part / name / f"image{k}.png"), level)
     return find_cases(folder)
 
 
@@ -98,7 +98,8 @@ def test_a_triplet_holds_the_frames_it_should(tmp_path, count):
         sample = data[(1, time)]
         rng = np.random.default_rng((0, 1, time))
         remembered = draw_memory_frame(time, count, 5, rng)
-        levels = {name: int(tensor.float().mean().round()) // 10 for name, tensor in sample.items()}
+        levels = {name: int(tensor.float().mean().round()) for name, tensor in sample.items()}
+        levels = {name: (255 - level if "mask" in name else level) // 10 for name, level in levels.items()}
         assert levels["current"] == levels["mask"] == time
         assert levels["memory_frame"] == levels["memory_mask"] == remembered
         assert levels["neighbour"] == neighbour_of(time, count)
