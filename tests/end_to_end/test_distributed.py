@@ -100,10 +100,12 @@ def test_two_processes_write_the_maps_that_one_writes(data, tmp_path):
     assert json.loads((tmp_path / "two" / "predict.json").read_text())["images"] == {data.name: 19}
 
 
-def test_a_mistake_of_all_processes_is_told_once(data, tmp_path):
+def test_a_mistake_of_all_processes_is_reported_once(data, tmp_path):
     flags = [*SMALL, "--train_data_path", data, "--train_model_save_path", tmp_path / "run"]
-    joined = torchrun("myTrain.py", *flags, "--batch_size", "1")
-    assert joined.stderr.count("error: --batch_size 1 was given for 2 processes") == 1, joined.stderr
+    joined = torchrun("myTrain.py", *flags, "--accumulate", "9")
+    assert joined.stderr.count("error: ") == 1 and "--accumulate 9" in joined.stderr, joined.stderr
+    before = torchrun("myTrain.py", *flags, "--loss", "l7")
+    assert before.stderr.count("error: --loss l7 was given") == 1, before.stderr
 
 
 def test_without_cuda_every_process_keeps_its_own_statistics(data, tmp_path):
