@@ -19,10 +19,8 @@ SMALL += ["--train_size", "64", "--workers", "0", "--device", "cpu"]
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("phantoms")
-    write_stills(folder, count=6, seed=0, size=(64, 80))
-    return folder
+def data(stills):
+    return stills(count=6, seed=0, size=(64, 80))
 
 
 def train(data, folder, *flags):

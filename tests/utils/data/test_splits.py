@@ -7,7 +7,6 @@ from measure.io.errors import InputError
 from utils.commands import split
 from utils.commands.train_flags import parse_train_args
 from utils.data.splits import group_reader, part_sizes, pattern_reader, read_split, split_names
-from utils.phantom import write_stills
 from utils.training.tasks import task_of
 
 NAMES = [str(n) for n in range(1, 101)]
@@ -105,10 +104,8 @@ def test_sizes_that_cannot_be_are_refused(texts, message):
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("phantoms")
-    write_stills(folder, count=10, seed=0, size=(64, 80))
-    return folder
+def data(stills):
+    return stills(count=10, seed=0, size=(64, 80))
 
 
 def test_the_command_writes_files_and_reports(data, tmp_path, capsys):

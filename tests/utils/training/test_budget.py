@@ -9,7 +9,6 @@ from torch import nn
 import myTrain
 from measure.io.errors import InputError
 from tests.helpers.runs import state
-from utils.phantom import write_stills
 from utils.training.budget import Budget, parse_budget
 from utils.training.config import TrainConfig
 from utils.training.losses import DeepSupervision
@@ -21,10 +20,8 @@ SMALL = "--model scrnet --train_size 32 --batch_size 4 --epoch 9 --device cpu --
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("phantoms")
-    write_stills(folder, count=14, seed=0, size=(64, 64))
-    return folder
+def data(stills):
+    return stills(count=14, seed=0, size=(64, 64))
 
 
 def train(data, folder, *flags):

@@ -10,7 +10,6 @@ import torch
 import myTrain
 from measure.io.errors import InputError
 from tests.helpers.runs import assert_equal, interrupt_after, state
-from utils.phantom import write_stills
 from utils.training.checkpoint import FORMAT_VERSION, Saver, furthest_checkpoint
 
 pytestmark = pytest.mark.slow
@@ -21,10 +20,8 @@ COURSE = (
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("phantoms")
-    write_stills(folder, count=10, seed=0, size=(64, 64))
-    return folder
+def data(stills):
+    return stills(count=10, seed=0, size=(64, 64))
 
 
 def train(data, folder, *flags):

@@ -28,10 +28,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    root = tmp_path_factory.mktemp("SUN-SEG")
-    write_clips(root, split="TrainDataset", cases=2, frames=6, size=(64, 80))
-    return root / "TrainDataset"
+def data(clips):
+    return clips(split="TrainDataset", cases=2, frames=6, size=(64, 80)) / "TrainDataset"
 
 
 def train(model, data, folder, *flags):

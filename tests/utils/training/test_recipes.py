@@ -10,7 +10,6 @@ from lib import list_models
 from tests.helpers.runs import assert_equal, interrupt_after, state
 from utils.commands.train_flags import parse_train_args
 from utils.data.augmentation.pipeline import parse_augmentation
-from utils.phantom import write_stills
 from utils.training.config import TrainConfig
 from utils.training.losses import LOSSES
 from utils.training.recipes import RECIPES, recipe_for, recipe_overrides
@@ -23,10 +22,8 @@ RUN = ["--net_pretrained_backbone_path", "none", "--train_size", "64", "--device
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("phantoms")
-    write_stills(folder, count=8, seed=0, size=(64, 80))
-    return folder
+def data(stills):
+    return stills(count=8, seed=0, size=(64, 80))
 
 
 def train(data, folder, model, *flags):

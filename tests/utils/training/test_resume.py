@@ -20,10 +20,8 @@ COURSE = "--model scrnet --train_size 32 --batch_size 4 --device cpu --workers 0
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("phantoms")
-    write_stills(folder, count=10, seed=0, size=(64, 64))
-    return folder
+def data(stills):
+    return stills(count=10, seed=0, size=(64, 64))
 
 
 def train(data, folder, *flags):

@@ -12,7 +12,6 @@ import torch
 import myTrain
 from measure.io import InputError
 from tests.helpers.runs import state
-from utils.phantom import write_stills
 from utils.runtime.process_group import SINGLE_PROCESS
 from utils.training.checkpoint import furthest_checkpoint
 from utils.training.run_folder import claimed
@@ -24,10 +23,8 @@ COURSE = "--model scrnet --train_size 32 --batch_size 4 --epoch 2 --device cpu -
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("phantoms")
-    write_stills(folder, count=10, seed=0, size=(64, 64))
-    return folder
+def data(stills):
+    return stills(count=10, seed=0, size=(64, 64))
 
 
 def train(data, folder, *flags):

@@ -9,7 +9,6 @@ import torch
 
 import myTrain
 from tests.helpers.runs import assert_equal, interrupt_after, state
-from utils.phantom import write_stills
 from utils.training import config as train_config
 from utils.training.step import TrainStep
 
@@ -20,10 +19,8 @@ COURSE = ["--batch_size", "3", "--lr", "1e-3", "--lr_warmup_epoch", "0", "--devi
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("phantoms")
-    write_stills(folder, count=10, seed=0, size=(64, 80))
-    return folder
+def data(stills):
+    return stills(count=10, seed=0, size=(64, 80))
 
 
 def train(data, folder, *flags):
