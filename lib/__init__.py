@@ -11,6 +11,7 @@ _FILE_OF = {
     "LoadReport": "weights",
     "Memory": "modules.memory",
     "ModelError": "errors",
+    "Network": "base",
     "create_model": "registry",
     "list_models": "registry",
     "described_network": "checkpoints",

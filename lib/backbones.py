@@ -1,6 +1,6 @@
 """Encoders from timm: four (or other) maps of an image at known strides, with the weights their authors published.
 
-(N, 3, H, W) normalised RGB, H and W multiples of the largest stride -> list of (N, C_k, H/s_k, W/s_k), finest first.
+(N, 3, H, W) normalized RGB, H and W multiples of the largest stride -> list of (N, C_k, H/s_k, W/s_k), finest first.
 
 Widths and strides are asked from timm; the table below holds only names and weight naming.
 """

@@ -23,6 +23,7 @@ class Network(nn.Module):
         config_class: frozen dataclass of its options, each with a default.
         divisor: height and width of an input must be multiples of it, pixels.
         smallest: no side of an input may be shorter, pixels.
+        train_size: height and width that its authors trained it at, pixels.
         nondeterministic_ops: operations whose backward has no deterministic version on CUDA.
 
     Attributes:
@@ -37,6 +38,7 @@ class Network(nn.Module):
     config_class: ClassVar[type]
     divisor: ClassVar[int]
     smallest: ClassVar[int]
+    train_size: ClassVar[int]
     nondeterministic_ops: ClassVar[tuple[str, ...]] = ()
 
     config: Any
@@ -73,6 +75,17 @@ class Network(nn.Module):
     def remap_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Published entry names -> ours; names of other kinds stay as they are. Here: there is no other naming."""
         return dict(state)
+
+    def explain(self, features: Tensor) -> Tensor | None:
+        """Return the heat map that the network's paper shows, where it has one of its own.
+
+        Args:
+            features: what `head` reads, (N, C, h, w).
+
+        Returns:
+            (N, 1, h, w) in [0, 1].
+        """
+        return None
 
     def example_inputs(self, size: int, *, batch: int = 1) -> tuple[Tensor, ...]:
         """Return zeros that `forward` takes.

@@ -3,7 +3,7 @@ Convolutional Kernel Sizes (Ige, Tomar, Aranuwa et al.; IEEE Access 2023).
 
 https://www.researchgate.net/publication/368520240. Loads the weights of the released network.
 
-(N, 3, H, W) normalised RGB, H and W multiples of 16 -> ordered dict with `out`, (N, K, H, W) logits of
+(N, 3, H, W) normalized RGB, H and W multiples of 16 -> ordered dict with `out`, (N, K, H, W) logits of
 K classes, one unless asked for.
 
 Differs from the released code in:
@@ -105,6 +105,7 @@ class ConvSegNet(ImageNetwork):
     )
     config_class = ConvSegNetConfig
     divisor = smallest = max(STRIDES)
+    train_size = 256
 
     def __init__(self, config: ConvSegNetConfig, *, pretrained: bool = False):
         super().__init__()

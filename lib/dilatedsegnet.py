@@ -2,13 +2,13 @@
 
 https://arxiv.org/abs/2210.13595. Loads the weights published for github.com/nikhilroxtomar/DilatedSegNet.
 
-(N, 3, H, W) normalised RGB, H and W multiples of 16 -> ordered dict with `out`, (N, K, H, W) logits of
+(N, 3, H, W) normalized RGB, H and W multiples of 16 -> ordered dict with `out`, (N, K, H, W) logits of
 K classes, one unless asked for.
 
 Differs from the released code in:
 - the encoder is any timm backbone with maps at strides 2, 4, 8, 16; names of entries are ours, and the published ones
   are mapped (`remap_published`);
-- the heat map is a method of its own (`heat_map`) in place of a second result of `forward`.
+- the heat map is made of what the head reads (`explain`) in place of a second result of `forward`.
 """
 
 from __future__ import annotations
@@ -135,6 +135,7 @@ class DilatedSegNet(ImageNetwork):
     paper = "Tomar, Jha, Bagci: DilatedSegNet: A Deep Dilated Segmentation Network for Polyp Segmentation, MMM 2023"
     config_class = DilatedSegNetConfig
     divisor = smallest = max(STRIDES)
+    train_size = 256
 
     def __init__(self, config: DilatedSegNetConfig, *, pretrained: bool = False):
         super().__init__()
@@ -170,9 +171,9 @@ class DilatedSegNet(ImageNetwork):
             x = decode(x, skip)
         return x
 
-    def heat_map(self, image: Tensor) -> Tensor:
-        """Return the paper's explanation, (N, 1, H, W) in [0, 1]: the channel mean, divided by each image's maximum."""
-        heat = self.features(image).mean(dim=1, keepdim=True)
+    def explain(self, features: Tensor) -> Tensor:
+        """Return the paper's heat map, (N, 1, H, W) in [0, 1]: the channel mean, divided by each image's maximum."""
+        heat = features.mean(dim=1, keepdim=True)
         return heat / heat.amax(dim=(2, 3), keepdim=True).clamp_min(torch.finfo(heat.dtype).tiny)
 
     def forward(self, image: Tensor) -> OrderedDict[str, Tensor]:

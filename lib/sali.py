@@ -3,7 +3,7 @@
 SALI: Short-Term Alignment and Long-Term Interaction Network for Colonoscopy Video Polyp Segmentation. Both load the
 weights published for github.com/Scatteredrain/SALI.
 
-A frame is (N, 3, H, W) normalised RGB, H and W multiples of 32 and at least 256; its neighbour is the frame after it
+A frame is (N, 3, H, W) normalized RGB, H and W multiples of 32 and at least 256; its neighbour is the frame after it
 (the one before it at the end of a clip, itself in a clip of one frame). `step` runs a clip frame by frame with a
 `Memory`, `forward_clip` is the training forward on three frames. Both give an ordered dict of (N, 1, H, W) logits:
 `out`, the prediction, then the coarser `stage4`, `stage5` and `global`.
@@ -136,6 +136,7 @@ class SALI(VideoNetwork):
     config_class = SALIConfig
     divisor = max(STRIDES)
     smallest = STRIDES[-1] * POOLS[-1]  # the coarsest level must fill one pooled cell
+    train_size = 352
     nondeterministic_ops = ("deform_conv2d",)
     output_names = ("out", "stage4", "stage5", "global")
 

@@ -3,7 +3,7 @@ Colonoscopy Videos (Wu, Zhong, Wang, Wen, Qin; AAAI 2021).
 
 https://github.com/jiafuz/SCR-Net. Written from the paper; trained from scratch, so it loads only weights of its own.
 
-(N, 3, H, W) normalised RGB, H and W multiples of 16 -> ordered dict with `out`, (N, K, H, W) logits of
+(N, 3, H, W) normalized RGB, H and W multiples of 16 -> ordered dict with `out`, (N, K, H, W) logits of
 K classes, one unless asked for.
 
 Differs from the released code in:
@@ -165,6 +165,7 @@ class SCRNet(ImageNetwork):
     )
     config_class = SCRNetConfig
     divisor = smallest = DIVISOR
+    train_size = 448
     nondeterministic_ops = ("grid_sample",)
 
     def __init__(self, config: SCRNetConfig, *, pretrained: bool = False):

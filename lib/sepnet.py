@@ -2,7 +2,7 @@
 
 https://ieeexplore.ieee.org/document/10608167. Loads the weights published for github.com/wangtong627/SEPNet.
 
-(N, 3, H, W) normalised RGB, H and W multiples of 32 -> ordered dict of (N, K, h, w) logits of K classes
+(N, 3, H, W) normalized RGB, H and W multiples of 32 -> ordered dict of (N, K, h, w) logits of K classes
 (one unless asked for), finest first: `out` at stride 4 (the released logit1); with `aux` also `logit2`, `logit3`,
 `logit4` at strides 8, 16, 32 and `deep2`, `deep3` at strides 8, 16.
 
@@ -109,6 +109,7 @@ class SEPNet(ImageNetwork):
     paper = "Wang, Qi, Yang: Polyp Segmentation via Semantic Enhanced Perceptual Network, IEEE TCSVT 2024"
     config_class = SEPNetConfig
     divisor = smallest = 32
+    train_size = 352
 
     TRAINING_OUTPUTS = ("logit2", "logit3", "logit4", "deep2", "deep3")
     # beginnings of the entries that only the training network has

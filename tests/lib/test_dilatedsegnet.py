@@ -74,7 +74,7 @@ def test_attentions_by_hand():
 @torch.no_grad()
 def test_heat_map_is_the_channel_mean_of_the_last_block(model):
     image = noise(2, 3, 32, 48)
-    features, heat = model.features(image), model.heat_map(image)
+    features, heat = model.features(image), model.explain(model.features(image))
     assert features.shape == (2, 32, 32, 48) and heat.shape == (2, 1, 32, 48)
     torch.testing.assert_close(model.head(features), model(image)["out"])
     for each, block in zip(heat[:, 0], features, strict=True):
@@ -89,4 +89,4 @@ def test_heat_map_of_a_silent_block_is_zero():
     for residual in silent.decode[-1].residuals:
         for layer in (residual.second, residual.shortcut):
             layer.bn.weight.zero_()
-    assert torch.equal(silent.heat_map(noise(1, 3, 16, 16)), torch.zeros(1, 1, 16, 16))
+    assert torch.equal(silent.explain(silent.features(noise(1, 3, 16, 16))), torch.zeros(1, 1, 16, 16))

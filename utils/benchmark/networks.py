@@ -144,7 +144,7 @@ def time_files(
             model, [paths[i % len(paths)] for i in range(config.warmup + config.repeats)], options=single, device=device
         )
         each = time_calls(
-            lambda: write_map(Path(folder) / "map.png", next(maps)[1][""]),
+            lambda: write_map(Path(folder) / "map.png", next(maps).maps[""]),
             device=device,
             warmup=config.warmup,
             repeats=config.repeats,

@@ -141,7 +141,7 @@ def load_frames(given: str | None, size: int) -> list[Tensor]:
     Raises:
         InputError: there is no such video, or not one frame of it can be decoded.
     """
-    images = (shot.picture for shot in open_source(given)) if given else phantom_clip(seed=0, frames=CYCLE)[0]
+    images = (frame.image for frame in open_source(given)) if given else phantom_clip(seed=0, frames=CYCLE)[0]
     frames = [network_input(image, size) for image in islice(images, CYCLE)]
     if not frames:
         raise InputError(f"no frame of {given} could be decoded; check the file")

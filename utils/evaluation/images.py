@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data import EvaluationData, batches_in_order, make_loader, normalize, resize
-from ..prediction import grey_map, probability_map, stretched
+from ..prediction import grey_map, minmax_normalized, probability_map
 from ..runtime import SINGLE_PROCESS, StopRequest, World, load_batches
 from ..visualization import draw_montage
 from .soft_scores import PICTURES, as_numbers, soft_scores, with_score
@@ -91,7 +91,7 @@ class ImageValidation:
     def row(self, logits: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """What is kept of one image: of logits (1, h, w) and mask (1, H, W), its scores, and what is there and seen."""
         probability = probability_map(logits, tuple(mask.shape[-2:]), minmax=False)
-        scores = soft_scores(stretched(probability), mask[0])
+        scores = soft_scores(minmax_normalized(probability), mask[0])
         return scores | {"has_polyp": mask.any(), "is_marked": (probability >= 0.5).any()}
 
     def summary(self, rows: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -5,13 +5,21 @@ from measure.io import lazy_exports
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
-        "clips": ["AHEAD", "find_clips", "predict_clips"],
+        "clips": ["AHEAD"],
+        "config": ["GROUPS", "PredictConfig"],
         "export": ["export_weights"],
-        "heatmaps": ["write_heat_maps"],
-        "images": ["PredictOptions", "WRITERS", "find_sets", "image_maps", "pick_images", "predict_maps"],
-        "postprocess": ["grey_map", "labels_of", "probabilities", "probability_map", "stretched", "write_map"],
+        "images": ["PredictOptions", "image_maps", "predict_maps"],
+        "job": ["predict"],
+        "postprocess": [
+            "grey_map",
+            "labels_of",
+            "minmax_normalized",
+            "probabilities",
+            "probability_map",
+            "write_map",
+        ],
+        "predictor": ["Predictor"],
         "streaming": ["Arrival", "VideoSlots", "WRITE_EVERY", "stream_clips"],
-        "video": ["VideoOptions", "predict_video"],
-        "video_io": ["Shot", "Source", "VideoFile", "open_source"],
+        "video_source": ["open_source"],
     },
 )

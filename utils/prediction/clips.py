@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
+from lib import Network
 from measure.io import FRAMES, images_by_stem, make_folder, read_rgb, split_folders, subfolders
 
 from ..data import network_input
 from ..runtime import SINGLE_PROCESS, World, autocast, in_background, prefetch
 from .images import WRITERS, PredictOptions
-from .postprocess import grey_map, write_map
+from .postprocess import check_finite, grey_map, write_map
 from .streaming import WRITE_EVERY, stream_clips
 
 __all__ = ["AHEAD", "find_clips", "predict_clips"]
@@ -25,7 +26,12 @@ AHEAD = 4  # frames that are read ahead of the network, for every clip under way
 
 
 class Target(NamedTuple):
-    """Where a frame's map goes, and its height and width."""
+    """Where a frame's map goes.
+
+    Attributes:
+        path: the map's file.
+        size: height and width of the frame, pixels.
+    """
 
     path: Path
     size: tuple[int, int]
@@ -48,7 +54,7 @@ def find_clips(root: str | Path) -> dict[str, dict[str, Path]]:
 
 
 def predict_clips(
-    model: nn.Module,
+    model: Network,
     clips: Mapping[str, Mapping[str, Path]],
     out: str | Path,
     *,
@@ -57,10 +63,10 @@ def predict_clips(
     write_every: int = WRITE_EVERY,
     world: World = SINGLE_PROCESS,
 ) -> int:
-    """Write the map of every frame with a video network; the memory starts anew in every clip.
+    """Write the map of every frame with a video network; the memory is empty at the start of every clip.
 
     `options.batch_size` clips run side by side, the longest first, so that few slots idle at the end. The processes
-    of `world` share the clips, none twice.
+    of `world` take the clips in turn, none twice.
 
     Args:
         clips: `<split>/<case>` -> stem -> frame (`find_clips`).
@@ -71,6 +77,7 @@ def predict_clips(
 
     Raises:
         InputError: a frame cannot be read or a map cannot be written; the maps written so far stay.
+        ModelError: the network's output is not finite.
     """
     model = model.to(device, memory_format=torch.channels_last).eval()
     longest_first = world.shard(sorted(clips, key=lambda name: -len(clips[name])))
@@ -86,6 +93,7 @@ def predict_clips(
     bar = tqdm(total=total, desc="maps", unit="frame", disable=world.disable_progress)
     with bar, in_background(threads=WRITERS) as later:
         for target, logits in answers:
+            check_finite(logits[None], [f"{target.path.parent.name}/{target.path.stem}"])
             later(write_map, target.path, grey_map(logits, target.size, minmax=options.minmax))
             bar.update()
     return total
@@ -93,5 +101,5 @@ def predict_clips(
 
 def _read(folder: Path, frames: Mapping[str, Path], size: int) -> Iterator[tuple[Target, Tensor]]:
     for stem, path in frames.items():
-        picture = read_rgb(path)
-        yield Target(folder / f"{stem}.png", picture.shape[:2]), network_input(picture, size)
+        image = read_rgb(path)
+        yield Target(folder / f"{stem}.png", image.shape[:2]), network_input(image, size)

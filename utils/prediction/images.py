@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
+from lib import Network
 from measure.io import (
-    LABELS,
-    MERGED,
+    IMAGE_SUFFIXES,
     STILLS,
     Classes,
     InputError,
@@ -26,13 +26,15 @@ from measure.io import (
     make_folder,
     read_rgb,
     set_folders,
+    set_name,
 )
 
 from ..data import batches_in_order, check_known, make_loader, normalize, read_split, resize, to_chw
 from ..runtime import SINGLE_PROCESS, World, autocast, in_background, load_batches
-from .postprocess import class_maps, grey_map, write_map
+from .heatmaps import FOLDER, heats_of, recorded, write_overlays
+from .postprocess import check_finite, map_folders, maps_of, write_map
 
-__all__ = ["PredictOptions", "find_sets", "image_maps", "pick_images", "predict_maps"]
+__all__ = ["ImageMaps", "PredictOptions", "find_sets", "image_maps", "logits_of", "pick_images", "predict_maps"]
 
 
 WRITERS = 2  # threads that encode and write; OpenCV leaves Python free meanwhile
@@ -44,11 +46,12 @@ class PredictOptions:
 
     Attributes:
         size: input height and width of the network, pixels.
-        batch_size: images a forward.
+        batch_size: images a forward, or clips side by side.
         minmax: stretch every map to the full range of grey, as published maps are; off: 255 x probability.
         amp: "off", "bf16" or "fp16".
         workers: processes that load images.
         classes: what the network's logits stand for; None: polyp alone.
+        heatmap: also draw heat maps (see `heatmaps`).
     """
 
     size: int = 352
@@ -57,11 +60,22 @@ class PredictOptions:
     amp: str = "off"
     workers: int = 1
     classes: Classes | None = None
+    heatmap: bool = False
 
-    @property
-    def folders(self) -> tuple[str, ...]:
-        """Where maps go under the chosen folder, before the set's name."""
-        return (*self.classes.names, MERGED, LABELS) if self.classes else ("",)
+
+@dataclass(frozen=True)
+class ImageMaps:
+    """What the network made of one image.
+
+    Attributes:
+        index: place of the image in the list.
+        maps: see `maps_of`.
+        heats: (h, w) float32 in [0, 1] by kind, where heat maps were asked for.
+    """
+
+    index: int
+    maps: dict[str, np.ndarray]
+    heats: dict[str, np.ndarray]
 
 
 class Images(Dataset):
@@ -83,12 +97,17 @@ class Images(Dataset):
 def find_sets(root: str | Path) -> dict[str, dict[str, Path]]:
     """Find the test sets under `root`: set name -> stem -> image.
 
-    `root` may hold one folder per set, each with `images/` (others are passed over), be one such set itself, or hold
-    the images directly.
+    `root` may hold one folder per set, each with `images/` (others are passed over), be one such set itself, hold the
+    images directly, or be one image.
 
     Raises:
         InputError: the folder is missing, or no image lies where one of these forms has it.
     """
+    file = Path(root)
+    if file.is_file():
+        if file.suffix.lower() not in IMAGE_SUFFIXES:
+            raise InputError(f"{root} is no image; expected one of {', '.join(sorted(IMAGE_SUFFIXES))}, or a folder")
+        return {set_name(file.parent): {file.stem: file}}
     folders = set_folders(root, STILLS.images)
     if not folders:
         raise InputError(f"no images under {root}; expected <set>/images/, images/ or image files in it")
@@ -111,7 +130,7 @@ def pick_images(
 
 
 def predict_maps(
-    model: nn.Module,
+    model: Network,
     sets: Mapping[str, Mapping[str, Path]],
     out: str | Path,
     *,
@@ -121,37 +140,44 @@ def predict_maps(
 ) -> int:
     """Write the maps of every image; a map that exists is replaced by a whole new one. Returns the images' number.
 
-    The processes of `world` share the images, none twice, in the batches a single process would make of them.
+    The processes of `world` take the images in turn, none twice, in the batches a single process would make of them.
 
     Raises:
         InputError: an image cannot be read or a map cannot be written; the maps written so far stay.
+        ModelError: the network's output is not finite.
     """
     model = model.to(device, memory_format=torch.channels_last).eval()
     total = sum(len(images) for images in sets.values())
     with tqdm(total=total, desc="maps", unit="image", disable=world.disable_progress) as bar:
         for name, images in sets.items():
-            folders = {kind: make_folder(Path(out) / kind / name) for kind in options.folders}
-            stems = list(images)
+            folders = {kind: make_folder(Path(out) / kind / name) for kind in map_folders(options.classes)}
+            heat_folder = make_folder(Path(out) / FOLDER / name) if options.heatmap else None
+            stems, paths = list(images), list(images.values())
             with in_background(threads=WRITERS) as later:
-                for index, maps in image_maps(
-                    model, list(images.values()), options=options, device=device, world=world
-                ):
-                    for kind, picture in maps.items():
-                        later(write_map, folders[kind] / f"{stems[index]}.png", picture)
+                for found in image_maps(model, paths, options=options, device=device, world=world):
+                    for kind, picture in found.maps.items():
+                        later(write_map, folders[kind] / f"{stems[found.index]}.png", picture)
+                    if heat_folder:
+                        later(write_overlays, heat_folder / stems[found.index], paths[found.index], found.heats)
                     bar.update()
     return total
 
 
 @torch.inference_mode()
 def image_maps(
-    model: nn.Module,
+    model: Network,
     paths: Sequence[Path],
     *,
     options: PredictOptions,
     device: torch.device,
     world: World = SINGLE_PROCESS,
-) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
-    """Yield (index, maps by folder) of this process's images: one (H, W) uint8 under "", or those of `class_maps`."""
+) -> Iterator[ImageMaps]:
+    """Yield what the network makes of this process's images, one forward a batch.
+
+    Raises:
+        InputError: an image cannot be read.
+        ModelError: the network's output is not finite.
+    """
     loader = make_loader(
         Images(paths, size=options.size),
         batch_sampler=batches_in_order(len(paths), batch_size=options.batch_size, world=world),
@@ -159,12 +185,18 @@ def image_maps(
         device=device,
     )
     for batch in load_batches(loader):
-        image = normalize(batch["image"].to(device, non_blocking=True))
-        image = image.contiguous(memory_format=torch.channels_last)
-        with autocast(device, options.amp):
-            logits = model(image)["out"]
-        for index, logit, own_size in zip(batch["index"].tolist(), logits, batch["size"].tolist(), strict=True):
-            if options.classes:
-                yield index, class_maps(logit, tuple(own_size), classes=options.classes, minmax=options.minmax)
-            else:
-                yield index, {"": grey_map(logit, tuple(own_size), minmax=options.minmax)}
+        indices = batch["index"].tolist()
+        with recorded(model.head, enabled=options.heatmap) as record:
+            logits = logits_of(model, batch["image"], device=device, amp=options.amp)
+        check_finite(logits, [str(paths[index]) for index in indices])
+        heats = heats_of(model, record, logits) if record else {}
+        for place, (index, size) in enumerate(zip(indices, batch["size"].tolist(), strict=True)):
+            maps = maps_of(logits[place], tuple(size), classes=options.classes, minmax=options.minmax)
+            yield ImageMaps(index, maps, {kind: heat[place] for kind, heat in heats.items()})
+
+
+def logits_of(model: Network, images: Tensor, *, device: torch.device, amp: str = "off") -> Tensor:
+    """Run an image network. (N, 3, S, S) uint8 RGB -> (N, K, h, w) logits on the device."""
+    batch = normalize(images.to(device, non_blocking=True)).contiguous(memory_format=torch.channels_last)
+    with autocast(device, amp):
+        return model(batch)["out"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -10,23 +11,75 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from measure.io import (
-    LABELS,
-    MERGED,
-    Classes,
-    replace_when_whole,
-)
+from lib import ModelError
+from measure.io import LABELS, MERGED, Classes, replace_when_whole
 
 __all__ = [
     "as_grey",
-    "class_maps",
+    "check_finite",
     "grey_map",
     "labels_of",
+    "map_folders",
+    "maps_of",
+    "minmax_normalized",
     "probabilities",
     "probability_map",
-    "stretched",
     "write_map",
 ]
+
+
+def check_finite(logits: Tensor, names: Sequence[str]) -> None:
+    """Refuse logits that no map can be made of.
+
+    Args:
+        logits: (N, K, h, w).
+        names: what the N images are called.
+
+    Raises:
+        ModelError: an infinite value or NaN; the first image is named.
+    """
+    finite = logits.isfinite().flatten(1).all(dim=1).tolist()
+    if not all(finite):
+        raise ModelError(
+            f"the network's output for {names[finite.index(False)]} is not finite, so there is no map of it; "
+            "use --amp off or bf16 if it was fp16, else other weights"
+        )
+
+
+def probabilities(logits: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bring one image's logits (K, h, w) to the image's size (H, W), as (K, H, W) float32 probabilities."""
+    return F.interpolate(logits[None].float(), size=size, mode="bilinear", align_corners=False)[0].sigmoid()
+
+
+def minmax_normalized(probability: Tensor) -> Tensor:
+    """Stretch a map to [0, 1] over the image, as published maps are; a constant map stays as it is."""
+    low, high = probability.min(), probability.max()
+    return torch.where(high > low, (probability - low) / (high - low).clamp_min(1e-12), probability)
+
+
+def probability_map(logits: Tensor, size: tuple[int, int], *, minmax: bool) -> Tensor:
+    """Return the probability of polyp at every pixel of an image; of several classes it is the largest.
+
+    Args:
+        logits: (K, h, w).
+        size: height and width of the image, pixels.
+        minmax: see `minmax_normalized`.
+
+    Returns:
+        (H, W) float32 in [0, 1].
+    """
+    probability = probabilities(logits, size).amax(dim=0)
+    return minmax_normalized(probability) if minmax else probability
+
+
+def as_grey(probability: Tensor) -> np.ndarray:
+    """Probabilities -> uint8 of the same shape, 255 times and rounded."""
+    return (255 * probability).round().to(torch.uint8).cpu().numpy()
+
+
+def grey_map(logits: Tensor, size: tuple[int, int], *, minmax: bool) -> np.ndarray:
+    """(K, h, w) logits -> (H, W) uint8 map of `size`, 255 x `probability_map`."""
+    return as_grey(probability_map(logits, size, minmax=minmax))
 
 
 def labels_of(probability: Tensor) -> np.ndarray:
@@ -35,21 +88,31 @@ def labels_of(probability: Tensor) -> np.ndarray:
     return torch.where(highest >= 0.5, index + 1, 0).to(torch.uint8).cpu().numpy()
 
 
-def class_maps(logits: Tensor, size: tuple[int, int], *, classes: Classes, minmax: bool) -> dict[str, np.ndarray]:
-    """Turn one image's logits into pictures, by the folder they belong in.
+def map_folders(classes: Classes | None) -> tuple[str, ...]:
+    """Where `maps_of` belong, below the chosen folder and above the set's name."""
+    return (*classes.names, MERGED, LABELS) if classes else ("",)
+
+
+def maps_of(logits: Tensor, size: tuple[int, int], *, classes: Classes | None, minmax: bool) -> dict[str, np.ndarray]:
+    """Turn one image's logits into the maps that are written of it, by the folder that each belongs in.
 
     Args:
-        logits: (K, h, w). size: height and width of the image.
-        minmax: stretch every map by itself; the labels are of the probabilities as they are.
+        logits: (K, h, w).
+        size: height and width of the image, pixels.
+        classes: what the K logits stand for; None: polyp alone.
+        minmax: stretch every map by itself; labels are of the probabilities as they are.
 
     Returns:
-        A (H, W) uint8 map for every class and for MERGED, whose probability is the largest of the classes; under
-        LABELS a picture as the masks are, in their colours (H, W, 3) RGB or indices (H, W).
+        Of polyp alone, its (H, W) uint8 map under "". Of classes, a map for each and for MERGED, whose probability is
+        the largest of the classes; under LABELS a picture as the masks are, in their colors (H, W, 3) RGB or indices
+        (H, W).
     """
+    if not classes:
+        return {"": grey_map(logits, size, minmax=minmax)}
     probability = probabilities(logits, size)
-    maps = dict(zip((*classes.names, MERGED), (*probability, probability.amax(dim=0)), strict=True))
-    greys = {name: as_grey(stretched(plane) if minmax else plane) for name, plane in maps.items()}
-    return greys | {LABELS: classes.picture(labels_of(probability))}
+    planes = dict(zip((*classes.names, MERGED), (*probability, probability.amax(dim=0)), strict=True))
+    maps = {name: as_grey(minmax_normalized(plane) if minmax else plane) for name, plane in planes.items()}
+    return maps | {LABELS: classes.picture(labels_of(probability))}
 
 
 def write_map(path: Path, picture: np.ndarray) -> None:
@@ -61,38 +124,3 @@ def write_map(path: Path, picture: np.ndarray) -> None:
     _, encoded = cv2.imencode(".png", picture[..., ::-1] if picture.ndim == 3 else picture)
     with replace_when_whole(path) as partial:
         partial.write_bytes(encoded.tobytes())
-
-
-def probabilities(logits: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bring one image's logits (K, h, w) to the image's size (H, W), as (K, H, W) float32 probabilities."""
-    return F.interpolate(logits[None].float(), size=size, mode="bilinear", align_corners=False)[0].sigmoid()
-
-
-def stretched(probability: Tensor) -> Tensor:
-    """Stretch a map to [0, 1] over the image, as published maps are; a constant map stays as it is."""
-    low, high = probability.min(), probability.max()
-    return torch.where(high > low, (probability - low) / (high - low).clamp_min(1e-12), probability)
-
-
-def probability_map(logits: Tensor, size: tuple[int, int], *, minmax: bool) -> Tensor:
-    """Tell the probability of polyp at every pixel of an image; of several classes it is the largest.
-
-    Args:
-        logits: (K, h, w). size: height and width of the image.
-        minmax: see `stretched`.
-
-    Returns:
-        (H, W) float32 in [0, 1].
-    """
-    probability = probabilities(logits, size).amax(dim=0)
-    return stretched(probability) if minmax else probability
-
-
-def grey_map(logits: Tensor, size: tuple[int, int], *, minmax: bool) -> np.ndarray:
-    """(K, h, w) logits -> (H, W) uint8 map of `size`, 255 x `probability_map`."""
-    return as_grey(probability_map(logits, size, minmax=minmax))
-
-
-def as_grey(probability: Tensor) -> np.ndarray:
-    """Probabilities -> uint8 of the same shape, 255 times and rounded."""
-    return (255 * probability).round().to(torch.uint8).cpu().numpy()

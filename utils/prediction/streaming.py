@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from lib import Encoding, Memory
+from lib import Encoding, Memory, Network
 
 __all__ = ["WRITE_EVERY", "Arrival", "VideoSlots", "stream", "stream_clips"]
 
@@ -23,7 +23,14 @@ WRITE_EVERY = 5  # frames: 0, 5, 10, ... of a clip are remembered, as released w
 
 @dataclass(frozen=True)
 class Arrival:
-    """A frame that came into a slot: its clip's number, its place in the clip, the caller's tag, (3, H, W)."""
+    """A frame that came into a slot.
+
+    Attributes:
+        clip: number of its clip.
+        time: its place in the clip, from 0.
+        tag: the caller's.
+        image: (3, H, W) normalized RGB.
+    """
 
     clip: int
     time: int
@@ -34,12 +41,12 @@ class Arrival:
 Batch = Sequence["Arrival | None"]  # one place a slot; None where the slot has nothing
 
 
-def stream(model: nn.Module, frames: Iterable[Tensor], *, write_every: int = WRITE_EVERY) -> Iterator[Tensor]:
+def stream(model: Network, frames: Iterable[Tensor], *, write_every: int = WRITE_EVERY) -> Iterator[Tensor]:
     """Segment one clip.
 
     Args:
         model: an image or a video network in evaluation.
-        frames: (3, H, W) normalised RGB, drawn one by one; H and W as the network asks.
+        frames: (3, H, W) normalized RGB, drawn one by one; H and W as the network asks.
         write_every: a video network remembers every such frame, the first included.
 
     Yields:
@@ -51,7 +58,7 @@ def stream(model: nn.Module, frames: Iterable[Tensor], *, write_every: int = WRI
 
 
 def stream_clips(
-    model: nn.Module,
+    model: Network,
     clips: Iterable[Iterable[tuple[Any, Tensor]]],
     *,
     slots: int,
@@ -66,7 +73,9 @@ def stream_clips(
     Args:
         model: an image or a video network in evaluation.
         clips: of (tag, frame), frames as in `stream` and all of one size; drawn as slots get free.
-        slots: clips side by side. write_every: as in `stream`. amp: autocast context of the forward.
+        slots: clips side by side.
+        write_every: as in `stream`.
+        amp: autocast context of the forward.
 
     Yields:
         (tag, (1, h, w) `out` logits) of every frame; the order within a clip is kept, clips are interleaved.
@@ -93,7 +102,7 @@ def _lane(clips: Iterator[tuple[int, Iterable[tuple[Any, Tensor]]]]) -> Iterator
 class ImageSlots:
     """An image network: every frame is answered when it arrives."""
 
-    def __init__(self, model: nn.Module, *, amp: AbstractContextManager, write_every: int):
+    def __init__(self, model: Network, *, amp: AbstractContextManager, write_every: int):
         self.model, self.amp = model, amp
 
     @torch.inference_mode()
@@ -110,16 +119,19 @@ class VideoSlots:
     """A video network: a frame is answered when the one after it has arrived and is encoded.
 
     Attributes:
-        frames, encoding: of the frames to be answered next; former, former_encoding: of those before them.
+        frames: to be answered next, one a slot.
+        encoding: of these frames.
+        previous: the frames before them.
+        previous_encoding: of those.
         memory: what each slot's clip remembers.
     """
 
-    def __init__(self, model: nn.Module, *, amp: AbstractContextManager, write_every: int):
+    def __init__(self, model: Network, *, amp: AbstractContextManager, write_every: int):
         self.model, self.amp, self.write_every = model, amp, write_every
         self.frames: Batch = ()
-        self.former: Batch = ()
+        self.previous: Batch = ()
         self.encoding: Encoding | None = None
-        self.former_encoding: Encoding | None = None
+        self.previous_encoding: Encoding | None = None
         self.memory = Memory.empty()
 
     @torch.inference_mode()
@@ -128,7 +140,7 @@ class VideoSlots:
         with self.amp:
             encoding = self.model.encode(stacked(arrived, self.model)) if any(arrived) else None
             answers = self._answer(arrived, encoding) if any(self.frames) else []
-        self.former, self.former_encoding = self.frames, self.encoding
+        self.previous, self.previous_encoding = self.frames, self.encoding
         self.frames, self.encoding = arrived, encoding
         return answers
 
@@ -147,8 +159,8 @@ class VideoSlots:
         for slot, frame in enumerate(self.frames):
             if same_clip(frame, arrived[slot]):
                 chosen.append(encoding)
-            elif self.former and same_clip(frame, self.former[slot]):
-                chosen.append(self.former_encoding)
+            elif self.previous and same_clip(frame, self.previous[slot]):
+                chosen.append(self.previous_encoding)
             else:
                 chosen.append(self.encoding)
         levels = range(len(self.encoding))
@@ -159,7 +171,7 @@ def same_clip(frame: Arrival | None, other: Arrival | None) -> bool:
     return frame is not None and other is not None and frame.clip == other.clip
 
 
-def stacked(arrived: Batch, model: nn.Module) -> Tensor:
+def stacked(arrived: Batch, model: Network) -> Tensor:
     """The frames as a batch on the network's device, zeros where a slot is empty."""
     blank = torch.zeros_like(next(frame.image for frame in arrived if frame))
     batch = torch.stack([frame.image if frame else blank for frame in arrived])

@@ -15,24 +15,25 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 from tqdm import tqdm
 
+from lib import Network
 from measure.io import InputError, make_folder
 
 from ..data import network_input
 from ..runtime import StopRequest, autocast, in_background, prefetch, stopped_by
 from ..visualization import draw_prediction
-from .postprocess import grey_map, write_map
+from .postprocess import check_finite, grey_map, write_map
 from .streaming import WRITE_EVERY, stream_clips
-from .video_io import Shot, Source, VideoFile
+from .video_source import Frame, Source
+from .video_writer import VideoWriter
 
 __all__ = ["VideoOptions", "predict_video"]
 
 
 AHEAD = 8  # frames that one stage may be ahead of the next
 LATEST = 50  # frames that the rate in the picture is measured over
-CUT = 128  # grey level from which a pixel belongs to the polyp
+THRESHOLD = 128  # grey level from which a pixel belongs to the polyp
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ class VideoOptions:
         minmax: stretch every frame's map to the full range, which shows a polyp in every frame.
         amp: "off", "bf16" or "fp16".
         write_every: a video network remembers every such frame.
-        tint: colour the picture by the probability. show_rate: write the frames a second into the corner.
+        tint: color the picture by the probability.
+        show_rate: write the frames a second into the corner.
     """
 
     size: int = 352
@@ -52,11 +54,11 @@ class VideoOptions:
     amp: str = "off"
     write_every: int = WRITE_EVERY
     tint: bool = False
-    show_rate: bool = True
+    show_rate: bool = False
 
 
 def predict_video(
-    model: nn.Module,
+    model: Network,
     source: Source,
     *,
     options: VideoOptions,
@@ -67,25 +69,27 @@ def predict_video(
     """Segment the frames of a source as they come.
 
     Args:
-        overlay: video file to write, at the source's size and rate. masks: folder for `<frame>.png`, 0 or 255.
+        overlay: video file to write, at the source's size, rate and times.
+        masks: folder for `<frame>.png`, 0 or 255.
 
     Returns:
-        The number of frames segmented; `source.lost` has those that could not be decoded.
+        The number of frames segmented; `source.skipped` has those that could not be decoded.
 
     Raises:
         InputError: a file cannot be written, or not one frame was decoded.
+        ModelError: the network's output is not finite.
         Stopped: a signal asked for the end; the overlay holds the frames up to it and plays.
     """
     model = model.to(device, memory_format=torch.channels_last).eval()
     rate, count = FrameRate(), 0
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
-        film = stack.enter_context(VideoFile(overlay, rate=source.rate)) if overlay else None
+        writer = stack.enter_context(VideoWriter(overlay, rate=source.rate)) if overlay else None
         folder = make_folder(masks) if masks else None
         later = stack.enter_context(in_background(waiting=AHEAD))
         bar = stack.enter_context(tqdm(total=source.count or None, desc=source.name, unit="frame", disable=None))
-        for shot, grey in _maps(model, source, options, device):
-            later(_finish, shot, grey, film, folder, options, rate.measure())
+        for frame, grey in _maps(model, source, options, device):
+            later(_finish, frame, grey, writer, folder, options, rate.measure())
             count += 1
             bar.update()
             if stop.number:
@@ -99,23 +103,30 @@ def predict_video(
 
 
 def _maps(
-    model: nn.Module, source: Source, options: VideoOptions, device: torch.device
-) -> Iterator[tuple[Shot, np.ndarray]]:
+    model: Network, source: Source, options: VideoOptions, device: torch.device
+) -> Iterator[tuple[Frame, np.ndarray]]:
     """Every frame with its (H, W) uint8 map."""
-    clip = prefetch(((shot, network_input(shot.picture, options.size)) for shot in source), AHEAD)
+    clip = prefetch(((frame, network_input(frame.image, options.size)) for frame in source), AHEAD)
     amp = autocast(device, options.amp)
-    for shot, logits in stream_clips(model, [clip], slots=1, write_every=options.write_every, amp=amp):
-        yield shot, grey_map(logits, shot.picture.shape[:2], minmax=options.minmax)
+    for frame, logits in stream_clips(model, [clip], slots=1, write_every=options.write_every, amp=amp):
+        check_finite(logits[None], [frame.name])
+        yield frame, grey_map(logits, frame.image.shape[:2], minmax=options.minmax)
 
 
 def _finish(
-    shot: Shot, grey: np.ndarray, film: VideoFile | None, folder: Path | None, options: VideoOptions, rate: float
+    frame: Frame,
+    grey: np.ndarray,
+    writer: VideoWriter | None,
+    folder: Path | None,
+    options: VideoOptions,
+    rate: float,
 ) -> None:
     """Write what was asked for of one frame."""
     if folder:
-        write_map(folder / f"{shot.name}.png", np.where(grey >= CUT, np.uint8(255), np.uint8(0)))
-    if film:
-        film.write(draw_prediction(shot.picture, grey, tint=options.tint, rate=rate if options.show_rate else None))
+        write_map(folder / f"{frame.name}.png", np.where(grey >= THRESHOLD, np.uint8(255), np.uint8(0)))
+    if writer:
+        drawn = draw_prediction(frame.image, grey, tint=options.tint, rate=rate if options.show_rate else None)
+        writer.write(drawn, time=frame.time)
 
 
 class FrameRate:

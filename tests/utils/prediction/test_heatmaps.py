@@ -12,7 +12,8 @@ import myTest
 from lib import create_model, list_models
 from measure.commands.score import main as measure
 from utils.phantom import write_stills
-from utils.prediction.heatmaps import eigen_cam, find_head, jet_overlay
+from utils.prediction import job
+from utils.prediction.heatmaps import eigen_cam, jet_overlay
 
 pytestmark = pytest.mark.slow
 
@@ -71,7 +72,7 @@ def test_dilatedsegnet_shows_its_own_explanation(data, tmp_path):
     model.load_state_dict(torch.load(tmp_path / "weights.pth", weights_only=True))
     image = read_rgb(data / "Set" / "images" / "phantom_0001.jpg")
     with torch.inference_mode():
-        heat = model.heat_map(normalize(resize(to_chw(image), (64, 64))[None]))[0, 0].numpy()
+        heat = model.explain(model.features(normalize(resize(to_chw(image), (64, 64))[None])))[0, 0].numpy()
     expected = jet_overlay(image, heat)[..., ::-1].astype(int)
     written = cv2.imread(str(tmp_path / "maps" / "heatmap" / "Set" / "phantom_0001_features.png"))
     assert np.abs(written - expected).mean() < 0.5
@@ -80,9 +81,8 @@ def test_dilatedsegnet_shows_its_own_explanation(data, tmp_path):
 @pytest.mark.parametrize("name", list_models("image"))
 def test_the_head_makes_the_finest_logits(name):
     model = small(name).eval()
-    head = find_head(model, size=64)
     seen = []
-    head.register_forward_hook(lambda _, inputs, output: seen.append((inputs[0], output)))
+    model.head.register_forward_hook(lambda _, inputs, output: seen.append((inputs[0], output)))
     with torch.no_grad():
         out = model(torch.randn(1, 3, 64, 64))["out"]
     features, logits = seen[0]
@@ -119,7 +119,7 @@ def test_the_overlay_is_blue_where_cold_and_red_where_hot():
 
 
 def test_video_networks_have_no_heat_maps(data, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(myTest, "find_clips", lambda root: {"a": {}})
+    monkeypatch.setattr(job, "find_clips", lambda root: {"a": {}})
     torch.save(create_model("sali", backbone="pvt-v2-b0").state_dict(), tmp_path / "sali.pth")
     flags = ["--model", "sali", "--net_backbone", "pvt-v2-b0", "--model_state_dict_path", str(tmp_path / "sali.pth")]
     flags += ["--test_data_path", str(data), "--pred_save_path", str(tmp_path / "maps"), "--device", "cpu"]

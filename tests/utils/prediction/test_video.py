@@ -19,7 +19,8 @@ from utils.prediction import video as module
 from utils.prediction.clips import find_clips
 from utils.prediction.streaming import stream
 from utils.prediction.video import VideoOptions, predict_video
-from utils.prediction.video_io import VideoFile, open_source
+from utils.prediction.video_source import open_source
+from utils.prediction.video_writer import VideoWriter
 from utils.runtime.interrupts import Stopped
 from utils.visualization.overlays import MAP_COLOR, draw_prediction
 
@@ -58,9 +59,9 @@ def clip(tmp_path_factory):
     """A video file of 12 phantom frames, 96 x 64 pixels, 12.5 a second, in a form whose packets stand alone."""
     path = tmp_path_factory.mktemp("clip") / "clip.avi"
     frames, _ = phantom_clip(seed=1, frames=12, size=(64, 96))
-    with VideoFile(path, rate=12.5) as film:
+    with VideoWriter(path, rate=12.5) as writer:
         for frame in frames:
-            film.write(frame)
+            writer.write(frame)
     return path
 
 
@@ -170,8 +171,8 @@ def test_a_folder_of_frames_and_a_single_image_are_sources(sepnet, root, tmp_pat
     source = open_source(str(folder), rate=5)
     out = tmp_path / "out.mp4"
     assert predict_video(sepnet, source, options=SMALL, device=CPU, overlay=out, masks=tmp_path / "masks") == 5
-    assert f"note: frames: passed over {stems[2]}: cannot read" in capsys.readouterr().err
-    assert source.lost == [stems[2]]
+    assert f"note: frames: skipped {stems[2]}: cannot read" in capsys.readouterr().err
+    assert source.skipped == [stems[2]]
     frames, rate = played(out)
     assert len(frames) == 5 and rate == 5
     assert {path.stem for path in (tmp_path / "masks").iterdir()} == {*stems} - {stems[2]}
@@ -188,8 +189,8 @@ def test_a_packet_that_cannot_be_decoded_is_told_and_passed_over(sepnet, clip, t
     assert (
         predict_video(sepnet, source, options=SMALL, device=CPU, overlay=tmp_path / "o.mp4", masks=tmp_path / "m") == 11
     )
-    assert source.lost == ["frame_000004"]
-    assert "note: damaged: passed over frame_000004: it cannot be decoded" in capsys.readouterr().err
+    assert source.skipped == ["frame_000004"]
+    assert "note: damaged: skipped frame_000004: it cannot be decoded" in capsys.readouterr().err
     assert len(played(tmp_path / "o.mp4")[0]) == 11
     assert not (tmp_path / "m" / "frame_000004.png").exists() and (tmp_path / "m" / "frame_000012.png").exists()
 
@@ -274,8 +275,8 @@ def test_outline_tint_and_rate_are_drawn_where_they_should():
         (["--input", "97", "--overlay", "{out}.mp4"], "camera 97 cannot be opened"),
         (["--input", "{clip}", "--overlay", "{out}.txt"], "is not named like a video that can be written"),
         (["--input", "{clip}", "--overlay", "{out}.mp4", "--test_size", "65"], "needs a multiple of 32"),
-        (["--input", "{clip}", "--overlay", "{clip}"], "is the input itself; choose another place"),
-        (["--input", "{clip.parent}", "--masks", "{clip.parent}"], "is the input itself; choose another place"),
+        (["--input", "{clip}", "--overlay", "{clip}"], "is itself an input and would be written to; choose another"),
+        (["--input", "{clip.parent}", "--masks", "{clip.parent}"], "is itself an input and would be written to"),
     ],
 )
 def test_video_mistakes_end_in_one_line(weights, clip, tmp_path, capsys, flags, message):
