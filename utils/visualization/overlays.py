@@ -9,7 +9,9 @@ __all__ = ["MAP_COLOR", "draw_mask_and_map", "draw_outline", "draw_prediction"]
 
 MASK_COLOR = (0, 200, 0)  # green: where the polyp is
 MAP_COLOR = (255, 210, 0)  # yellow: where the network sees it
-TINT_ALPHA = 0.5  # opacity of the tint where the probability is 1
+TINT_COLORS = cv2.COLORMAP_VIRIDIS  # violet, green, yellow: apart from the reds of tissue, and from each other in grey
+TINT_ALPHA = 0.5  # opacity of the tint, reached at a probability of `TINT_FULL`
+TINT_FULL = 0.25  # below it the tint fades out, so that the rest of the frame stays as it is
 
 
 def draw_mask_and_map(image: np.ndarray, mask: np.ndarray, prediction: np.ndarray) -> np.ndarray:
@@ -41,7 +43,7 @@ def draw_prediction(
     Args:
         frame: (H, W, 3) uint8 RGB.
         grey: the map, (H, W) uint8, 255 x probability.
-        tint: also color the frame, the more the higher the probability.
+        tint: also color the frame by the probability, from violet over green to yellow.
         rate: frames a second, written into a corner; None: nothing is written.
     """
     drawn = tinted(frame, grey) if tint else frame.copy()
@@ -55,6 +57,7 @@ def draw_prediction(
 
 
 def tinted(frame: np.ndarray, grey: np.ndarray) -> np.ndarray:
-    """Blend the color of maps into the frame, the more the higher the probability."""
-    alpha = (TINT_ALPHA / 255 * grey.astype(np.float32))[:, :, None]
-    return (frame + alpha * (np.array(MAP_COLOR, np.float32) - frame)).round().astype(np.uint8)
+    """Blend a color for every probability into the frame; where it is 0 the frame stays as it is."""
+    colors = cv2.cvtColor(cv2.applyColorMap(grey, TINT_COLORS), cv2.COLOR_BGR2RGB).astype(np.float32)
+    alpha = TINT_ALPHA * np.minimum(grey / np.float32(255 * TINT_FULL), 1)[:, :, None]
+    return (frame + alpha * (colors - frame)).round().astype(np.uint8)

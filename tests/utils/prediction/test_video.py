@@ -22,7 +22,7 @@ from utils.prediction.video import VideoOptions, predict_video
 from utils.prediction.video_source import open_source
 from utils.prediction.video_writer import VideoWriter
 from utils.runtime.interrupts import Stopped
-from utils.visualization.overlays import MAP_COLOR, draw_prediction
+from utils.visualization.overlays import MAP_COLOR, draw_prediction, tinted
 
 pytestmark = pytest.mark.slow
 
@@ -258,12 +258,22 @@ def test_outline_tint_and_rate_are_drawn_where_they_should():
     plain = draw_prediction(picture, grey)
     assert tuple(plain[80, 150]) == MAP_COLOR and tuple(plain[120, 150]) == (100, 100, 100)
     assert tuple(plain[20, 20]) == (100, 100, 100) and tuple(picture[80, 150]) == (100, 100, 100)
-    tinted = draw_prediction(picture, grey, tint=True)
-    expected = [round(100 + 0.5 * 200 / 255 * (colour - 100)) for colour in MAP_COLOR]
-    assert tinted[120, 150].tolist() == expected and tuple(tinted[20, 20]) == (100, 100, 100)
+    colored = draw_prediction(picture, grey, tint=True)
+    assert colored[120, 150].tolist() != [100, 100, 100] and tuple(colored[20, 20]) == (100, 100, 100)
     labelled = draw_prediction(picture, np.zeros_like(grey), rate=12.3)
     assert (labelled != picture).any() and np.array_equal(labelled[40:], picture[40:])
     assert np.array_equal(draw_prediction(picture, np.zeros_like(grey)), picture), "nothing seen, nothing drawn"
+
+
+def test_the_tint_is_a_gradient_from_violet_over_green_to_yellow():
+    frame, grey = np.full((2, 256, 3), 100, np.uint8), np.tile(np.arange(256, dtype=np.uint8), (2, 1))
+    colors = 2 * tinted(frame, grey)[0].astype(int) - 100  # where the tint has its whole opacity, one half
+    violet, green, yellow = [59, 82, 139], [33, 145, 140], [253, 231, 37]  # viridis at 1/4, 1/2 and 1
+    for level, color in ((64, violet), (128, green), (255, yellow)):
+        assert np.abs(colors[level] - color).max() <= 6
+    steps = np.abs(np.diff(colors[64:], axis=0)).sum(axis=1)
+    assert (steps.cumsum() > 0).all() and steps.max() <= 12, "no jump on the way"
+    assert np.array_equal(tinted(frame, grey)[:, 0], frame[:, 0])
 
 
 @pytest.mark.parametrize(
