@@ -7,7 +7,7 @@ https://www.researchgate.net/publication/368520240. Loads the weights of the rel
 K classes, one unless asked for.
 
 Differs from the released code in:
-- the released head ends in batch normalisation and ReLU, so that no probability is under 0.5: here it is a plain
+- the released head ends in batch normalization and ReLU, so that no probability is under 0.5: here it is a plain
   convolution, and a published head is folded into one (its value before the ReLU). `head="released"` keeps theirs;
 - the encoder is any timm backbone with maps at strides 2, 4, 8, 16; names of entries are ours, and the published ones
   are mapped (`remap_published`).
@@ -38,7 +38,7 @@ class ConvSegNetConfig:
 
     Attributes:
         backbone: a short name of `lib.backbones.BACKBONES` or a timm model with strides 2, 4, 8, 16.
-        head: "plain", a 1 x 1 convolution; "released", the same without bias, then batch normalisation and ReLU.
+        head: "plain", a 1 x 1 convolution; "released", the same without bias, then batch normalization and ReLU.
         classes: K, logits a pixel; each is a sigmoid of its own.
         channels: width of everything after the backbone.
         kernels: sizes of the parallel convolutions of a context feature refinement.

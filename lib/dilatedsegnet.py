@@ -65,7 +65,7 @@ class Residual(nn.Module):
 
 
 class ChannelAttention(nn.Module):
-    """Channel weights from the global average and maximum through one shared network (CBAM, ECCV 2018)."""
+    """Channel weights from the global average and maximum through the same two convolutions (CBAM, ECCV 2018)."""
 
     def __init__(self, channels: int):
         super().__init__()

@@ -196,7 +196,8 @@ class SALI(VideoNetwork):
         """Segment one frame of N clips and remember it.
 
         Args:
-            frame, neighbour: images (N, 3, H, W), or what `encode` made of them.
+            frame: images (N, 3, H, W), or what `encode` made of them.
+            neighbour: the frames after them (see the head of this file), in the same form.
             memory: what the last step returned; None at the start of the clips.
             write: whether to remember this frame, for all clips or one by one; it is not yet read in this step.
 
@@ -226,7 +227,9 @@ class SALI(VideoNetwork):
         """Segment `current` with a memory of one earlier frame: the training forward, gradients run through all of it.
 
         Args:
-            memory_frame, current, neighbour: images (N, 3, H, W).
+            memory_frame: images (N, 3, H, W) of an earlier moment.
+            current: the images to segment.
+            neighbour: the images after them (see the head of this file).
             memory_mask: true mask of the memory frame, (N, 1, H, W), 0 or 1.
 
         Returns:
@@ -251,14 +254,14 @@ class SALI(VideoNetwork):
     def _entries(self, place: Sequence[Tensor], content: Sequence[Tensor], masks: Sequence[Tensor] = ()) -> Memory:
         """Turn maps into entries that are found by `place` and say `content`.
 
-        With masks, per level (N, 1, h, w), an entry is a little louder where the mask is: times 1 + the softmax of the
-        mask's values (logits, or 0 and 1) over the positions.
+        With masks, per level (N, 1, h, w), logits or 0 and 1, the values of an entry are multiplied by 1 + the softmax of
+        the mask over all positions.
         """
         keys = [full_precision(key(x)) for key, x in zip(self.key, place, strict=True)]
         values = [full_precision(value(x)) for value, x in zip(self.value, content, strict=True)]
         if masks:
-            shares = [full_precision(mask).flatten(2).softmax(dim=2).view_as(mask) for mask in masks]
-            values = [value * (1 + share) for value, share in zip(values, shares, strict=True)]
+            weights = [full_precision(mask).flatten(2).softmax(dim=2).view_as(mask) for mask in masks]
+            values = [value * (1 + weight) for value, weight in zip(values, weights, strict=True)]
         return Memory.of_frame(keys, values)
 
     def _enhance(self, current: Encoding, adjacent: Encoding, memory: Memory) -> tuple[list[Tensor], Memory]:
@@ -266,7 +269,7 @@ class SALI(VideoNetwork):
         entries = self._entries(current, current)
         with torch.autocast(current.fine.device.type, enabled=False):
             found, memory = read(memory, entries, top_k=self.config.memory_top_k)
-        recalled = [rows.transpose(1, 2).reshape(like.shape) for rows, like in zip(found, current, strict=True)]
+        recalled = [rows.transpose(1, 2).reshape(own.shape) for rows, own in zip(found, current, strict=True)]
         long_term = self.alignment(recalled, current)
         short_term = self.alignment(adjacent, current)
         pairs = zip(self.fusion, long_term, short_term, strict=True)

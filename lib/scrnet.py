@@ -52,7 +52,7 @@ class SCRNetConfig:
 
 
 def double_conv(in_channels: int, out_channels: int) -> nn.Sequential:
-    """Twice a 3 x 3 convolution, batch normalisation and ReLU."""
+    """Twice a 3 x 3 convolution, batch normalization and ReLU."""
     return nn.Sequential(ConvBNReLU(in_channels, out_channels, 3), ConvBNReLU(out_channels, out_channels, 3))
 
 
@@ -61,9 +61,9 @@ class PyramidPooling(nn.Module):
 
     def __init__(self, channels: int):
         super().__init__()
-        share = max(1, channels // len(BINS))
-        self.reduce = nn.ModuleList(nn.Conv2d(channels, share, 1, bias=False) for _ in BINS)
-        self.merge = nn.Conv2d(channels + len(BINS) * share, channels, 1)
+        width = max(1, channels // len(BINS))
+        self.reduce = nn.ModuleList(nn.Conv2d(channels, width, 1, bias=False) for _ in BINS)
+        self.merge = nn.Conv2d(channels + len(BINS) * width, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         context = [

@@ -18,7 +18,7 @@ SE_REDUCTION = 8
 
 
 class Fuse(nn.Module):
-    """Attentional fusion of two maps: each pixel and channel takes a share w of the first and 1 - w of the second."""
+    """Attentional fusion of two maps: each pixel and channel weighs the first by w and the second by 1 - w."""
 
     def __init__(self, channels: int, *, reduction: int):
         super().__init__()
@@ -39,8 +39,8 @@ class Fuse(nn.Module):
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         both = first + second
-        share = (self.local_context(both) + self.global_context(both)).sigmoid()
-        return torch.lerp(second, first, share)
+        weight = (self.local_context(both) + self.global_context(both)).sigmoid()
+        return torch.lerp(second, first, weight)
 
 
 class CRC(nn.Module):

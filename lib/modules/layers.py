@@ -26,9 +26,14 @@ __all__ = [
 
 
 class ConvBN(nn.Module):
-    """Convolution, then batch normalisation. (N, in, H, W) -> (N, out, H, W).
+    """Convolution, then batch normalization. (N, in, H, W) -> (N, out, H, W).
 
-    `bias` adds the convolution's bias that the normalisation would absorb, for published weights that have one.
+    Args:
+        in_channels: of the input.
+        out_channels: of the result.
+        kernel: height and width, or one number for both, pixels; odd.
+        dilation: distance of the pixels that the kernel looks at.
+        bias: give the convolution the bias that the normalization would absorb, for published weights that have one.
     """
 
     def __init__(
@@ -54,7 +59,7 @@ class ConvBN(nn.Module):
 
 
 class ConvBNReLU(ConvBN):
-    """Convolution, batch normalisation, ReLU. (N, in, H, W) -> (N, out, H, W)."""
+    """Convolution, batch normalization, ReLU. (N, in, H, W) -> (N, out, H, W)."""
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(super().forward(x), inplace=True)

@@ -1,4 +1,4 @@
-"""MAP, multi-scale adaptive perception (SEPNet, IEEE TCSVT 2024): neighbouring receptive fields feed one another.
+"""MAP, multi-scale adaptive perception (SEPNet, IEEE TCSVT 2024): neighboring receptive fields feed one another.
 
 (N, C, H, W) backbone map -> (N, M, H, W) with M channels, the same at every level.
 """
@@ -18,7 +18,7 @@ PERCEPTION = ((3, 1), (3, 2), (5, 3), (7, 4))
 
 
 def separable(channels: int, first: tuple[int, int], second: tuple[int, int]) -> nn.Sequential:
-    """Two one-dimensional convolutions with bias, batch normalisation, ReLU."""
+    """Two one-dimensional convolutions with bias, batch normalization, ReLU."""
     return nn.Sequential(
         nn.Conv2d(channels, channels, first, padding=(first[0] // 2, first[1] // 2)),
         nn.Conv2d(channels, channels, second, padding=(second[0] // 2, second[1] // 2)),
@@ -44,7 +44,7 @@ class Perception(nn.Module):
 
 
 class MAP(nn.Module):
-    """Levels 2 to 4: four chained receptive fields, each fed by its narrower neighbour.
+    """Levels 2 to 4: four chained receptive fields, each fed by the next narrower one.
 
     Args:
         in_channels: channels of the backbone's map.

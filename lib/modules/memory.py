@@ -4,7 +4,7 @@ Hu et al.: SALI (MICCAI 2024). State is an argument and a result, never part of 
 `Memory` and return another one, so clips can be interleaved, batched, paused and moved between devices freely.
 
 Every clip of a batch keeps banks of its own length: nothing is padded, so what a clip reads cannot depend on its
-neighbours in the batch, not even where affinities are equal. Levels run finest first. Everything here is float32 (or
+other clips of the batch, not even where affinities are equal. Levels run finest first. Everything here is float32 (or
 float64), also under mixed precision. On CUDA the last bits of usage, and of nothing else, depend on the order of
 atomic additions unless `torch.use_deterministic_algorithms` is on.
 """
@@ -30,8 +30,10 @@ class Bank:
     """The M entries of one clip at one level, oldest first.
 
     Attributes:
-        keys: (M, K) where to find an entry. values: (M, V) what it says.
-        usage: (M,) sum of the shares queries have given it. life: (M,) steps it was there to be read.
+        keys: (M, K), by which a query finds an entry.
+        values: (M, V), what the query gets from it.
+        usage: (M,), sum of the weights that queries have given it.
+        life: (M,), steps that could have read it.
     """
 
     keys: Tensor
@@ -63,9 +65,12 @@ Clip = tuple[Bank, ...]  # a bank per level; () before anything was written
 
 @dataclass(frozen=True)
 class Memory:
-    """What the clips of a batch remember: `clips[n][level]` is a `Bank`. No clips at all: any batch, nothing written.
+    """What the clips of a batch remember.
 
-    Clips can be taken out and put together: `Memory((a.clips[0], b.clips[0]))`; `()` in place of a clip starts it anew.
+    Clips can be taken out and put together: `Memory((a.clips[0], b.clips[0]))`; `()` is a clip at its start.
+
+    Attributes:
+        clips: `clips[n][level]` is a `Bank`; no clips at all: a batch of any size, nothing written.
     """
 
     clips: tuple[Clip, ...] = ()
@@ -136,30 +141,31 @@ def attend(bank: Bank, queries: Tensor, *, top_k: int) -> tuple[Tensor, Tensor]:
         top_k: entries a query reads, at most.
 
     Returns:
-        (Q, V) read-out, and (M,) sum over the queries of the share each entry was given; the shares carry no gradient.
+        (Q, V) read-out, and (M,) sum over the queries of the weight each entry was given; that sum has no gradient.
     """
     half_norm = bank.keys.square().sum(dim=1) / 2
-    shares = torch.zeros_like(bank.usage)
+    used = torch.zeros_like(bank.usage)
     readout = []
     for piece in queries.split(max(1, PIECE // len(bank))):
         affinity = torch.addmm(-half_norm, piece, bank.keys.T)  # (q, M)
         best, index = affinity.topk(min(top_k, len(bank)), dim=1)
-        share = best.softmax(dim=1)
-        readout.append((share[:, :, None] * bank.values[index]).sum(dim=1))
-        shares.scatter_add_(0, index.flatten(), share.detach().flatten())
-    return torch.cat(readout), shares
+        weight = best.softmax(dim=1)
+        readout.append((weight[:, :, None] * bank.values[index]).sum(dim=1))
+        used.scatter_add_(0, index.flatten(), weight.detach().flatten())
+    return torch.cat(readout), used
 
 
-def count_usage(bank: Bank, shares: Tensor) -> Bank:
-    """Return the bank one step older, with the (M,) `shares` its entries were given in it."""
-    return replace(bank, usage=bank.usage + shares, life=bank.life + 1)
+def count_usage(bank: Bank, used: Tensor) -> Bank:
+    """Return the bank one step older, with the (M,) weights that its entries were given in that step."""
+    return replace(bank, usage=bank.usage + used, life=bank.life + 1)
 
 
 def read(memory: Memory, frame: Memory, *, top_k: int) -> tuple[list[Tensor], Memory]:
     """Read the memory by the keys of a frame; where nothing is remembered, the frame's own entries are read.
 
     Args:
-        memory: what N clips remember. frame: the entries of a frame of each (`Memory.of_frame`).
+        memory: what N clips remember.
+        frame: the entries of a frame of each (`Memory.of_frame`).
         top_k: see `attend`.
 
     Returns:
@@ -173,7 +179,7 @@ def read(memory: Memory, frame: Memory, *, top_k: int) -> tuple[list[Tensor], Me
         results = [attend(bank, fresh.keys, top_k=top_k) for bank, fresh in zip(banks, own, strict=True)]
         pairs = zip(results, own, strict=True)
         readouts.append([torch.cat((readout, fresh.values), dim=1) for (readout, _), fresh in pairs])
-        clips.append(tuple(count_usage(bank, shares) for bank, (_, shares) in zip(clip, results, strict=False)))
+        clips.append(tuple(count_usage(bank, used) for bank, (_, used) in zip(clip, results, strict=False)))
     return [torch.stack(level) for level in zip(*readouts, strict=True)], Memory(tuple(clips))
 
 
@@ -192,10 +198,10 @@ def evict(bank: Bank, *, room: int, protected: int = 0) -> Bank:
     excess = len(bank) - room
     if excess <= 0:
         return bank
-    judged = len(bank) - protected
+    candidates = len(bank) - protected
     rate = bank.usage / bank.life
-    keep = rate > rate[:judged].kthvalue(excess).values
-    keep[judged:] |= protected > 0
+    keep = rate > rate[:candidates].kthvalue(excess).values
+    keep[candidates:] |= protected > 0
     return bank.map(lambda tensor: tensor[keep])
 
 
@@ -206,7 +212,8 @@ def write(memory: Memory, frame: Memory, *, which: Sequence[bool], limit: int, p
     under `limit` + 1 frames and the coarser ones, which are trimmed with it, under 2 `limit` + 2.
 
     Args:
-        memory: what N clips remember. frame: the entries of a frame of each (`Memory.of_frame`).
+        memory: what N clips remember.
+        frame: the entries of a frame of each (`Memory.of_frame`).
         which: N switches.
         limit: L, frames.
         protect_newest: keep the frame being written out of its own trim (not as released).

@@ -45,6 +45,6 @@ class PooledAttention(nn.Module):
         values = full_precision(F.max_pool2d(self.value(x), self.pool)).flatten(2)  # (N, M, P)
         with torch.autocast(x.device.type, enabled=False):  # unscaled products leave the range of half precision
             queries = full_precision(x).flatten(2).transpose(1, 2)  # (N, HW, 2 M)
-            shares = (queries @ keys).softmax(dim=-1)  # (N, HW, P)
-            seen = shares @ values.transpose(1, 2)
+            weights = (queries @ keys).softmax(dim=-1)  # (N, HW, P)
+            seen = weights @ values.transpose(1, 2)
         return seen.transpose(1, 2).unflatten(2, x.shape[-2:])

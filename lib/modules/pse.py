@@ -76,10 +76,11 @@ class SemanticConv(nn.Module):
     """A convolution whose kernel is predicted per image and region.
 
     Args:
-        in_channels, out_channels: channels of the input and the result.
-        kernel: height and width of the predicted kernels.
+        in_channels: channels of the input.
+        out_channels: channels of the result.
+        kernel: height and width of the predicted kernels, pixels; odd.
         hidden: hidden channels per region of the predictor.
-        guide_kernel: height and width of the learned kernel that smooths this convolution's guide map.
+        guide_kernel: height and width of the learned kernel that smooths this convolution's guide map, pixels; odd.
     """
 
     def __init__(self, in_channels: int, out_channels: int, *, kernel: int, hidden: int, guide_kernel: int):
@@ -110,7 +111,7 @@ class SemanticConv(nn.Module):
 
 
 class SemanticLayer(nn.Module):
-    """Semantic convolution, batch normalisation, ReLU."""
+    """Semantic convolution, batch normalization, ReLU."""
 
     def __init__(self, in_channels: int, out_channels: int, *, kernel: int, hidden: int, guide_kernel: int):
         super().__init__()
@@ -128,7 +129,9 @@ class PSE(nn.Module):
         in_channels: channels of the backbone's map.
         channels: M, the channels of the result.
         expansion: width between the layers, as a multiple of M.
-        kernel, hidden, guide_kernel: see `SemanticConv`.
+        kernel: see `SemanticConv`.
+        hidden: see `SemanticConv`.
+        guide_kernel: see `SemanticConv`.
     """
 
     def __init__(self, in_channels: int, *, channels: int, expansion: int, kernel: int, hidden: int, guide_kernel: int):
