@@ -254,8 +254,8 @@ class SALI(VideoNetwork):
     def _entries(self, place: Sequence[Tensor], content: Sequence[Tensor], masks: Sequence[Tensor] = ()) -> Memory:
         """Turn maps into entries that are found by `place` and say `content`.
 
-        With masks, per level (N, 1, h, w), logits or 0 and 1, the values of an entry are multiplied by 1 + the softmax of
-        the mask over all positions.
+        With masks, per level (N, 1, h, w), logits or 0 and 1, the values of an entry are multiplied by 1 + the softmax
+        of the mask over all positions.
         """
         keys = [full_precision(key(x)) for key, x in zip(self.key, place, strict=True)]
         values = [full_precision(value(x)) for value, x in zip(self.value, content, strict=True)]

@@ -23,6 +23,7 @@ from .pairing import Pairing, contents, images_by_stem, natural_key, pair_stems,
 __all__ = [
     "FRAMES",
     "FRAME_MASKS",
+    "LARGEST_LIMIT",
     "STILLS",
     "TRAINING_SPLIT",
     "Layout",

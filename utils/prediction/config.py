@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib import list_models
-from measure.io import InputError
+from measure.io import LARGEST_LIMIT, USUAL_LIMIT, InputError, Layout
 
 from ..runtime import MACHINE, NETWORK, RELEASED, MachineOptions, NetworkOptions, option
 
@@ -38,6 +38,19 @@ class PredictConfig(MachineOptions, NetworkOptions):
         "a folder of sets with images/ each, one set, a folder of images, one image, or SUN-SEG's splits with Frame/ "
         "each; pixels are taken as they are stored, whatever a file's orientation tag says, and so are maps",
         group=FILES,
+    )
+    images: str = option("images", "folder of a set's images", group=FILES, metavar="NAME")
+    mask_suffix: str | None = option(
+        None, "files whose names end so, as in 1_mask.png, are masks and no images", group=FILES, metavar="TEXT"
+    )
+    max_megapixels: float = option(
+        USUAL_LIMIT,
+        "images of more pixels are refused, before they take memory",
+        group=FILES,
+        low=0,
+        high=LARGEST_LIMIT,
+        low_open=True,
+        metavar="N",
     )
     split: str | None = option(
         None, "only the images that this file names, one a line (see python -m utils split)", group=FILES
@@ -83,6 +96,8 @@ class PredictConfig(MachineOptions, NetworkOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if Path(self.images).is_absolute() or ".." in Path(self.images).parts:
+            raise InputError(f"--images {self.images} was given; name a folder below the set's, as images/test")
         if self.input is None:
             self._refuse(
                 "without --input", overlay=self.overlay, masks=self.masks, tint=self.tint, show_rate=self.show_rate
@@ -96,6 +111,11 @@ class PredictConfig(MachineOptions, NetworkOptions):
             raise InputError(f"--overlay and --masks are both {self.masks}; a video and a folder need two places")
         if not self.overlay:
             self._refuse("without --overlay", tint=self.tint, show_rate=self.show_rate, frame_rate=self.frame_rate)
+
+    @property
+    def layout(self) -> Layout:
+        """Where a set keeps its images."""
+        return Layout(images=self.images, mask_suffix=self.mask_suffix or "")
 
     def _refuse(self, where: str, **flags: object) -> None:
         """Refuse flags that have no meaning there."""

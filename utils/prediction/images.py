@@ -22,6 +22,8 @@ from measure.io import (
     STILLS,
     Classes,
     InputError,
+    Layout,
+    contents,
     images_by_stem,
     make_folder,
     read_rgb,
@@ -94,11 +96,15 @@ class Images(Dataset):
         return {"image": resize(to_chw(image), self.size), "size": own_size, "index": torch.tensor(index)}
 
 
-def find_sets(root: str | Path) -> dict[str, dict[str, Path]]:
+def find_sets(root: str | Path, layout: Layout = STILLS) -> dict[str, dict[str, Path]]:
     """Find the test sets under `root`: set name -> stem -> image.
 
     `root` may hold one folder per set, each with `images/` (others are passed over), be one such set itself, hold the
     images directly, or be one image.
+
+    Args:
+        root: a folder, or an image file.
+        layout: names `images/`, and what masks among the images have at the end of their stems; these are no images.
 
     Raises:
         InputError: the folder is missing, or no image lies where one of these forms has it.
@@ -107,11 +113,14 @@ def find_sets(root: str | Path) -> dict[str, dict[str, Path]]:
     if file.is_file():
         if file.suffix.lower() not in IMAGE_SUFFIXES:
             raise InputError(f"{root} is no image; expected one of {', '.join(sorted(IMAGE_SUFFIXES))}, or a folder")
-        return {set_name(file.parent): {file.stem: file}}
-    folders = set_folders(root, STILLS.images)
+        return {set_name(file.parent, layout): {file.stem: file}}
+    folders = set_folders(root, layout.images, layout=layout)
     if not folders:
-        raise InputError(f"no images under {root}; expected <set>/images/, images/ or image files in it")
-    return {name: images_by_stem(folder) for name, folder in folders.items()}
+        raise InputError(
+            f"no images under {root}; expected <set>/{layout.images}/, {layout.images}/ or image files in it, and "
+            f"{contents(file)}; --images NAME names the folder of the images"
+        )
+    return {name: images_by_stem(folder, without_ending=layout.mask_suffix) for name, folder in folders.items()}
 
 
 def pick_images(

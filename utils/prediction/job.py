@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from lib import Network
-from measure.io import InputError, make_folder, refuse_outputs_in_inputs, write_json
+from measure.io import (
+    STILLS,
+    InputError,
+    Layout,
+    limit_megapixels,
+    make_folder,
+    refuse_outputs_in_inputs,
+    write_json,
+)
 
 from ..data import worker_count
 from ..runtime import World, choose_device, network_options, versions
@@ -45,6 +53,7 @@ def predict(config: PredictConfig, world: World) -> None:
         InputError, ModelError: an option, a folder, a file or weights that cannot be used.
         Stopped: a signal ended a video; what was done so far is kept.
     """
+    limit_megapixels(config.max_megapixels)
     write_video(config, world) if config.input else write_maps(config, world)
 
 
@@ -63,18 +72,19 @@ class TestSets:
     kind: str
 
 
-def find_test_sets(root: str, *, split: str | None = None) -> TestSets:
+def find_test_sets(root: str, layout: Layout = STILLS, *, split: str | None = None) -> TestSets:
     """Find sets of images, clips laid out as SUN-SEG's, or one image, at or below `root`.
 
     Args:
         root: a folder, or an image file.
+        layout: see `find_sets`.
         split: a file of the names to take; None: all.
 
     Raises:
         InputError: there are none, or `split` names images that are not there.
     """
     clips = {} if Path(root).is_file() else find_clips(root)
-    images = clips or find_sets(root)
+    images = clips or find_sets(root, layout)
     images = pick_images(images, split, place=root) if split else images
     return TestSets(root, images, "clips" if clips else "sets")
 
@@ -82,7 +92,7 @@ def find_test_sets(root: str, *, split: str | None = None) -> TestSets:
 def write_maps(config: PredictConfig, world: World) -> None:
     """Write the maps of test sets, or one process's part of them, and the record of all."""
     device = choose_device(config.device, config.gpu_id + world.local_rank)
-    found = find_test_sets(config.test_data_path, split=config.split)
+    found = find_test_sets(config.test_data_path, config.layout, split=config.split)
     network = network_of(config)
     minmax = not network.classes if config.minmax is None else config.minmax
     options = PredictOptions(

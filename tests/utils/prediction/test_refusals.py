@@ -216,3 +216,27 @@ def test_heat_maps_cost_no_second_forward(weights, data, tmp_path, monkeypatch):
     monkeypatch.setattr(SEPNet, "forward", lambda self, image: calls.append(len(image)) or forward(self, image))
     assert predict(weights, "--test_data_path", data, "--pred_save_path", tmp_path / "maps", "--heatmap") == 0
     assert calls == [2]
+
+
+def test_images_lie_where_the_flags_say(weights, data, tmp_path, capsys):
+    (data / "Set" / "images").rename(data / "Set" / "Original")
+    flags = ["--test_data_path", data, "--pred_save_path", tmp_path / "maps"]
+    assert predict(weights, *flags) == 2
+    told = "it holds the folder Set; --images NAME names the folder of the images"
+    assert told in capsys.readouterr().err and not (tmp_path / "maps").exists()
+    assert predict(weights, *flags, "--images", "Original") == 0
+    assert len(list((tmp_path / "maps" / "Set").iterdir())) == 2
+    for mask in (data / "Set" / "masks").iterdir():
+        mask.rename(data / "Set" / "Original" / f"{mask.stem}_mask.png")
+    more = ["--test_data_path", data, "--pred_save_path", tmp_path / "more", "--images", "Original"]
+    assert predict(weights, *more, "--mask_suffix", "_mask") == 0
+    names = [path.name for path in sorted((tmp_path / "more" / "Set").iterdir())]
+    assert names == ["phantom_0001.png", "phantom_0002.png"]
+
+
+def test_huge_images_are_refused_unless_allowed(weights, data, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("MEASURE_MAX_MEGAPIXELS", "")  # set by the command for its loader processes
+    flags = ["--test_data_path", data, "--pred_save_path", tmp_path / "maps"]
+    assert predict(weights, *flags, "--max_megapixels", "0.005") == 2
+    assert "megapixels; the limit is 0.005, --max_megapixels raises it" in capsys.readouterr().err
+    assert predict(weights, *flags) == 0
