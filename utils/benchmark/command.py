@@ -1,6 +1,6 @@
 """`python -m utils benchmark VERB`: how fast things are.
 
-Every verb is a module with `add_flags`, which also sets the function that takes them as `start`.
+Every verb is a module with `add_verb_flags`, which also sets the function that takes them as `start`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from importlib import import_module
 
 from measure.io import CommandParser
 
-from ..runtime import run
+from ..runtime import MachineOptions, run
 
 __all__ = ["VERBS", "main"]
 
@@ -31,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def start(args: argparse.Namespace) -> None:
+    MachineOptions.from_flags(vars(args))  # refuses what is none of the choices
     args.start(args)
 
 
@@ -42,5 +43,5 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     for verb, text in VERBS.items():
         flags = verbs.add_parser(verb, help=text)
         if verb in words[:1]:
-            import_module(f".{verb}", __package__).add_flags(flags)
+            import_module(f".{verb}", __package__).add_verb_flags(flags)
     return parser.parse_args(words)

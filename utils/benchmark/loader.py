@@ -30,7 +30,7 @@ from .bounds import REPEATS, SIDE
 from .plain_loader import load_sample
 from .timing import Timing, summarize_times
 
-__all__ = ["LoaderTimes", "add_flags", "benchmark_loading", "measure_loaders", "write_png_pairs"]
+__all__ = ["LoaderTimes", "add_verb_flags", "benchmark_loading", "measure_loaders", "write_png_pairs"]
 
 PHANTOMS = 16  # pairs made where none are given
 PHANTOM_SIZE = (529, 622)  # height and width, pixels: common in Kvasir-SEG
@@ -55,7 +55,7 @@ class LoaderTimes:
     ratio: float
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
+def add_verb_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags of `benchmark loader`, and as `start` the function that takes them."""
     parser.description = __doc__
     parser.set_defaults(start=benchmark_loading)

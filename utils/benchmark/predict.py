@@ -19,22 +19,21 @@ from tqdm import tqdm
 from lib import list_models
 from measure.io import STILLS, images_by_stem, markdown_table, nonempty, path
 
-from ..commands import add_device_flags
 from ..data import worker_count
 from ..phantom import write_stills
-from ..runtime import choose_device
+from ..runtime import MachineOptions, add_flags, choose_device
 from .bounds import BATCH, REPEATS, SIDE, WARMUP
 from .networks import ModelTimes, measure_model
 from .report import conditions, write_report
 from .timing import BenchmarkConfig, backbone_option, format_timing
 
-__all__ = ["add_flags", "benchmark_prediction", "prediction_table"]
+__all__ = ["add_verb_flags", "benchmark_prediction", "prediction_table"]
 
 PHANTOMS = 24  # images made where none are given
 PHANTOM_SIZE = (480, 640)  # height and width, pixels
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
+def add_verb_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags of `benchmark predict`, and as `start` the function that takes them."""
     parser.description = __doc__
     parser.set_defaults(start=benchmark_prediction)
@@ -58,7 +57,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--images", type=path, help="folder of images to read (default: synthetic ones, 480 x 640)")
     parser.add_argument("--out", type=path, default=Path("result/benchmark"), help="folder for times.json and times.md")
-    add_device_flags(parser)
+    add_flags(parser, MachineOptions)
 
 
 def benchmark_prediction(args: argparse.Namespace) -> None:

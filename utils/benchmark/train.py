@@ -23,8 +23,7 @@ from tqdm import tqdm
 from lib import create_model
 from measure.io import markdown_table, nonempty, number, path
 
-from ..commands import add_device_flags
-from ..runtime import choose_device, compiled
+from ..runtime import MachineOptions, add_flags, choose_device, compiled
 from ..training import DeepSupervision, TrainConfig, TrainStep, structure_loss
 from .bounds import REPEATS, SIDE, WARMUP
 from .networks import count_macs
@@ -33,14 +32,14 @@ from .plain_loop import plain_form, plain_step
 from .report import write_report
 from .timing import BenchmarkConfig, Timing, backbone_option, device_name, format_timing, summarize_times, time_calls
 
-__all__ = ["ROWS", "StepTimes", "add_flags", "benchmark_training", "measure_steps"]
+__all__ = ["ROWS", "StepTimes", "add_verb_flags", "benchmark_training", "measure_steps"]
 
 PLAIN = "plain eager loop, float32"
 ROWS = ("float32", "bf16", "fp16", "float32+compile", "bf16+compile", "fp16+compile")
 FLOPS_A_MAC = 3 * 2  # forward and twice that backward; a multiplication and an addition
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
+def add_verb_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags of `benchmark train`, and as `start` the function that takes them."""
     parser.description = __doc__
     parser.set_defaults(start=benchmark_training)
@@ -60,7 +59,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "CPU takes minutes)",
     )
     parser.add_argument("--out", type=path, default=Path("result/benchmark"), help="folder for steps.json and steps.md")
-    add_device_flags(parser)
+    add_flags(parser, MachineOptions)
 
 
 def benchmark_training(args: argparse.Namespace) -> None:

@@ -23,23 +23,22 @@ from tqdm import tqdm
 from lib import create_model, list_models, model_entry
 from measure.io import InputError, markdown_table, nonempty, path
 
-from ..commands import add_device_flags
 from ..data import network_input
 from ..phantom import phantom_clip
 from ..prediction import WRITE_EVERY, Arrival, VideoSlots, open_source
-from ..runtime import autocast, choose_device
+from ..runtime import MachineOptions, add_flags, autocast, choose_device
 from .bounds import FRAMES, REPEATS, SIDE
 from .networks import parameters
 from .report import conditions, write_report
 from .timing import Timing, format_timing, summarize_times, time_calls
 
-__all__ = ["VideoTimes", "add_flags", "benchmark_video", "measure_video", "video_table"]
+__all__ = ["VideoTimes", "add_verb_flags", "benchmark_video", "measure_video", "video_table"]
 
 CYCLE = 48  # frames that are kept and shown over and over
 SPAN = 100  # frames at either end that tell whether time grows
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
+def add_verb_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags of `benchmark video`, and as `start` the function that takes them."""
     parser.description = __doc__
     parser.set_defaults(start=benchmark_video)
@@ -60,7 +59,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help=f"a video or a folder of frames, whose first {CYCLE} are repeated (default: a phantom clip)",
     )
     parser.add_argument("--out", type=path, default=Path("result/benchmark"), help="folder for video.json and video.md")
-    add_device_flags(parser)
+    add_flags(parser, MachineOptions)
 
 
 def benchmark_video(args: argparse.Namespace) -> None:
