@@ -9,7 +9,6 @@ folders are found here; `pairing` lists and pairs the files in them.
 
 from __future__ import annotations
 
-from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,8 +134,10 @@ def add_layout_flags(group: Any) -> None:
     )
 
 
-def read_layout(args: Namespace) -> Layout:
-    """The layout that the flags name; the limit of pixels is set for all readers, of later processes too.
+def read_layout(args: Any) -> Layout:
+    """The layout that flags (`add_layout_flags`) or options of the same names tell.
+
+    The limit of pixels is set for all readers, of later processes too.
 
     Raises:
         InputError: a folder's name that leads out of the set, or values that cannot be read.

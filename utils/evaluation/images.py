@@ -101,8 +101,8 @@ class ImageValidation:
         negative = [row["is_marked"] for row in rows if not row["has_polyp"]]
         if not negative:
             return found
-        dice = sum(positive) / len(positive) if positive else 0.0
-        return found | {"Dice_polyp": dice, "false_alarms": sum(negative) / len(negative)}
+        found["false_alarms"] = sum(negative) / len(negative)
+        return found | ({"Dice_polyp": sum(positive) / len(positive)} if positive else {})
 
     def shown(self, logits: Tensor, mask: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Mask and map to look at, of logits (1, h, w) and mask (1, H, W)."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
+from measure.io import LARGEST_LIMIT, USUAL_LIMIT
+
 from ..runtime import MACHINE, NETWORK, RELEASED, MachineOptions, NetworkOptions, Options, option
 from .budget import Budget, parse_budget
 from .schedule import SCHEDULES, Schedule
@@ -45,6 +47,32 @@ class TrainConfig(MachineOptions, NetworkOptions):
     )
     val_data_path: str | None = option(
         None, "validate on this folder instead of a held-out tenth of the training set", group=DATA, **NEUTRAL
+    )
+    images: str = option("images", "folder of the images below the data folder", group=DATA, metavar="NAME", **NEUTRAL)
+    masks: str = option("masks", "folder of the masks below the data folder", group=DATA, metavar="NAME", **NEUTRAL)
+    mask_suffix: str | None = option(
+        None,
+        "what masks have at the end of their names, as _mask where 1_mask.png belongs to 1.jpg",
+        group=DATA,
+        metavar="TEXT",
+        **NEUTRAL,
+    )
+    mask_values: tuple[str, ...] | None = option(
+        None,
+        "values of the masks that mean polyp, indices (1 2) or colors (255,0,0); all others are background "
+        "(default: levels above 128, or 1 in masks of 0 and 1)",
+        group=DATA,
+        nargs="+",
+        metavar="VALUE",
+    )
+    max_megapixels: float = option(
+        USUAL_LIMIT,
+        "images of more pixels are refused, before they take memory",
+        group=DATA,
+        high=LARGEST_LIMIT,
+        low_open=True,
+        metavar="N",
+        **NEUTRAL,
     )
     split: str | None = option(
         None, "train on the images or clips that this file names, one a line (python -m utils split)", group=DATA

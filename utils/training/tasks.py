@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import Dataset
 
 from lib import model_entry
-from measure.io import Classes, InputError, has_clips, parse_classes
+from measure.io import Classes, InputError, has_clips, parse_classes, read_layout
 
 from ..data import (
     Augmentation,
@@ -68,6 +68,7 @@ class Task(ABC):
             validation_folder=self.config.val_data_path,
             validation_split=self.config.val_split,
             seed=self.config.draw_seed,
+            layout=read_layout(self.config),
         )
         return {"training": training, "validation": validation}
 

@@ -298,9 +298,7 @@ class Trainer:
 def score_text(scores: dict[str, float]) -> str:
     """A line's part with an epoch's scores; images without polyp are told apart where there are any."""
     text = f"Dice {scores['Dice']:.4f} IoU {scores['IoU']:.4f} MAE {scores['MAE']:.4f}"
-    if "Dice_polyp" in scores:
-        text += (
-            f" (Dice {scores['Dice_polyp']:.4f} where there is a polyp; {scores['false_alarms']:.0%} of the images "
-            "without one are marked)"
-        )
-    return text
+    if "false_alarms" not in scores:
+        return text
+    dice = f"Dice {scores['Dice_polyp']:.4f} where there is a polyp; " if "Dice_polyp" in scores else ""
+    return f"{text} ({dice}{scores['false_alarms']:.0%} of the images without polyp are marked)"
