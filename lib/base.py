@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, ClassVar
@@ -13,7 +14,7 @@ from .errors import ModelError
 __all__ = ["ImageNetwork", "Network", "VideoNetwork"]
 
 
-class Network(nn.Module):
+class Network(nn.Module, ABC):
     """Base class of the networks; a subclass says what differs from the defaults here.
 
     Class attributes:
@@ -87,6 +88,7 @@ class Network(nn.Module):
         """
         return None
 
+    @abstractmethod
     def example_inputs(self, size: int, *, batch: int = 1) -> tuple[Tensor, ...]:
         """Return zeros that `forward` takes.
 
@@ -94,7 +96,6 @@ class Network(nn.Module):
             size: height and width, pixels.
             batch: images, or clips side by side.
         """
-        raise NotImplementedError
 
     def _zeros(self, batch: int, channels: int, size: int) -> Tensor:
         """Zeros of the type and on the device of the parameters."""

@@ -5,7 +5,6 @@ from measure.io import lazy_exports
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
-        "common_flags": ["add_device_flags", "add_model_flags", "model_options"],
         "predict_flags": ["parse_predict_args"],
         "seeds": ["train_seeds"],
         "train_flags": ["parse_train_args"],

@@ -32,7 +32,9 @@ class PredictConfig(MachineOptions, NetworkOptions):
         group=NETWORK,
         choices=list_models(),
     )
-    model_state_dict_path: str = option("checkpoint/run/best.pth", "weights: ours or published", group=FILES)
+    model_state_dict_path: str | None = option(
+        None, "weights: ours or published (default: the starter weights that come with the project)", group=FILES
+    )
     test_data_path: str = option(
         "data/TestDataset",
         "a folder of sets with images/ each, one set, a folder of images, one image, or SUN-SEG's splits with Frame/ "

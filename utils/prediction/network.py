@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lib import ModelError, Network, described_network, model_from, read_checkpoint
-from measure.io import Classes, parse_classes
+from measure.io import Classes, InputError, parse_classes
 
-__all__ = ["TrainedNetwork", "load_network"]
+__all__ = ["STARTER_WEIGHTS", "TrainedNetwork", "load_network"]
+
+STARTER_WEIGHTS = Path(__file__).parents[2] / "checkpoint" / "sepnet-starter.pth"
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class TrainedNetwork:
 
 
 def load_network(
-    path: str | Path,
+    path: str | Path | None,
     *,
     name: str | None = None,
     fallback: str | None = None,
@@ -42,7 +45,7 @@ def load_network(
     """Read a checkpoint of ours, or a published weight file, and build its network.
 
     Args:
-        path: the weight file.
+        path: the weight file; None: the starter weights, and a note says so.
         name: the network; where the file says another one it is refused.
         fallback: the network where neither the file nor `name` says.
         options: of the network, in place of those in the file.
@@ -51,8 +54,9 @@ def load_network(
 
     Raises:
         ModelError: a file or a network that cannot be used, or a size that the network cannot take.
-        InputError: classes in the file that are none.
+        InputError: classes in the file that are none, or no starter weights.
     """
+    path = starter_weights() if path is None else path
     checkpoint, origin = read_checkpoint(path), str(path)
     described = described_network(checkpoint, origin)
     name = name or (fallback if described is None else None)
@@ -62,6 +66,25 @@ def load_network(
     model.check_side(size, flag=size_flag)
     texts = flags.get("classes")
     return TrainedNetwork(model, Path(path), size, parse_classes(texts) if texts else None)
+
+
+def starter_weights() -> Path:
+    """The weights that come with the project.
+
+    Raises:
+        InputError: they are not where they belong.
+    """
+    if not STARTER_WEIGHTS.is_file():
+        raise InputError(
+            f"there are no starter weights at {STARTER_WEIGHTS}; give the path of a checkpoint of yours, "
+            "or of a published file with the names of its model and backbone"
+        )
+    print(
+        f"note: no weights were given; the project's starter weights are used ({STARTER_WEIGHTS.name}, see "
+        "checkpoint/README.md for what they can and cannot do)",
+        file=sys.stderr,
+    )
+    return STARTER_WEIGHTS
 
 
 def trained_flags(checkpoint: Mapping[str, Any], origin: str) -> dict[str, Any]:

@@ -27,13 +27,12 @@ from .network import TrainedNetwork, load_network
 from .postprocess import check_finite, probability_map
 from .streaming import stream_clips
 
-__all__ = ["Predictor", "RUNTIMES", "STARTER_WEIGHTS"]
+__all__ = ["Predictor", "RUNTIMES"]
 
 Picture: TypeAlias = np.ndarray | Image.Image
 
 RUNTIMES = ("auto", "eager")
 BATCH = 8  # images a forward, myTest.py's default
-STARTER_WEIGHTS = Path(__file__).parents[2] / "checkpoint" / "sepnet-starter.pth"
 
 
 class Predictor:
@@ -80,13 +79,8 @@ class Predictor:
             ModelError: a file or a network that cannot be used, or a size that the network cannot take.
         """
         check_runtime(runtime)
-        if path is None and not STARTER_WEIGHTS.is_file():
-            raise InputError(
-                f"there are no starter weights at {STARTER_WEIGHTS}; give the path of a checkpoint of yours, "
-                "or of a published file with the names of its model and backbone"
-            )
         network = load_network(
-            STARTER_WEIGHTS if path is None else path,
+            path,
             name=model,
             options={"backbone": backbone} if backbone else None,
             size=size,

@@ -14,7 +14,7 @@ from measure.io import InputError, read_rgb
 from tests.helpers.golden import published_state
 from utils.phantom import phantom_clip, write_stills
 from utils.prediction import Predictor
-from utils.prediction import predictor as module
+from utils.prediction import network as module
 from utils.training import recipe_for
 
 BACKBONES = {"sepnet": "pvt-v2-b0", "sali": "pvt-v2-b0"}
