@@ -5,21 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from utils.commands import parse_predict_args
-from utils.runtime import run
+from utils import commands, prediction, runtime  # rooms load their files when a name is used: --help needs no PyTorch
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     def start() -> None:
-        config = parse_predict_args(argv)
-        from utils.prediction import predict  # PyTorch is loaded for flags that can be used
-        from utils.runtime import join, world
+        config = commands.parse_predict_args(argv)
+        processes = runtime.world()
+        with runtime.join(processes):
+            prediction.predict(config, processes)
 
-        processes = world()
-        with join(processes):
-            predict(config, processes)
-
-    return run(start)
+    return runtime.run(start)
 
 
 if __name__ == "__main__":

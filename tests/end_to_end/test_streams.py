@@ -16,6 +16,7 @@ REQUIRED = {
     "-m utils sunseg": "--sun x --annotations y",
     "-m utils sequences": "--data x --groups y --out z",
     "-m utils montage": "--data x --maps y --out z.png",
+    "-m utils export": "--weights x --out y.pth",
     "-m utils repeat": "x",
     "-m measure why": "x y",
 }

@@ -4,11 +4,12 @@ import importlib
 
 from measure.io import CommandParser
 
-VERBS = ("phantom", "split", "sunseg", "sequences", "montage", "repeat")
+VERBS = ("phantom", "split", "sunseg", "sequences", "montage", "export", "repeat")
 BENCHMARKS = ("predict", "train", "loader", "video")
 # as typed after `python` -> module with `main(argv)`, the words before the flags
 COMMANDS = {
     "myTrain.py": ("myTrain", []),
+    "myTest.py": ("myTest", []),
     "-m measure": ("measure.__main__", []),
     "-m measure why": ("measure.__main__", ["why"]),
     "-m measure benchmark": ("measure.__main__", ["benchmark"]),

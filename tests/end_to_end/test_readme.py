@@ -1,0 +1,83 @@
+"""README.md stays true: its Python runs, its places exist, its commands have the flags they are shown with."""
+
+import re
+import shlex
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+import myTrain
+from lib import create_model
+from tests.helpers.commands import COMMANDS, parser_of
+from utils.__main__ import VERBS
+from utils.phantom import phantom_still
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.M | re.S)
+
+
+def commands():
+    """The command lines of the README, without comments and without what wraps `python`."""
+    for line in "\n".join(blocks("bash")).splitlines():
+        words = shlex.split(line, comments=True)
+        if words[:1] == ["torchrun"]:
+            yield words[words.index("myTrain.py") :]
+        elif words[:1] == ["python"]:
+            yield words[1:]
+
+
+@pytest.mark.slow
+def test_its_python_runs_as_it_stands(stills, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    data = stills(count=6, seed=0, size=(64, 80))
+    small = "--net_backbone pvt-v2-b0 --net_pretrained_backbone_path none --train_size 64 --epoch 1 --batch_size 4"
+    run = ["--train_data_path", str(data), "--train_model_save_path", "checkpoint/sepnet", "--workers", "0"]
+    assert myTrain.main([*run, *small.split(), "--device", "cpu"]) == 0
+    torch.save(create_model("sepnet", backbone="pvt-v2-b2").state_dict(), "SEPNet.pth")
+    image, mask = phantom_still(seed=7, size=(96, 112))
+    cv2.imwrite("polyp.jpg", np.ascontiguousarray(image[..., ::-1])), cv2.imwrite("mask.png", mask)
+    capsys.readouterr()
+    names = {}
+    for block in blocks("python"):
+        exec(block, names)
+    told = capsys.readouterr().out
+    assert told.count("of the frame is polyp") == 2 and "torch.Size([1, 1, 88, 88])" in told
+    assert names["probability"].shape == (96, 112)
+
+
+def test_its_places_exist():
+    table = README[README.index("## Where is what") : README.index("## Downloads")]
+    places = set(re.findall(r"`((?:lib|measure|utils|tests)/[\w/.]*)`", table))
+    assert len(places) > 40
+    assert not {place for place in places if not (ROOT / place).exists()}
+
+
+def test_it_lists_every_verb():
+    table = README[README.index("| verb | what it does |") :]
+    assert [verb for verb in VERBS if f"`python -m utils {verb}" not in table] == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_its_commands_have_the_flags_they_are_shown_with(command, monkeypatch, capsys):
+    shown = [line for line in commands() if " ".join(line).startswith(f"{command} ") and owner(line) == command]
+    known = set(parser_of(command, monkeypatch, capsys)._option_string_actions) if shown else set()
+    for line in shown:
+        flags = {word.split("=")[0] for word in line if word.startswith("--")}
+        assert flags <= known, f"{' '.join(line)}: {flags - known}"
+
+
+def owner(line):
+    """The longest command that a line begins with: `-m measure why` rather than `-m measure`."""
+    return max((name for name in COMMANDS if line[: len(name.split())] == name.split()), key=len, default=None)
+
+
+def test_every_command_line_belongs_to_a_command():
+    assert len(list(commands())) > 15
+    assert [line for line in commands() if owner(line) is None] == []
