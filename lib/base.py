@@ -52,19 +52,26 @@ class Network(nn.Module, ABC):
         return [field.name for field in fields(cls.config_class)]
 
     @classmethod
-    def check_side(cls, side: int, *, flag: str) -> None:
+    def check_side(cls, side: int, *, flag: str, batch: int | None = None) -> None:
         """Refuse a height and width that the network cannot take.
 
         Args:
             side: pixels.
             flag: what it was given as, for the message.
+            batch: images a forward in training; None: the network is not trained.
 
         Raises:
-            ModelError: it is no multiple of `divisor`, or under `smallest`.
+            ModelError: it is no multiple of `divisor`, under `smallest`, or so small that a batch of one image leaves
+                batch normalization a single value a channel.
         """
         if side < cls.smallest or side % cls.divisor:
             raise ModelError(
                 f"{flag} {side} was given; {cls.name} needs a multiple of {cls.divisor}, at least {cls.smallest}"
+            )
+        if batch == 1 and side == cls.divisor:
+            raise ModelError(
+                f"{flag} {side} was given with one image a forward, which leaves batch normalization a single value a "
+                f"channel; give at least {2 * side}, or two images"
             )
 
     @property

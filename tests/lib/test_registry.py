@@ -143,4 +143,8 @@ def test_a_single_smallest_image_is_refused_in_training_and_taken_in_evaluation(
     image = torch.zeros(1, 3, model.smallest, model.smallest)
     with pytest.raises(ModelError, match="leaves batch normalization a single value a channel"):
         model(image)
+    with pytest.raises(ModelError, match=f"--train_size {model.smallest} was given with one image a forward"):
+        model.check_side(model.smallest, flag="--train_size", batch=1)
+    model.check_side(model.smallest, flag="--train_size", batch=2)
+    model.check_side(model.smallest, flag="--test_size")
     assert model.eval()(image)["out"].isfinite().all()

@@ -145,7 +145,8 @@ def check_sizes(config: TrainConfig) -> None:
         ModelError: the first of them.
     """
     for size in (config.train_size, *config.scales):
-        model_entry(config.model).network.check_side(size, flag="--train_size")
+        batch = config.batch_size // config.accumulate
+        model_entry(config.model).network.check_side(size, flag="--train_size", batch=batch)
 
 
 def tell_departures(config: TrainConfig, resume: dict[str, Any] | None) -> None:
