@@ -22,7 +22,12 @@ class ClassValidation(ImageValidation):
     over the classes, and `score` is made of these.
 
     A class's scores are of the pixels of all images together: an image without the class has no Dice of its own worth
-    averaging. Maps are not stretched, which would show every class in every image.
+    averaging. Maps are not min-max normalized, which would show every class in every image.
+
+    Args:
+        args: as `ImageValidation`'s.
+        classes: what the network's logits stand for.
+        settings: as `ImageValidation`'s.
     """
 
     def __init__(self, *args: Any, classes: Classes, **settings: Any):
@@ -30,7 +35,7 @@ class ClassValidation(ImageValidation):
         self.classes = classes
 
     def row(self, logits: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """The sums of every class and of all merged, of logits (K, h, w) and mask (K, H, W)."""
+        """Return the sums of every class and of all merged, of logits (K, h, w) and mask (K, H, W)."""
         probability = probabilities(logits, tuple(mask.shape[-2:]))
         merged = overlap(probability.amax(dim=0), mask.any(dim=0))
         by_class = [overlap(*planes) for planes in zip(probability, mask, strict=True)]
@@ -41,7 +46,7 @@ class ClassValidation(ImageValidation):
         }
 
     def summary(self, rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
-        """Scores of the sums over all images."""
+        """Return the scores of the sums over all images."""
         scores = {
             name: overlap_scores(
                 **{part: sum(row[f"{part}[{name}]"] for row in rows) for part in ("both", "total", "error", "pixels")}
@@ -52,6 +57,6 @@ class ClassValidation(ImageValidation):
         return means | {f"{key}[{name}]": value for name, own in scores.items() for key, value in own.items()}
 
     def shown(self, logits: Tensor, mask: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """The labels of mask and map in colours."""
+        """Return the labels of mask and map in colors, (H, W, 3) RGB."""
         probability = probabilities(logits, tuple(mask.shape[-2:]))
         return tuple(self.classes.colors(labels_of(planes)) for planes in (mask / 255, probability))

@@ -20,9 +20,16 @@ APART = 5  # frames between two that are shown
 
 
 class ClipValidation:
-    """Scores and pictures of held-out cases, for a trainer; `slots` cases run side by side.
+    """Scores and pictures of held-out cases, for a trainer.
 
-    The processes of a run share the cases, none twice; the cases' scores are gathered.
+    The processes of a run take the cases in turn, none twice; the cases' scores are gathered.
+
+    Args:
+        cases: the clips and their masks.
+        size: input height and width of the network, pixels.
+        slots: cases side by side.
+        device: where the network is.
+        world: the processes of the run.
     """
 
     def __init__(

@@ -36,10 +36,17 @@ class Validation(Protocol):
 
 
 class ImageValidation:
-    """Held-out images, scored at their masks' own sizes, maps stretched per image as in `measure`'s default.
+    """Held-out images, scored at their masks' own sizes, maps min-max normalized per image as in `measure`'s default.
 
-    The processes of a run share the batches, none twice; their images' scores are gathered, so that the means are
-    those of a single process.
+    The processes of a run take the batches in turn, none twice; their images' scores are gathered, so that the means
+    are those of a single process.
+
+    Args:
+        data: the images and masks.
+        batch_size: images a forward.
+        workers: processes that load images.
+        device: where the network is.
+        world: the processes of the run.
     """
 
     def __init__(
@@ -69,7 +76,7 @@ class ImageValidation:
         """Means over images of Dice, IoU and MAE, and `score`.
 
         Where there are images without polyp: `Dice_polyp`, the mean over the others, and `false_alarms`, the fraction
-        of those without in which the unstretched map reaches 1/2 somewhere.
+        of those without whose probability reaches 1/2 somewhere.
         """
         was_training = model.training
         model.eval()

@@ -18,13 +18,22 @@ def soft_scores(probability: Tensor, mask: Tensor) -> dict[str, Tensor]:
     """Soft Dice, soft IoU and MAE of one map, as `measure` defines them.
 
     Args:
-        probability: (H, W) in [0, 1]. mask: (H, W), 0 or 1.
+        probability: (H, W) in [0, 1].
+        mask: (H, W), 0 or 1.
     """
     return overlap_scores(**overlap(probability, mask))
 
 
 def overlap(probability: Tensor, mask: Tensor) -> dict[str, Tensor]:
-    """The sums over the pixels of a map that soft scores are made of; those of several images add up."""
+    """Return the sums over the pixels of a map that soft scores are made of; those of several images add up.
+
+    Args:
+        probability: (H, W) in [0, 1].
+        mask: (H, W), 0 or 1.
+
+    Returns:
+        "both", of probability x mask; "total", of probability + mask; "error", of their distance; "pixels", their number.
+    """
     probability, mask = probability.double(), mask.double()
     return {
         "both": (probability * mask).sum(),
@@ -35,15 +44,17 @@ def overlap(probability: Tensor, mask: Tensor) -> dict[str, Tensor]:
 
 
 def overlap_scores(*, both: Any, total: Any, error: Any, pixels: Any) -> dict[str, Any]:
-    """Soft Dice, soft IoU and MAE of sums as `overlap` gives them, tensors or numbers."""
+    """Return soft Dice, soft IoU and MAE of sums as `overlap` gives them, tensors or numbers."""
     return {"Dice": (2 * both + 1) / (total + 1), "IoU": (both + 1) / (total - both + 1), "MAE": error / pixels}
 
 
 def as_numbers(row: Mapping[str, Tensor]) -> dict[str, float]:
+    """Fetch the values of one image from the device."""
     return {name: float(value) for name, value in row.items()}
 
 
 def means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean of every value over `rows`, at least one."""
     return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
 
 
