@@ -32,7 +32,7 @@ def overlap(probability: Tensor, mask: Tensor) -> dict[str, Tensor]:
         mask: (H, W), 0 or 1.
 
     Returns:
-        "both", of probability x mask; "total", of probability + mask; "error", of their distance; "pixels", their number.
+        "both", of probability x mask; "total", of probability + mask; "error", of their distance; "pixels", how many.
     """
     probability, mask = probability.double(), mask.double()
     return {
