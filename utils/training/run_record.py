@@ -119,12 +119,9 @@ def first_weights(config: TrainConfig, start: StartOptions) -> dict[str, dict[st
 
 def superseded(previous: Mapping[str, Any], record: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What `previous` says otherwise than `record`, as one dict of its values; nothing where they agree."""
-    kept = previous["flags"].keys() & record["flags"].keys() - neutral_options()
-    found: dict[str, Any] = {
-        "flags": {
-            name: previous["flags"][name] for name in sorted(kept) if previous["flags"][name] != record["flags"][name]
-        }
-    }
+    before, now = config_of(previous).flags(), record["flags"]
+    kept = before.keys() & now.keys() - neutral_options()
+    found: dict[str, Any] = {"flags": {name: before[name] for name in sorted(kept) if before[name] != now[name]}}
     for name in ("revision", "versions", "machine", "data"):
         if name in previous and previous[name] != record[name]:
             found[name] = previous[name]
