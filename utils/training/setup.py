@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -163,7 +164,9 @@ def tell_departures(config: TrainConfig, resume: dict[str, Any] | None) -> None:
 
 
 def tell(sentence: str) -> None:
-    print(f"note: {sentence}", file=sys.stderr)
+    """Print a note, once for all processes of a run."""
+    if os.environ.get("RANK", "0") == "0":
+        print(f"note: {sentence}", file=sys.stderr)
 
 
 @dataclass(frozen=True)
