@@ -5,6 +5,7 @@ from .io import lazy_exports
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
+        "aggregation": ["size_class"],
         "arrays": ["ScoreSet", "score_pair"],
         "io": ["InputError"],
         "options": ["Options"],

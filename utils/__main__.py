@@ -16,6 +16,7 @@ __all__ = ["VERBS", "main"]
 # verb -> module with `main(argv)`, what it does
 VERBS = {
     "phantom": ("commands.phantom", "draw synthetic stills and clips with exact masks"),
+    "check": ("commands.check", "look data sets through: faults, duplicates, leaks between parts, what is in them"),
     "split": ("commands.split", "draw training, validation and test parts, by image or by group (patient, sequence)"),
     "sunseg": ("commands.sunseg", "lay SUN-SEG out from its two downloads, counted and checked"),
     "sequences": ("commands.sequences", "lay numbered stills (CVC-ClinicDB) out as clips"),

@@ -61,6 +61,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--data", required=True, type=path, help="folder with images/, of images, or with Frame/")
     parser.add_argument("--out", required=True, type=path, help="folder for the split files, <part>.txt")
     parser.add_argument("--seed", type=number(int, high=2**32 - 1), default=0, metavar="N", help="of the draw")
+    add_group_flags(parser)
+    add_layout_flags(parser.add_argument_group("layout of --data"))
+    return parser.parse_args(argv)
+
+
+def add_group_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that `group_reading` reads."""
     groups = parser.add_mutually_exclusive_group()
     groups.add_argument(
         "--groups", type=path, help="file of `name,group` lines, or of `first last` ranges of numbered names"
@@ -68,8 +75,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     groups.add_argument(
         "--group_pattern", type=nonempty, help="regular expression that finds the group in a name, as '^case\\d+'"
     )
-    add_layout_flags(parser.add_argument_group("layout of --data"))
-    return parser.parse_args(argv)
 
 
 def write_splits(args: argparse.Namespace) -> None:

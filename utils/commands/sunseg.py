@@ -5,7 +5,7 @@
 The frames come with the SUN database (Misawa et al., GIE 2021), the masks with SUN-SEG (Ji et al., MIR 2022), which
 cuts SUN's cases into clips. What is expected of them:
 
-    <annotations>/<split>/GT/<clip>/<frame>.png     the five splits of `PUBLISHED`; other annotations are left alone
+    <annotations>/<split>/GT/<clip>/<frame>.png     the five published splits; other annotations are left alone
     <sun>/**/<case>/<frame>.jpg                     at any depth: the parts of the download need not be merged
 
 A mask's frame is the one of its name; where SUN has several, the one in the clip's case (`case7_2` is a clip of
@@ -44,18 +44,10 @@ from measure.io import (
     subfolders,
 )
 
+from ..data import SUN_SEG
 from ..runtime import run
 
-__all__ = ["PUBLISHED", "Member", "assemble", "find_members", "main"]
-
-# split -> (clips, frames) with a polyp: 285 and 49,136 in all
-PUBLISHED = {
-    TRAINING_SPLIT: (112, 19544),
-    "TestEasyDataset/Seen": (33, 4719),
-    "TestEasyDataset/Unseen": (86, 12351),
-    "TestHardDataset/Seen": (17, 3882),
-    "TestHardDataset/Unseen": (37, 8640),
-}
+__all__ = ["Member", "assemble", "find_members", "main"]
 
 
 @dataclass(frozen=True)
@@ -94,7 +86,7 @@ def assemble(*, sun: Path, annotations: Path, out: Path, copy: bool = False, par
 
     Args:
         sun: folder of the SUN database, searched at any depth.
-        annotations: folder of SUN-SEG's annotations, with the splits of `PUBLISHED`.
+        annotations: folder of SUN-SEG's annotations, with the published splits.
         out: where the layout is made; not inside the other two.
         copy: files in place of links.
         partial: go on where frames or clips are missing, and say what is.
@@ -128,7 +120,7 @@ def find_members(sun: Path, annotations: Path) -> list[Member]:
     """
     frames = frames_by_stem(sun)
     members = []
-    for split in PUBLISHED:
+    for split in SUN_SEG:
         masks = annotations / split / FRAME_MASKS
         for clip in subfolders(masks) if masks.is_dir() else []:
             for stem, mask in images_by_stem(masks / clip, allow_empty=True).items():
@@ -170,7 +162,7 @@ def shortcomings(members: Sequence[Member]) -> list[str]:
         faults.append(
             f"{len(lost)} of {len(members)} masks have no frame of their own in SUN, first {first_names(lost)}"
         )
-    for split, (clips, frames) in PUBLISHED.items():
+    for split, (clips, frames) in SUN_SEG.items():
         own = [member for member in members if member.split == split]
         counts = len({member.clip for member in own}), len(own)
         if counts != (clips, frames):

@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
     {
         "augmentation": ["AUGMENTATIONS", "Augmentation", "MaskNoise", "parse_augmentation"],
         "cache": ["CACHES", "open_cache"],
+        "check": ["NEAR", "check_parts", "find_parts_to_check", "parts_of_splits", "render_page", "render_text"],
         "clip_dataset": ["Case", "ClipTrainingData", "find_case_parts"],
         "fingerprint": ["DATA_FILE", "Fingerprint", "refuse_other_data", "size_and_hash"],
         "image_dataset": ["EvaluationData", "TrainingData"],
@@ -22,6 +23,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
             "resize_batch",
             "to_chw",
         ],
+        "published_sets": ["SUN_SEG"],
         "sampler": ["TrainingBatches", "batches_in_order"],
         "splits": [
             "GroupOf",

@@ -73,6 +73,22 @@ def find_cases(folder: str | Path, layout: Layout = STILLS) -> list[Case]:
     Raises:
         InputError: a folder is missing or empty, or frames lack masks or the reverse (the first five, and the counts).
     """
+    cases, unmasked, unseen = pair_cases(folder, layout)
+    _refuse_unpaired(folder, unmasked, unseen)
+    if not any(case.frames for case in cases):
+        raise InputError(f"no frame under {folder}/{FRAMES}; expected {folder}/{FRAMES}/<case>/<frame>.jpg")
+    return [case for case in cases if case.frames]
+
+
+def pair_cases(folder: str | Path, layout: Layout = STILLS) -> tuple[list[Case], list[str], list[str]]:
+    """Pair the frames of a split's cases with their masks.
+
+    Returns:
+        The cases; `<case>/<stem>` of the frames that lack a mask, and of the masks that lack a frame.
+
+    Raises:
+        InputError: a folder is missing or cannot be listed.
+    """
     folder = Path(folder)
     frames, masks = folder / FRAMES, folder / FRAME_MASKS
     if not (frames.is_dir() and masks.is_dir()):
@@ -90,17 +106,14 @@ def find_cases(folder: str | Path, layout: Layout = STILLS) -> list[Case]:
         cases.append(Case(name, tuple(Pair(*pair, layout.mask_values) for pair in pairing.pairs)))
         unmasked += [f"{name}/{stem}" for stem in pairing.missing]
         unseen += [f"{name}/{stem}" for stem in pairing.extra]
-    _refuse_unpaired(folder, unmasked, unseen)
-    if not any(case.frames for case in cases):
-        raise InputError(f"no frame under {frames}; expected {frames}/<case>/<frame>.jpg")
-    return [case for case in cases if case.frames]
+    return cases, unmasked, unseen
 
 
 def _images(folder: Path) -> dict[str, Path]:
     return images_by_stem(folder, allow_empty=True) if folder.is_dir() else {}
 
 
-def _refuse_unpaired(folder: Path, unmasked: Sequence[str], unseen: Sequence[str]) -> None:
+def _refuse_unpaired(folder: str | Path, unmasked: Sequence[str], unseen: Sequence[str]) -> None:
     faults = []
     if unmasked:
         faults.append(f"{len(unmasked)} frames have no mask, first {first_names(unmasked)}")

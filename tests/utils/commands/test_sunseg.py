@@ -6,8 +6,9 @@ import pytest
 
 from measure.io.errors import InputError
 from utils.commands import sunseg
-from utils.commands.sunseg import PUBLISHED, assemble, main
+from utils.commands.sunseg import assemble, main
 from utils.data.clip_dataset import find_cases
+from utils.data.published_sets import SUN_SEG
 from utils.phantom import write_clips
 
 SPLITS = {"TrainDataset": 2, "TestHardDataset/Unseen": 1}
@@ -27,13 +28,13 @@ def downloads(tmp_path, monkeypatch):
             for kind, folder in (("Frame", part), ("GT", masks)):
                 for picture in (source / kind / f"case{case}").iterdir():
                     shutil.copy(picture, folder / f"{name}_{picture.name}")
-    counts = {split: (SPLITS.get(split, 0), 6 * SPLITS.get(split, 0)) for split in PUBLISHED}
-    monkeypatch.setattr(sunseg, "PUBLISHED", counts)
+    counts = {split: (SPLITS.get(split, 0), 6 * SPLITS.get(split, 0)) for split in SUN_SEG}
+    monkeypatch.setattr(sunseg, "SUN_SEG", counts)
     return {"sun": tmp_path / "SUN", "annotations": tmp_path / "annotations", "out": tmp_path / "out"}
 
 
 def test_the_published_counts_are_those_of_the_paper():
-    assert [sum(column) for column in zip(*PUBLISHED.values(), strict=True)] == [285, 49136]
+    assert [sum(column) for column in zip(*SUN_SEG.values(), strict=True)] == [285, 49136]
 
 
 @pytest.mark.parametrize("copy", [False, True])

@@ -1,0 +1,155 @@
+"""The parts of data that are checked: every set of stills and every split of clips below the given folders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from measure.io import (
+    FRAMES,
+    STILLS,
+    TRAINING_SPLIT,
+    InputError,
+    Layout,
+    first_names,
+    has_clips,
+    pair_stems,
+    set_folders,
+    split_folders,
+)
+
+from ..clip_dataset import pair_cases
+from ..pairs import Pair
+from ..splits import GroupOf, check_known, read_split
+from .problems import Problem
+
+__all__ = ["Part", "find_parts_to_check", "parts_of_splits"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Pairs that belong together: a set, a split of clips, or what a split file names.
+
+    Attributes:
+        name: what it is called; no two parts have one name.
+        folder: where it lies.
+        pairs: images with their masks.
+        clips: the clip that each pair is a frame of, None for stills.
+        groups: the patient, polyp or sequence that each pair shows, None where that is not known.
+        problems: what is wrong with its folders.
+    """
+
+    name: str
+    folder: Path
+    pairs: tuple[Pair, ...]
+    clips: tuple[str | None, ...]
+    groups: tuple[str | None, ...]
+    problems: tuple[Problem, ...] = ()
+
+
+def find_parts_to_check(
+    folders: Sequence[Path], *, layout: Layout = STILLS, group_of: GroupOf | None = None
+) -> list[Part]:
+    """Find the parts in the folders: sets of stills, roots of them, splits of clips, roots of them.
+
+    Args:
+        folders: where to look.
+        layout: what folders and files of stills are called.
+        group_of: the group of a stem; None: clips of one polyp are a group, stills are in none.
+
+    Raises:
+        InputError: a folder is missing, or holds nothing of the kind.
+    """
+    parts: list[Part] = []
+    for folder in folders:
+        found = _parts_in(folder, layout, group_of)
+        if not found:
+            raise InputError(
+                f"no data under {folder}; expected {layout.images}/ and {layout.masks}/ in it or in its folders, or "
+                f"{FRAMES}/ of clips; --images NAME and --masks NAME name other folders"
+            )
+        parts += found
+    return _with_names_apart(parts)
+
+
+def _parts_in(folder: Path, layout: Layout, group_of: GroupOf | None) -> list[Part]:
+    if has_clips(folder):
+        return [_clip_part(folder.resolve().name, folder, layout, group_of)]
+    splits = {name: frames.parent for name, frames in split_folders(folder, FRAMES).items()}
+    if has_clips(folder / TRAINING_SPLIT):
+        splits = {TRAINING_SPLIT: folder / TRAINING_SPLIT} | splits
+    if splits:
+        return [_clip_part(name, place, layout, group_of) for name, place in splits.items()]
+    sets = set_folders(folder, layout.images, layout=layout)
+    places = {name: _set_of(images, layout) for name, images in sets.items()}
+    return [_still_part(name, place, layout, group_of) for name, place in places.items() if place]
+
+
+def _set_of(images: Path, layout: Layout) -> Path | None:
+    """The set's folder, of its folder of images; None for images that lie in no such folder."""
+    inner = Path(layout.images)
+    places = [images, *images.parents] if inner.parts else [images]
+    return next((place for place in places if place / inner == images), None)
+
+
+def _still_part(name: str, folder: Path, layout: Layout, group_of: GroupOf | None) -> Part:
+    pairing = pair_stems(
+        images := layout.list_images(folder),
+        masks := layout.list_masks(folder),
+        place=str(folder),
+        allow_missing=True,
+        allow_extra=True,
+        allow_none=True,
+    )
+    pairs = tuple(Pair(*pair, layout.mask_values) for pair in pairing.pairs)
+    problems = _unpaired(
+        name, [images[stem] for stem in pairing.missing], [masks[stem] for stem in pairing.extra], len(images)
+    )
+    groups = tuple(group_of(pair.stem) if group_of else None for pair in pairs)
+    return Part(name, folder, pairs, (None,) * len(pairs), groups, problems)
+
+
+def _clip_part(name: str, folder: Path, layout: Layout, group_of: GroupOf | None) -> Part:
+    cases, unmasked, unseen = pair_cases(folder, layout)
+    pairs = tuple(pair for case in cases for pair in case.frames)
+    clips = tuple(case.name for case in cases for _ in case.frames)
+    groups = tuple((group_of(case.name) if group_of else case.polyp) for case in cases for _ in case.frames)
+    names = [[Path(name) for name in names] for names in (unmasked, unseen)]
+    return Part(name, folder, pairs, clips, groups, _unpaired(name, *names, len(pairs) + len(unmasked)))
+
+
+def _unpaired(name: str, images: Sequence[Path], masks: Sequence[Path], count: int) -> tuple[Problem, ...]:
+    """Problems for images without mask, of `count`, and masks without image."""
+    faults = (
+        ("missing mask", images, f"{len(images)} of {count} images have no mask"),
+        ("missing image", masks, f"{len(masks)} masks have no image"),
+    )
+    return tuple(
+        Problem(kind, f"{name}: {text}, first: {first_names([path.stem for path in files])}", tuple(files))
+        for kind, files, text in faults
+        if files
+    )
+
+
+def _with_names_apart(parts: Sequence[Part]) -> list[Part]:
+    """The parts, those of one name by their folders' paths."""
+    names = [part.name for part in parts]
+    return [replace(part, name=str(part.folder)) if names.count(part.name) > 1 else part for part in parts]
+
+
+def parts_of_splits(part: Part, splits: Sequence[Path]) -> list[Part]:
+    """Divide a part by split files; what none of them names is left out.
+
+    Raises:
+        InputError: a file cannot be read, or names what is not there.
+    """
+    names = [clip or pair.stem for pair, clip in zip(part.pairs, part.clips, strict=True)]
+    divided = []
+    for split in splits:
+        chosen = read_split(split)
+        check_known(chosen, names, split=split, place=part.folder)
+        keep = [index for index, name in enumerate(names) if name in set(chosen)]
+        picked = (tuple(values[index] for index in keep) for values in (part.pairs, part.clips, part.groups))
+        divided.append(Part(split.stem, part.folder, *picked, part.problems if not divided else ()))
+    return _with_names_apart(divided)
