@@ -128,8 +128,8 @@ def _definitions(results: Sequence[Result], other: Sequence[Result]) -> str:
 
 
 def _record_file(place: Path, methods: Sequence[str]) -> Path:
-    """A record's path without a suffix is a folder."""
-    return place if place.suffix else place / f"{'_'.join(methods)}.txt"
+    """A record's path without a suffix is a folder, and so is one that exists."""
+    return place if place.suffix and not place.is_dir() else place / f"{'_'.join(methods)}.txt"
 
 
 def parse_args(argv: Sequence[str] | None = None) -> Namespace:

@@ -68,6 +68,7 @@ def cross_entropy_dice(logits: Tensor, mask: Tensor, *, cross_entropy: float = 1
     return cross_entropy * entropy + dice * dice_loss(logits, mask)
 
 
+# a name here is a choice of `TrainConfig.loss` too, which must not load PyTorch for it
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "structure": structure_loss,
     "structure_plain_entropy": partial(structure_loss, weighted_entropy=False),

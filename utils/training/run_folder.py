@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,12 +22,13 @@ except ImportError:  # Windows has no such locks; two runs in one folder are not
 __all__ = ["claimed", "refuse_other_run", "runs_in"]
 
 LOCK = ".lock"
-LEFT_BY_RUNS = ("*.pth", "log.csv", "config.json", "data.csv", "events.out.tfevents.*")
+CHECKPOINT = re.compile(r"(last|best|checkpoint_epoch_\d+)\.pth")
+LEFT_BESIDE = ("log.csv", "config.json", "data.csv", "events.out.tfevents.*")
 
 
 def runs_in(folder: Path) -> list[Path]:
-    """The checkpoints in a folder; names that begin with a dot are half-written ones."""
-    return sorted(path for path in folder.glob("*.pth") if not path.name.startswith("."))
+    """The checkpoints that runs leave in a folder; other weights that lie there are none of them."""
+    return sorted(path for path in folder.glob("*.pth") if CHECKPOINT.fullmatch(path.name))
 
 
 @contextmanager
@@ -69,6 +72,8 @@ def take(folder: Path) -> IO[str] | None:
     try:
         fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # unlike flock's, not inherited by processes that load images
     except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EAGAIN):  # a file system without locks: two runs are not noticed
+            return lock
         lock.seek(0)
         owner = lock.read().strip() or "unknown"
         lock.close()
@@ -91,9 +96,9 @@ def prepare(folder: Path, *, resumed: str | Path | None, overwrite: bool) -> Non
     """Refuse to replace a run, or remove it where that was asked for."""
     refuse_other_run(folder, resumed=resumed, overwrite=overwrite)
     if overwrite and not goes_on_in(folder, resumed):
-        for pattern in LEFT_BY_RUNS:
-            for path in folder.glob(pattern):
-                path.unlink()
+        beside = [path for pattern in LEFT_BESIDE for path in folder.glob(pattern)]
+        for path in runs_in(folder) + beside:
+            path.unlink()
 
 
 def goes_on_in(folder: Path, resumed: str | Path | None) -> bool:

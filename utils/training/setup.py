@@ -57,7 +57,7 @@ def train(
         Stopped, NonFiniteLoss: see `Trainer.fit`.
     """
     with StopRequest() as stop:
-        config = with_enough_images(config, world)
+        config = with_enough_images(config, world, resumed=bool(resume))
         check_sizes(config)
         tell_departures(config, resume)
         resumed = start.load_checkpoint_path if resume else None
@@ -106,10 +106,7 @@ def run(trainer: Trainer, data: RunData, stop: StopRequest) -> None:
         data.files.write(folder / DATA_FILE)
     if trainer.is_over:
         trainer.close()
-        print(
-            f"already at epoch {trainer.epoch - 1} of {config.epoch}: nothing is left to do; "
-            f"--epoch N goes on to epoch N"
-        )
+        print(f"already at epoch {trainer.epoch - 1} of {config.epoch}: nothing is left to do; {trainer.way_on()}")
         return
     millions = sum(p.numel() for p in trainer.train_step.model.parameters()) / 1e6
     print(
@@ -121,8 +118,8 @@ def run(trainer: Trainer, data: RunData, stop: StopRequest) -> None:
     print(f"done: {folder} holds {' and '.join(kept)} (the best epoch by held-out {config.best_by}, and the last one)")
 
 
-def with_enough_images(config: TrainConfig, world: World) -> TrainConfig:
-    """Raise the recipe's batch to one image a process and part; refuse a given one that is too small.
+def with_enough_images(config: TrainConfig, world: World, *, resumed: bool) -> TrainConfig:
+    """Raise the recipe's batch to one image a process and part; refuse a given one, or a resumed run's, that is less.
 
     Raises:
         InputError: the given batch is too small.
@@ -130,6 +127,11 @@ def with_enough_images(config: TrainConfig, world: World) -> TrainConfig:
     least = world.size * config.accumulate
     if config.batch_size >= least:
         return config
+    if resumed:
+        raise InputError(
+            f"the run to go on with has batches of {config.batch_size} images; it cannot be shared by {world.size} "
+            f"processes with --accumulate {config.accumulate}: start fewer"
+        )
     if config.batch_size == recipe_for(config.model).config.batch_size:
         tell(f"the recipe's batch of {config.batch_size} is raised to {least}, one image for each process and part")
         return dataclasses.replace(config, batch_size=least)

@@ -64,16 +64,17 @@ class TrainStep:
         self.optimizer.zero_grad(set_to_none=True)
         pieces = min(self.config.accumulate, max(1, len(mask) // 2))
         split = {name: tensor.tensor_split(pieces) for name, tensor in inputs.items()}
+        finite = True
         for index, target in enumerate(mask.tensor_split(pieces)):
+            part = {name: parts[index] for name, parts in split.items()}
             with nullcontext() if index == pieces - 1 else self._without_reduction():
-                self._backward({name: parts[index] for name, parts in split.items()}, target, len(target) / images)
-        self._update()
+                finite = self._backward(part, target, len(target) / images) and finite
+        if finite:
+            self._update()
         self.losses.end_step()
 
     def _update(self) -> None:
-        """Let the optimizer use the gradients; there are none after a loss that is not finite."""
-        if all(parameter.grad is None for parameter in self.model.parameters()):
-            return
+        """Let the optimizer use the gradients."""
         if self.config.gradient_clip:
             self.scaler.unscale_(self.optimizer)
             clip_gradients(self.model, self.config.gradient_clip, self.config.clip_mode)
@@ -82,14 +83,21 @@ class TrainStep:
         if self.average is not None:
             self.average.update_parameters(self.model)
 
-    def _backward(self, inputs: dict[str, Tensor], mask: Tensor, fraction: float) -> None:
-        """Add the gradients of a fraction of a batch; reducing takes the mean over processes, hence the factor."""
+    def _backward(self, inputs: dict[str, Tensor], mask: Tensor, fraction: float) -> bool:
+        """Add the gradients of a fraction of a batch; reducing takes the mean over processes, hence the factor.
+
+        Returns:
+            False where a CPU's loss is not finite, in any of the processes: then there are no gradients, since a
+            backward may crash at NaN (that of grid_sample does). Whoever looks at the losses ends the run.
+        """
         with self.autocast:
             outputs = self.network(**inputs)
         total, parts = self.loss(outputs, mask)
         self.losses.add(total.detach(), parts, fraction)
-        if total.is_cuda or total.isfinite():  # a CPU's backward may crash at NaN (grid_sample's does)
-            self.scaler.scale(total * (fraction * self.world.size)).backward()
+        if not total.is_cuda and self.world.all_reduce_max(float(not total.isfinite())):
+            return False
+        self.scaler.scale(total * (fraction * self.world.size)).backward()
+        return True
 
     def _without_reduction(self) -> AbstractContextManager:
         """Gradients stay this process's own until the last piece of a batch."""
@@ -131,8 +139,8 @@ class TrainStep:
             group["weight_decay"] = self.config.weight_decay
         if self.scaler.is_enabled() and state["scaler_state_dict"]:
             self.scaler.load_state_dict(state["scaler_state_dict"])
-        if self.average is not None and "ema_state_dict" in state:
-            self.average.module.load_state_dict(state["ema_state_dict"])
+        if self.average is not None:  # one that is new with this resume starts from the weights
+            self.average.module.load_state_dict(state.get("ema_state_dict", state["model_state_dict"]))
             self.average.n_averaged.fill_(1)  # only "some" or "none" matters to an exponential average
 
 

@@ -101,6 +101,14 @@ class Trainer:
         """Whether no epoch is left, the budget is used up, or the early stop is reached."""
         return self.epoch > self.config.epoch or self.patience_exceeded() or (not self.step and self.budget_exhausted())
 
+    def way_on(self) -> str:
+        """What makes a run that is over go on."""
+        if self.epoch > self.config.epoch:
+            return "--epoch N goes on to epoch N"
+        if self.patience_exceeded():
+            return f"its early stop after {self.config.early_stop} epochs was reached, --early_stop N waits longer"
+        return f"its budget of {self.config.budget} is used up, --budget gives it more"
+
     def fit(self, stop: StopRequest) -> None:
         """Train to the last epoch, to the end of the budget, or until the validation score has ceased to rise.
 
@@ -143,8 +151,9 @@ class Trainer:
         """Train through what is left of the epoch under way; a budget that ends in it ends the epoch."""
         self.train_step.network.train()
         self.batches.epoch, self.batches.start = self.epoch, self.step
+        is_trained = self.step == len(self.batches) or (self.step and self.budget_exhausted())  # and not yet validated
         bar = tqdm(
-            load_batches(self.training) if self.step < len(self.batches) else (),
+            () if is_trained else load_batches(self.training),
             desc=f"epoch {self.epoch}/{self.config.epoch}",
             total=len(self.batches),
             initial=self.step,

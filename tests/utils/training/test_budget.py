@@ -1,6 +1,8 @@
 """Budgets end a run in good order; parts of a batch add up to the batch."""
 
 import csv
+import os
+import signal
 
 import pytest
 import torch
@@ -9,6 +11,7 @@ from torch import nn
 import myTrain
 from measure.io.errors import InputError
 from tests.helpers.runs import state
+from utils.evaluation.images import ImageValidation
 from utils.training.budget import Budget, parse_budget
 from utils.training.config import TrainConfig
 from utils.training.losses import DeepSupervision
@@ -104,3 +107,19 @@ def test_a_batch_in_parts_has_the_gradients_of_the_whole(accumulate):
     for first, second in zip(whole, parts, strict=True):
         torch.testing.assert_close(second, first, rtol=1e-5, atol=1e-7)
     assert summed["loss"] == pytest.approx(losses["loss"], rel=1e-6)
+
+
+def test_a_budget_reached_before_an_unfinished_validation_is_not_passed_by_the_resume(data, tmp_path, monkeypatch):
+    """The checkpoint from before validation stands in the midst of an epoch, its budget used up."""
+
+    def interrupted(self, *args):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return rows(self, *args)
+
+    rows = ImageValidation._rows
+    with monkeypatch.context() as patched:
+        patched.setattr(ImageValidation, "_rows", interrupted)
+        assert train(data, tmp_path, "--budget", "1steps") == 75
+    assert (state(tmp_path)["step"], state(tmp_path)["scores"]) == (1, [])
+    assert myTrain.main(["--load_checkpoint_path", str(tmp_path / "last.pth")]) == 0
+    assert (state(tmp_path)["steps"], len(state(tmp_path)["scores"])) == (1, 1)

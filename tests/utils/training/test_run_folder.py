@@ -111,3 +111,13 @@ def test_a_dangling_link_is_named(run):
     (run / "last.pth").symlink_to(run / "gone.pth")
     with pytest.raises(InputError, match="no run can go on from the 1 checkpoints"):
         furthest_checkpoint(run)
+
+
+def test_overwriting_removes_a_run_and_no_other_weights(data, run):
+    (run / "published.pth").write_bytes(b"somebody's")
+    assert train(data, run, "--epoch", "1", "--overwrite") == 0
+    assert (run / "published.pth").read_bytes() == b"somebody's"
+    other = run / "others"
+    other.mkdir()
+    (other / "sepnet-starter.pth").write_bytes(b"weights that no run left")
+    assert train(data, other, "--epoch", "1") == 0
