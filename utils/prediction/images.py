@@ -36,7 +36,7 @@ from ..runtime import SINGLE_PROCESS, World, autocast, in_background, load_batch
 from .heatmaps import FOLDER, heats_of, recorded, write_overlays
 from .postprocess import check_finite, map_folders, maps_of, write_map
 
-__all__ = ["ImageMaps", "PredictOptions", "find_sets", "image_maps", "logits_of", "pick_images", "predict_maps"]
+__all__ = ["ImageMaps", "PredictOptions", "find_sets", "image_maps", "pick_images", "predict_maps"]
 
 
 WRITERS = 2  # threads that encode and write; OpenCV leaves Python free meanwhile
@@ -195,17 +195,11 @@ def image_maps(
     )
     for batch in load_batches(loader):
         indices = batch["index"].tolist()
-        with recorded(model.head, enabled=options.heatmap) as record:
-            logits = logits_of(model, batch["image"], device=device, amp=options.amp)
+        image = normalize(batch["image"].to(device, non_blocking=True)).contiguous(memory_format=torch.channels_last)
+        with recorded(model.head, enabled=options.heatmap) as record, autocast(device, options.amp):
+            logits = model(image)["out"]
         check_finite(logits, [str(paths[index]) for index in indices])
         heats = heats_of(model, record, logits) if record else {}
         for place, (index, size) in enumerate(zip(indices, batch["size"].tolist(), strict=True)):
             maps = maps_of(logits[place], tuple(size), classes=options.classes, minmax=options.minmax)
             yield ImageMaps(index, maps, {kind: heat[place] for kind, heat in heats.items()})
-
-
-def logits_of(model: Network, images: Tensor, *, device: torch.device, amp: str = "off") -> Tensor:
-    """Run an image network. (N, 3, S, S) uint8 RGB -> (N, K, h, w) logits on the device."""
-    batch = normalize(images.to(device, non_blocking=True)).contiguous(memory_format=torch.channels_last)
-    with autocast(device, amp):
-        return model(batch)["out"]

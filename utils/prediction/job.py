@@ -1,6 +1,6 @@
 """What myTest.py does, from its options to maps, a record beside them and a line on the terminal.
 
-Here alone it is told whether a network works on images or on clips.
+Here alone it is decided whether a network is given images or clips; how it runs on frames is `streaming`'s.
 """
 
 from __future__ import annotations

@@ -20,9 +20,8 @@ from torch import Tensor
 
 from measure.io import InputError
 
-from ..data import network_input, resize, to_chw
+from ..data import network_input
 from ..runtime import choose_device
-from .images import logits_of
 from .network import TrainedNetwork, load_network
 from .postprocess import check_finite, probability_map
 from .streaming import stream_clips
@@ -126,18 +125,14 @@ class Predictor:
         for number, (size, logits) in enumerate(stream_clips(self.model, [clip], slots=1)):
             yield self._probability(logits, size, f"frame {number}")
 
-    @torch.inference_mode()
     def _probabilities(self, images: list[np.ndarray]) -> list[np.ndarray]:
-        if self.model.kind == "video":
-            return [next(self.stream([image])) for image in images]
+        """Run batches of clips of one frame each."""
         found = []
         for start in range(0, len(images), BATCH):
-            batch = images[start : start + BATCH]
-            resized = torch.stack([resize(to_chw(image), (self.size, self.size)) for image in batch])
-            logits = logits_of(self.model, resized, device=self.device)
-            sizes = [image.shape[:2] for image in batch]
-            rows = enumerate(zip(logits, sizes, strict=True), start=start)
-            found += [self._probability(logit, size, f"image {number}") for number, (logit, size) in rows]
+            batch = list(enumerate(images[start : start + BATCH], start=start))
+            clips = ([(number, network_input(image, self.size))] for number, image in batch)
+            answers = dict(stream_clips(self.model, clips, slots=len(batch)))
+            found += [self._probability(answers[n], image.shape[:2], f"image {n}") for n, image in batch]
         return found
 
     def _probability(self, logits: Tensor, size: tuple[int, int], name: str) -> np.ndarray:
