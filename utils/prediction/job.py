@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from lib import Network
 from measure.io import (
     STILLS,
@@ -72,28 +74,30 @@ class TestSets:
     kind: str
 
 
-def find_test_sets(root: str, layout: Layout = STILLS, *, split: str | None = None) -> TestSets:
+def find_test_sets(root: str, layout: Layout = STILLS) -> TestSets:
     """Find sets of images, clips laid out as SUN-SEG's, or one image, at or below `root`.
 
     Args:
         root: a folder, or an image file.
         layout: see `find_sets`.
-        split: a file of the names to take; None: all.
 
     Raises:
-        InputError: there are none, or `split` names images that are not there.
+        InputError: there are none.
     """
     clips = {} if Path(root).is_file() else find_clips(root)
     images = clips or find_sets(root, layout)
-    images = pick_images(images, split, place=root) if split else images
     return TestSets(root, images, "clips" if clips else "sets")
 
 
 def write_maps(config: PredictConfig, world: World) -> None:
     """Write the maps of test sets, or one process's part of them, and the record of all."""
     device = choose_device(config.device, config.gpu_id + world.local_rank)
-    found = find_test_sets(config.test_data_path, config.layout, split=config.split)
+    found = find_test_sets(config.test_data_path, config.layout)
     network = network_of(config)
+    write = writer_for(network.model, found, config)
+    if config.split:
+        picked = pick_images(found.images, config.split, place=found.root)
+        found = dataclasses.replace(found, images=picked)
     minmax = not network.classes if config.minmax is None else config.minmax
     options = PredictOptions(
         size=network.size,
@@ -104,7 +108,6 @@ def write_maps(config: PredictConfig, world: World) -> None:
         classes=network.classes,
         heatmap=config.heatmap,
     )
-    write = writer_for(network.model, found, config)
     out = Path(config.pred_save_path)
     refuse_outputs_in_inputs(outputs_of(found, out, options), [found.root])
     if world.is_first:
@@ -114,7 +117,7 @@ def write_maps(config: PredictConfig, world: World) -> None:
     seconds = world.all_reduce_max(time.perf_counter() - started)  # so all maps are there before they are described
     if world.is_first:
         counts = {name: len(images) for name, images in found.images.items()}
-        write_record(out, network, config, options, images=counts, seconds=seconds)
+        write_record(out, network, config, options, device=device, images=counts, seconds=seconds)
     rate = f"{count / seconds:.1f} images/s on {device}"
     print(f"{count} maps of {len(found.images)} {found.kind} in {out} ({rate}): {WRITTEN[minmax]}")
 
@@ -165,7 +168,9 @@ def write_video(config: PredictConfig, world: World) -> None:
     )
     seconds = time.perf_counter() - started
     if config.masks:
-        write_record(Path(config.masks), network, config, options, images={source.name: count}, seconds=seconds)
+        write_record(
+            Path(config.masks), network, config, options, device=device, images={source.name: count}, seconds=seconds
+        )
     skipped = f", {len(source.skipped)} skipped" if source.skipped else ""
     print(f"{count} frames of {source.name}{skipped} ({count / seconds:.1f} frames/s on {device})")
 
@@ -206,12 +211,14 @@ def write_record(
     config: PredictConfig,
     options: PredictOptions | VideoOptions,
     *,
+    device: torch.device,
     images: Mapping[str, int],
     seconds: float,
 ) -> None:
     """Write what made the maps in a folder beside them.
 
     Args:
+        device: what ran the network.
         images: their number by set, clip or video.
         seconds: how long it took.
     """
@@ -224,7 +231,7 @@ def write_record(
         "split": config.split,
         "images": dict(images),
         "seconds": round(seconds, 3),
-        "device": config.device,
+        "device": str(device),
         "versions": versions(),
     }
     write_json(record, folder / RECORD)

@@ -305,6 +305,14 @@ def test_a_video_network_is_not_run_on_stills(weights, root, tmp_path, capsys):
     assert "sali is a video network and" in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
+def test_a_split_is_refused_with_a_video_network_whatever_it_names(weights, root, tmp_path, capsys):
+    (tmp_path / "cases.txt").write_text("case0_1\n")
+    flags = ["--test_data_path", root, "--pred_save_path", tmp_path / "maps", "--split", tmp_path / "cases.txt"]
+    assert test(weights, "sali", *flags) == 2
+    assert "--split was given with sali, a video network" in capsys.readouterr().err
+    assert not (tmp_path / "maps").exists()
+
+
 def test_a_video_without_a_frame_is_refused_and_leaves_nothing(sepnet, clip, tmp_path):
     (tmp_path / "frames").mkdir()
     (tmp_path / "frames" / "1.png").write_bytes(b"")
