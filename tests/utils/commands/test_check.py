@@ -185,7 +185,16 @@ def test_other_folder_names_are_read_by_the_flags(data, capsys):
     (data / "train" / "images").rename(data / "train" / "Original")
     (data / "train" / "masks").rename(data / "train" / "Ground Truth")
     assert main([str(data / "train")]) == 2
+    assert "it holds the folder Ground Truth with 5 images" in capsys.readouterr().err
     assert main([str(data / "train"), "--images", "Original", "--masks", "Ground Truth"]) == 0
+
+
+def test_a_suffix_of_the_masks_is_told_and_read(data, capsys):
+    for path in list((data / "train" / "masks").iterdir()):
+        path.rename(path.with_stem(f"{path.stem}_mask"))
+    assert main([str(data / "train")]) == 1
+    assert "--mask_suffix _mask takes it off" in capsys.readouterr().out
+    assert main([str(data / "train"), "--mask_suffix", "_mask"]) == 0
 
 
 def test_published_counts_are_compared_by_name_and_by_the_names_of_files():

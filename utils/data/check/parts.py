@@ -12,6 +12,7 @@ from measure.io import (
     TRAINING_SPLIT,
     InputError,
     Layout,
+    contents,
     first_names,
     has_clips,
     pair_stems,
@@ -67,7 +68,7 @@ def find_parts_to_check(
         if not found:
             raise InputError(
                 f"no data under {folder}; expected {layout.images}/ and {layout.masks}/ in it or in its folders, or "
-                f"{FRAMES}/ of clips; --images NAME and --masks NAME name other folders"
+                f"{FRAMES}/ of clips; {contents(folder)}; --images NAME and --masks NAME name other folders"
             )
         parts += found
     return _with_names_apart(parts)
@@ -103,11 +104,20 @@ def _still_part(name: str, folder: Path, layout: Layout, group_of: GroupOf | Non
         allow_none=True,
     )
     pairs = tuple(Pair(*pair, layout.mask_values) for pair in pairing.pairs)
-    problems = _unpaired(
-        name, [images[stem] for stem in pairing.missing], [masks[stem] for stem in pairing.extra], len(images)
-    )
+    missing, extra = [images[stem] for stem in pairing.missing], [masks[stem] for stem in pairing.extra]
+    problems = _unpaired(name, missing, extra, len(images))
+    if not pairs:  # names that differ throughout: the refusal of a training knows what to do
+        problems = (Problem("missing mask", _refusal(layout, folder), (*missing, *extra)),)
     groups = tuple(group_of(pair.stem) if group_of else None for pair in pairs)
     return Part(name, folder, pairs, (None,) * len(pairs), groups, problems)
+
+
+def _refusal(layout: Layout, folder: Path) -> str:
+    try:
+        layout.pair(folder)
+    except InputError as error:
+        return str(error)
+    return ""  # somebody has renamed the files meanwhile
 
 
 def _clip_part(name: str, folder: Path, layout: Layout, group_of: GroupOf | None) -> Part:
