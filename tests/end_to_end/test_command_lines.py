@@ -143,6 +143,7 @@ def test_testing_mistakes(data, weights, tmp_path, capsys):
     assert "cannot create the folder" in one_line(capsys)
 
 
+@pytest.mark.slow
 def test_an_unreadable_image_is_named(weights, tmp_path, capsys):
     write_stills(tmp_path / "images", count=2, seed=0, size=(64, 80))
     broken = tmp_path / "images" / "images" / "phantom_0002.jpg"

@@ -130,6 +130,7 @@ def test_networks_need_only_torch_torchvision_and_timm():
         assert third_party <= {"torch", "torchvision", "timm"}, path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", ["lib", "measure", "utils"])
 def test_nothing_parses_arguments_or_starts_cuda_at_import(package):
     names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in modules(package)]

@@ -8,6 +8,8 @@ import pytest
 
 from tests.helpers.commands import COMMANDS
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 THIRD_PARTY = ("PIL", "cv2", "matplotlib", "numpy", "scipy", "timm", "torch", "torchvision", "tqdm")
 REQUIRED = {

@@ -141,6 +141,7 @@ def by_hand(state, image, *, side):
     return maps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "side"), [("efficientnet-b1", 240), ("efficientnet-b4", 380)])
 def test_efficientnets_pad_as_released_and_timm_names_as_timm(name, side):
     torch.manual_seed(0)

@@ -22,6 +22,7 @@ def published():
     return published_state("sepnet_pvt-v2-b0")
 
 
+@pytest.mark.slow
 def test_a_published_checkpoint_loads_whole(model, published, tmp_path):
     path = tmp_path / "SEPNet.pth"
     state = {f"module.{name}": value for name, value in published.items()}
@@ -112,6 +113,7 @@ def trained(model, **extra):
     return {"format_version": 2, "epoch": 3, "config": config, "model_state_dict": model.state_dict(), **extra}
 
 
+@pytest.mark.slow
 def test_a_checkpoint_alone_gives_its_network(model, tmp_path):
     torch.save(trained(model), tmp_path / "best.pth")
     image = torch.randn(1, 3, 64, 64)

@@ -96,6 +96,7 @@ def test_random_pairs(start: int) -> None:
             raise AssertionError(f"random_pair({seed}): {error}") from error
 
 
+@pytest.mark.slow
 def test_weighted_f_of_random_pairs() -> None:
     for seed in range(10_000, 11_500):
         prediction, mask, options = random_pair(seed)
@@ -143,6 +144,7 @@ def test_weighted_f_where_distances_are_cut_off(minmax: bool) -> None:
         )
 
 
+@pytest.mark.slow
 def test_a_flat_quadrant_follows_the_rounding_of_the_mean() -> None:
     """Only the pixels' own mean tells whether a flat quadrant of 0.3 has a deviation of 0 or of one rounding step."""
     mask = np.zeros((31, 37), np.uint8)

@@ -36,6 +36,7 @@ def report(discs):
     return out, written
 
 
+@pytest.mark.slow
 def test_every_figure_is_a_readable_picture_with_a_pdf(report):
     out, written = report
     names = {"curves_Set-A", "dice_by_size", "contact_sheet_Good", "contact_sheet_Poor"}

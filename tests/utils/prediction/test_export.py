@@ -12,6 +12,8 @@ from utils.prediction.export import export_weights
 from utils.training.checkpoint import read_run
 from utils.training.config import TrainConfig
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def checkpoint(tmp_path):

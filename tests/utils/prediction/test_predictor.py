@@ -17,6 +17,8 @@ from utils.prediction import Predictor
 from utils.prediction import network as module
 from utils.training import recipe_for
 
+pytestmark = pytest.mark.slow
+
 BACKBONES = {"sepnet": "pvt-v2-b0", "sali": "pvt-v2-b0"}
 
 

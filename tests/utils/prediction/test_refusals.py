@@ -16,6 +16,8 @@ from utils.commands import parse_predict_args
 from utils.phantom import write_stills
 from utils.prediction import PredictConfig
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):

@@ -35,6 +35,7 @@ def rows(folder):
     return list(csv.DictReader((folder / "log.csv").open()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", list_models("image"))
 def test_each_recipe_trains_an_epoch(data, tmp_path, model, capsys):
     assert train(data, tmp_path, model, "--epoch", "1", "--batch_size", "4") == 0
@@ -93,6 +94,7 @@ def test_flags_replace_entries_of_a_recipe():
     assert parse_train_args(["--augment"]).config.augment == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("schedule", "steps"),
     [(name, steps) for name in SCHEDULES if name != "constant" for steps in (1, 3)],
@@ -114,6 +116,7 @@ def test_a_resumed_run_has_the_same_bits_under_every_schedule(data, tmp_path, sc
     assert rates[0] == rates[1]
 
 
+@pytest.mark.slow
 def test_a_run_stops_when_the_score_stays_away_and_stays_stopped(data, tmp_path, monkeypatch, capsys):
     scores = iter([0.5, 0.7, 0.6, 0.7, 0.9])
     parts = {"Dice": 0.0, "IoU": 0.0, "MAE": 0.0}
