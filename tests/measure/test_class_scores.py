@@ -57,7 +57,9 @@ def test_a_mask_is_decoded_once_for_all_classes(roots: tuple[Path, Path], monkey
     decoded = []
     read_planes = type(CLASSES).read_planes
     monkeypatch.setattr(
-        type(CLASSES), "read_planes", lambda self, path: (decoded.append(path), read_planes(self, path))[1]
+        type(CLASSES),
+        "read_planes",
+        lambda self, path, *data: (decoded.append(path), read_planes(self, path, *data))[1],
     )
     result = score_folder(*roots, options=Options(classes=CLASSES))
     assert len(decoded) == len(set(decoded)) == 5
