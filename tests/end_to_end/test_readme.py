@@ -24,10 +24,13 @@ def blocks(language):
 
 
 def commands():
-    """The command lines of the README, without comments and without what wraps `python`."""
-    for line in "\n".join(blocks("bash")).splitlines():
+    """The command lines of the README and the Makefile, without comments and without what wraps `python`."""
+    made = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
+    for line in [*"\n".join(blocks("bash")).splitlines(), *(line for line in made.splitlines() if "$(RUN)" in line)]:
         words = shlex.split(line, comments=True)
-        if words[:1] == ["torchrun"]:
+        if words[:1] == ["$(RUN)"] and words[2:3] not in (["pip"], ["pytest"], ["ruff"]):
+            yield words[1:]
+        elif words[:1] == ["torchrun"]:
             yield words[words.index("myTrain.py") :]
         elif words[:1] == ["python"]:
             yield words[1:]

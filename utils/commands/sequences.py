@@ -30,6 +30,7 @@ from measure.io import (
     Layout,
     Switch,
     add_layout_flags,
+    drop_partials,
     make_folder,
     path,
     read_layout,
@@ -101,6 +102,7 @@ def lay_out(sequences: dict[str, list[Pair]], out: Path, *, copy: bool = False) 
     for name, pairs in tqdm(sequences.items(), desc="sequences", unit="sequence", disable=None):
         for kind in (FRAMES, FRAME_MASKS):
             folder = make_folder(out / kind / name)
+            drop_partials(folder)
             for pair in pairs:
                 source = pair.image if kind == FRAMES else pair.mask
                 place(source, folder / f"{pair.stem}{source.suffix.lower()}", copy=copy)

@@ -25,6 +25,7 @@ from measure.io import (
     InputError,
     Layout,
     add_layout_flags,
+    drop_partials,
     has_clips,
     images_by_stem,
     make_folder,
@@ -94,7 +95,7 @@ def write_splits(args: argparse.Namespace) -> None:
     empty = [part for part, members in parts.items() if not members]
     if empty:
         raise InputError(f"no group is left for {', '.join(empty)}; give it more names or smaller groups")
-    make_folder(args.out)
+    drop_partials(make_folder(args.out))
     for part, members in parts.items():
         with replace_when_whole(args.out / f"{part}.txt") as partial:
             partial.write_text("".join(f"{name}\n" for name in members), encoding="utf-8")

@@ -35,6 +35,7 @@ from measure.io import (
     CommandParser,
     InputError,
     Switch,
+    drop_partials,
     first_names,
     images_by_stem,
     make_folder,
@@ -105,9 +106,12 @@ def assemble(*, sun: Path, annotations: Path, out: Path, copy: bool = False, par
     for fault in faults:
         print(f"note: {fault}", file=sys.stderr)
     found = [member for member in members if member.frame]
+    folders = {out / member.split / kind / member.clip for member in found for kind in (FRAMES, FRAME_MASKS)}
+    for folder in folders:
+        drop_partials(make_folder(folder))
     for member in tqdm(found, desc="frames", unit="frame", disable=None):
         for kind, source in ((FRAMES, member.frame), (FRAME_MASKS, member.mask)):
-            folder = make_folder(out / member.split / kind / member.clip)
+            folder = out / member.split / kind / member.clip
             place(source, folder / f"{member.stem}{source.suffix.lower()}", copy=copy)
     return len(found)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from measure.io import InputError, make_folder, replace_when_whole
+from measure.io import InputError, drop_partials, make_folder, replace_when_whole
 
 __all__ = ["check_count", "check_size", "claim_folder", "member_seed", "write_pair"]
 
@@ -46,7 +46,7 @@ def claim_folder(folder: Path, names: list[str]) -> None:
             f"{folder} already holds {len(strangers)} other files, first {strangers[0]};"
             " choose another folder or remove them"
         )
-    make_folder(folder)
+    drop_partials(make_folder(folder))
 
 
 def write_pair(image_path: Path, mask_path: Path, image: np.ndarray, mask: np.ndarray) -> None:

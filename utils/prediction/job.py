@@ -20,6 +20,7 @@ from measure.io import (
     STILLS,
     InputError,
     Layout,
+    drop_partials,
     limit_megapixels,
     make_folder,
     refuse_outputs_in_inputs,
@@ -109,9 +110,13 @@ def write_maps(config: PredictConfig, world: World) -> None:
         heatmap=config.heatmap,
     )
     out = Path(config.pred_save_path)
-    refuse_outputs_in_inputs(outputs_of(found, out, options), [found.root])
+    places = outputs_of(found, out, options)
+    refuse_outputs_in_inputs(places, [found.root])
     if world.is_first:
         clear_record(out)
+    if world.size == 1:  # of several, one may write already
+        for place in places:
+            drop_partials(place if place.is_dir() else place.parent)
     started = time.perf_counter()
     count = write(network.model, found.images, out, options=options, device=device, world=world)
     seconds = world.all_reduce_max(time.perf_counter() - started)  # so all maps are there before they are described

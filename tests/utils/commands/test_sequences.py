@@ -74,3 +74,11 @@ def test_the_stills_themselves_are_no_place_for_clips(stills, capsys):
     assert main(["--data", str(stills / "data"), "--groups", str(stills / "clips.txt"), "--out", str(images)]) == 2
     assert "lies in the input" in capsys.readouterr().err
     assert not (images / "Frame").exists()
+
+
+def test_what_a_killed_run_left_half_written_goes(stills):
+    assert lay_out(stills, "1 4\n") == 0
+    half = stills / "out" / "Frame" / "1-4" / ".2.4711.partial.jpg"
+    half.write_bytes(b"half")
+    assert lay_out(stills, "1 4\n") == 0
+    assert not half.exists()
