@@ -2,6 +2,8 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 DEMO := demo
+TEST_PROCESSES ?= 2  # each takes about 2 GB
+PYTEST := $(RUN) -m pytest --numprocesses $(strip $(TEST_PROCESSES)) --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help test check demo lint clean
@@ -17,10 +19,10 @@ $(VENV)/installed: requirements.txt
 	touch $@
 
 test: $(VENV)/installed  ## Run all tests
-	$(RUN) -m pytest
+	$(PYTEST)
 
 check: $(VENV)/installed  ## Run the fast tests, under a minute
-	$(RUN) -m pytest -m "not slow and not gpu"
+	$(PYTEST) -m "not slow and not gpu"
 
 demo: $(VENV)/installed  ## Train, dump and score on synthetic data, a few minutes on a CPU
 	rm -rf $(DEMO)
