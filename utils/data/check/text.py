@@ -91,5 +91,6 @@ def _duplicates(findings: Findings) -> list[str]:
         more = [f"  and {rest} more, see --json or --html"] if rest > 0 else []
         blocks.append("\n".join(["Nearest images of different parts (distance, 0 for the same):", *told, *more]))
     if within:
-        blocks.append(f"note: {within} pairs of images within a part show the same, as frames of one sequence do")
+        pairs = f"{within} pairs of images within a part show" if within > 1 else "1 pair of images within a part shows"
+        blocks.append(f"note: {pairs} the same, as frames of one sequence do")
     return blocks
