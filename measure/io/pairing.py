@@ -32,6 +32,7 @@ __all__ = [
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 ARRAY_SUFFIXES = (".npy", ".npz", ".mat", ".pt")
 NAMES_IN_A_MESSAGE = 5
+LONGEST_NAME = 120  # characters of a name that a message shows
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ def natural_key(name: str) -> tuple[list[str | int], str]:
 def first_names(names: Sequence[str]) -> str:
     """The first five names, and how many follow, for a message."""
     rest = len(names) - NAMES_IN_A_MESSAGE
-    return ", ".join(names[:NAMES_IN_A_MESSAGE]) + (f" and {rest} more" if rest > 0 else "")
+    shown = [name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..." for name in names[:NAMES_IN_A_MESSAGE]]
+    return ", ".join(shown) + (f" and {rest} more" if rest > 0 else "")
 
 
 def subfolders(folder: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import reprlib
 import unicodedata
@@ -151,7 +152,8 @@ def _lines(path: str | Path) -> list[str]:
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {path} ({getattr(error, 'strerror', None) or 'it is no text'})") from error
+        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        raise InputError(f"cannot read {path} ({reason}); expected a text file with a name a line") from error
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
@@ -253,17 +255,20 @@ def group_reader(path: str | Path) -> GroupOf:
     A name that the file does not speak of is in no group; a range is called `first-last`.
 
     Raises:
-        InputError: the file cannot be read or holds another kind of line.
+        InputError: the file cannot be read, holds another kind of line, or puts a name into two groups.
     """
     named: dict[str, str] = {}
     ranges: list[tuple[int, int]] = []
     for line in _lines(path):
         if form := re.fullmatch(r"(\d{1,18})\s+(\d{1,18})", line):
             ranges.append((int(form[1]), int(form[2])))
-        elif form := re.fullmatch(r"([^,]+),([^,]+)", line):
-            named[_stem(form[1].strip())] = form[2].strip()
+        elif form := re.fullmatch(r"([^,]*[^,\s])\s*,\s*([^,]+)", line):
+            name, group = _stem(form[1]), form[2]
+            if named.setdefault(name, group) != group:
+                raise InputError(f"{path} puts {name} into two groups, {named[name]} and {group}; keep one")
         else:
             raise InputError(f"{path}: {reprlib.repr(line)} is neither `name,group` nor `first last`, two numbers")
+    check_ranges(sorted(ranges), path)
 
     def group_of(name: str) -> str | None:
         if name.isdecimal():
@@ -273,6 +278,16 @@ def group_reader(path: str | Path) -> GroupOf:
         return named.get(name)
 
     return group_of
+
+
+def check_ranges(ranges: Sequence[tuple[int, int]], path: str | Path) -> None:
+    """Refuse ranges that end before they begin or share numbers; they are sorted by their first one."""
+    for first, last in ranges:
+        if last < first:
+            raise InputError(f"{path}: the range {first} {last} ends before it begins; write {last} {first}")
+    for (first, last), (following, end) in itertools.pairwise(ranges):
+        if following <= last:
+            raise InputError(f"{path}: the ranges {first} {last} and {following} {end} share numbers; make them apart")
 
 
 def pattern_reader(pattern: str) -> GroupOf:

@@ -6,7 +6,7 @@ import pytest
 from measure.io.errors import InputError
 from utils.commands import split
 from utils.commands.train_flags import parse_train_args
-from utils.data.splits import group_reader, part_sizes, pattern_reader, read_split, split_names
+from utils.data.splits import check_known, group_reader, part_sizes, pattern_reader, read_split, split_names
 from utils.training.tasks import task_of
 
 NAMES = [str(n) for n in range(1, 101)]
@@ -221,3 +221,33 @@ def test_names_that_are_not_utf8_are_refused(tmp_path, capsys):
     assert split.main(["--data", str(tmp_path), "--out", str(tmp_path / "out"), "train=rest"]) == 2
     told = capsys.readouterr().err
     assert r"images holds a name that is not UTF-8, b'\xcf1.png'; rename it" in told and told.count("\n") == 1
+
+
+def test_a_message_shows_the_beginning_of_an_endless_name(data, tmp_path):
+    (tmp_path / "names.txt").write_text("x" * 10**6)
+    with pytest.raises(InputError, match=r"1 names are no images of .*, first: x{120}\.\.\.; ") as caught:
+        check_known(read_split(tmp_path / "names.txt"), NAMES, split=tmp_path / "names.txt", place=data)
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        ("1 4\n9 5\n", "the range 9 5 ends before it begins; write 5 9"),
+        ("10 20\n1 10\n", "the ranges 1 10 and 10 20 share numbers"),
+        ("a,one\na.png,two\n", "puts a into two groups, one and two; keep one"),
+        ("a, \n", "is neither `name,group` nor `first last`"),
+        (" ,b\n", "is neither `name,group` nor `first last`"),
+        ("1.5 3\n", "is neither `name,group` nor `first last`"),
+    ],
+)
+def test_group_files_that_contradict_themselves_are_refused(tmp_path, lines, sentence):
+    (tmp_path / "groups.txt").write_text(lines)
+    with pytest.raises(InputError, match=sentence):
+        group_reader(tmp_path / "groups.txt")
+
+
+def test_spaces_around_names_and_groups_do_not_count(tmp_path):
+    (tmp_path / "groups.txt").write_text("a b.png , one two\nc,one two\nc,one two\n")
+    group_of = group_reader(tmp_path / "groups.txt")
+    assert group_of("a b") == group_of("c") == "one two"
