@@ -30,7 +30,7 @@ from measure.io import (
     subfolders,
 )
 
-from .augmentation import Augmentation, Contrast, Jitter, Size, augment
+from .augmentation import Augmentation, Blur, Contrast, Jitter, Noise, Size, augment
 from .pairs import Pair
 from .preprocessing import to_chw
 from .splits import choose_parts
@@ -45,7 +45,8 @@ __all__ = [
     "neighbour_of",
 ]
 
-DRAWN_PER_FRAME = (Contrast, Jitter)  # color differs from frame to frame of a sample, geometry does not
+# contrast, color, blur and noise differ from frame to frame of a sample; geometry, camera and light do not
+DRAWN_PER_FRAME = (Blur, Contrast, Jitter, Noise)
 EPOCHS_OF_A_WINDOW = 5  # as released with SALI, whose windows grow: 5, 10, 15, 20, 25 frames
 
 

@@ -7,9 +7,10 @@ The flags of myTrain.py are made of it, recipes are instances of it, config.json
 from __future__ import annotations
 
 import dataclasses
+import random
 from dataclasses import dataclass
 
-from measure.io import LARGEST_LIMIT, USUAL_LIMIT
+from measure.io import LARGEST_LIMIT, USUAL_LIMIT, InputError
 
 from ..runtime import MACHINE, NETWORK, RELEASED, MachineOptions, NetworkOptions, Options, option
 from .budget import Budget, parse_budget
@@ -18,6 +19,7 @@ from .schedule import SCHEDULES, Schedule
 __all__ = ["GROUPS", "MULTI_SCALE_SIZES", "StartOptions", "TrainConfig", "neutral_options"]
 
 MULTI_SCALE_SIZES = (224, 256, 288, 320, 352)  # pixels, as released with SEPNet
+SIZE_STEP = 32  # pixels; the sizes of --scales are multiples of it, as in PraNet's code
 
 DATA, FOLDER, REPETITION = "data", "run folder", "repetition"
 RECIPE, SELECTION, SPEED = (
@@ -101,6 +103,15 @@ class TrainConfig(MachineOptions, NetworkOptions):
     )
 
     train_size: int = option(352, "input height and width, pixels", group=RECIPE, low=1, high=8192, recipe=True)
+    scales: tuple[float, ...] = option(
+        (),
+        f"train each batch at one of these multiples of --train_size, drawn at random, in steps of {SIZE_STEP} pixels",
+        group=RECIPE,
+        metavar="FACTOR",
+        low=0.1,
+        high=10,
+        recipe=True,
+    )
     epoch: int = option(100, "passes over the training images", group=RECIPE, low=1, recipe=True)
     batch_size: int = option(
         3, "images a step, over all processes", group=RECIPE, low=1, high=65536, recipe=True, **FIXED
@@ -114,6 +125,13 @@ class TrainConfig(MachineOptions, NetworkOptions):
     )
     loss_weights: tuple[str, ...] = option(
         ("out=2",), "weights of outputs that are not 1", group=RECIPE, metavar="OUTPUT=WEIGHT", recipe=True
+    )
+    mixtures: tuple[str, ...] = option(
+        (),
+        "supervise all sums or products of two and more outputs too: sum=W product=W, the weight of their mean loss",
+        group=RECIPE,
+        metavar="KIND=WEIGHT",
+        recipe=True,
     )
     optimizer: str = option("Adam", "optimizer", group=RECIPE, choices=("AdamW", "Adam", "SGD"), recipe=True, **FIXED)
     lr: float = option(1e-4, "highest learning rate", group=RECIPE, high=100, recipe=True)
@@ -207,6 +225,11 @@ class TrainConfig(MachineOptions, NetworkOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         parse_budget(self.budget)
+        if self.multi_scale_training and self.scales:
+            raise InputError(
+                "--multi_scale_training and --scales were given; the first trains every batch at several sizes, the "
+                "second at one: drop one of them"
+            )
 
     @property
     def limit(self) -> Budget:
@@ -227,9 +250,22 @@ class TrainConfig(MachineOptions, NetworkOptions):
         )
 
     @property
-    def scales(self) -> tuple[int, ...]:
-        """Input sizes in pixels that every batch is trained on."""
-        return MULTI_SCALE_SIZES if self.multi_scale_training else (self.train_size,)
+    def train_sizes(self) -> tuple[int, ...]:
+        """Input heights and widths in pixels that batches are trained at: each at all of them, or with --scales at one.
+
+        PraNet's code (MICCAI 2020) trains every batch at 0.75, 1 and 1.25 in turn, and rounds sizes as here.
+        """
+        if self.multi_scale_training:
+            return MULTI_SCALE_SIZES
+        multiples = (max(1, round(self.train_size * factor / SIZE_STEP)) for factor in self.scales)
+        pairs = zip(self.scales, multiples, strict=True)
+        return tuple(self.train_size if factor == 1 else n * SIZE_STEP for factor, n in pairs) or (self.train_size,)
+
+    def sizes_of_step(self, epoch: int, step: int) -> tuple[int, ...]:
+        """The input sizes of one batch, an update each; a drawn one depends on the seed, epoch and step alone."""
+        if self.multi_scale_training:
+            return self.train_sizes
+        return (random.Random(f"input size {self.seed} {epoch} {step}").choice(self.train_sizes),)
 
     @property
     def draw_seed(self) -> int:

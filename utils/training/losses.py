@@ -5,6 +5,7 @@ Logits and masks are (N, K, H, W), one plane a class, masks in [0, 1]; every los
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from inspect import signature
@@ -15,7 +16,15 @@ from torch import Tensor, nn
 
 from measure.io import InputError
 
-__all__ = ["LOSSES", "DeepSupervision", "border_weight", "cross_entropy_dice", "dice_loss", "structure_loss"]
+__all__ = [
+    "LOSSES",
+    "MIXTURES",
+    "DeepSupervision",
+    "border_weight",
+    "cross_entropy_dice",
+    "dice_loss",
+    "structure_loss",
+]
 
 WINDOW = 31  # pixels, the side of the neighbourhood that tells how near the border a pixel lies (F3Net, AAAI 2020)
 
@@ -78,22 +87,61 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
+def sums(logits: Tensor, subsets: Tensor) -> Tensor:
+    """The sum of every subset's logits, as in MERIT (MIDL 2023) and LoMix (NeurIPS 2025).
+
+    Args:
+        logits: (M, N, K, H, W), M outputs.
+        subsets: (S, M), 1 where an output belongs to a subset.
+
+    Returns:
+        (N, S K, H, W), a plane for each class of each subset.
+    """
+    mixed = torch.einsum("sm,mnkhw->nskhw", subsets, logits)
+    return mixed.flatten(1, 2)
+
+
+def products(logits: Tensor, subsets: Tensor) -> Tensor:
+    """The logit of the product of every subset's probabilities: polyp where all of them say so.
+
+    LoMix multiplies logits, of many classes; of a single class the product of two negative logits would mean polyp.
+    Arguments and result as for `sums`.
+    """
+    # the product of 1 / (1 + exp(-z)) is exp(-total), and its logit -log(exp(total) - 1)
+    total = sums(F.softplus(-logits), subsets).clamp_min(1e-6)
+    return -(total + torch.log(-torch.expm1(-total)))
+
+
+MIXTURES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"sum": sums, "product": products}
+
+
+def subsets_of(count: int) -> Tensor:
+    """All subsets of two or more of `count` outputs, (2^count - count - 1, count), 1 where one belongs to it."""
+    rows = [[float(bool(number >> n & 1)) for n in range(count)] for number in range(2**count)]
+    return torch.tensor([row for row in rows if sum(row) > 1])
+
+
 class DeepSupervision(nn.Module):
-    """One loss for every output of a network, weighted and summed by name.
+    """One loss for every output of a network, weighted and summed by name; and for mixtures of outputs.
 
     Args:
         loss: one of `LOSSES` or another function of (logits, mask); one that takes `weight` is given the border weight.
         weights: weight of each output's loss by name; the names must be the network's.
+        mixtures: weight of each kind of `MIXTURES`: of the mean loss of the mixtures of all subsets of two or more
+            outputs, resized to the largest output's size, so that 1 counts as much as one output.
     """
 
-    def __init__(self, loss: Callable[..., Tensor], weights: Mapping[str, float]):
+    def __init__(
+        self, loss: Callable[..., Tensor], weights: Mapping[str, float], *, mixtures: Mapping[str, float] | None = None
+    ):
         super().__init__()
         self.loss = loss
         self.takes_weight = "weight" in signature(loss).parameters
         self.weights = dict(weights)
+        self.mixtures = dict(mixtures or {})
 
     def forward(self, outputs: Mapping[str, Tensor], mask: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the weighted sum, and every output's own loss (detached).
+        """Return the weighted sum, and every output's own loss and every mixture's (detached).
 
         The mask is resized to each output's size, bilinearly with aligned corners.
 
@@ -107,8 +155,23 @@ class DeepSupervision(nn.Module):
             )
         targets = {size: self.target(mask, size) for size in {logits.shape[-2:] for logits in outputs.values()}}
         parts = {name: self.loss(logits, **targets[logits.shape[-2:]]) for name, logits in outputs.items()}
-        total = sum(self.weights[name] * part for name, part in parts.items())
+        if self.mixtures:
+            parts |= self.mixture_losses(outputs, targets)
+        weights = self.weights | self.mixtures
+        total = sum(weights[name] * part for name, part in parts.items())
         return total, {name: part.detach() for name, part in parts.items()}
+
+    def mixture_losses(
+        self, outputs: Mapping[str, Tensor], targets: Mapping[torch.Size, Mapping[str, Tensor]]
+    ) -> dict[str, Tensor]:
+        """The mean loss of all mixtures of each kind; losses are means of planes, so each mixture is a plane."""
+        size = max(targets, key=math.prod)
+        resized = [F.interpolate(z.float(), size, mode="bilinear", align_corners=True) for z in outputs.values()]
+        logits = torch.stack(resized)
+        subsets = subsets_of(len(resized)).to(logits)
+        target = {name: planes.repeat(1, len(subsets), 1, 1) for name, planes in targets[size].items()}
+        with torch.autocast(logits.device.type, enabled=False):
+            return {kind: self.loss(MIXTURES[kind](logits, subsets), **target) for kind in self.mixtures}
 
     def target(self, mask: Tensor, size: torch.Size) -> dict[str, Tensor]:
         """What all outputs of one size share: the mask resized, and its border weight for a loss that takes one."""

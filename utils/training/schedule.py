@@ -5,6 +5,7 @@ Each rate is for the update to come. Epochs count from 1, steps (updates) from 0
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -95,10 +96,26 @@ def poly_as_printed(schedule: Schedule, at: Progress) -> float:
 
 
 def _poly(schedule: Schedule, at: Progress, warm_up: Callable[[float], float]) -> float:
+    return _warmed(schedule, at, warm_up, lambda share: schedule.base * (1 - share) ** schedule.power)
+
+
+def cosine(schedule: Schedule, at: Progress) -> float:
+    """Half a cosine by step, from the base rate to 0 (SGDR without restarts, ICLR 2017), after a linear warm-up."""
+    lowest = schedule.lowest * schedule.base
+    return _warmed(
+        schedule,
+        at,
+        lambda share: lowest + (schedule.base - lowest) * share,
+        lambda share: schedule.base * (1 + math.cos(math.pi * share)) / 2,
+    )
+
+
+def _warmed(
+    schedule: Schedule, at: Progress, warm_up: Callable[[float], float], decay: Callable[[float], float]
+) -> float:
+    """A warm-up, then a decay, each of the share of its own steps that are done."""
     warm, total = schedule.warmup * at.steps, at.epochs * at.steps
-    if at.done < warm:
-        return warm_up(at.done / warm)
-    return schedule.base * (1 - (at.done - warm) / (total - warm)) ** schedule.power
+    return warm_up(at.done / warm) if at.done < warm else decay((at.done - warm) / (total - warm))
 
 
 def plateau(schedule: Schedule, at: Progress) -> float:
@@ -120,6 +137,7 @@ SCHEDULES: dict[str, Callable[[Schedule, Progress], float]] = {
     "steps": steps,
     "poly": poly,
     "poly_as_printed": poly_as_printed,
+    "cosine": cosine,
     "plateau": plateau,
     "constant": constant,
 }

@@ -21,7 +21,7 @@ from ..data import DATA_FILE, Fingerprint, inspect, refuse_other_data
 from ..evaluation import Validation
 from ..runtime import StopRequest, World, choose_device, network_options
 from .config import StartOptions, TrainConfig
-from .losses import LOSSES, DeepSupervision
+from .losses import LOSSES, MIXTURES, DeepSupervision
 from .recipes import recipe_for, recipe_overrides
 from .run_folder import claimed, refuse_other_run
 from .run_record import config_of, make_run_record, read_record, resume_changes
@@ -83,7 +83,9 @@ def train(
             data=data.files,
             previous=resume["config"] if resume else None,
         )
-        loss = DeepSupervision(LOSSES[config.loss], output_weights(model, config))
+        loss = DeepSupervision(
+            LOSSES[config.loss], output_weights(model, config), mixtures=mixture_weights(model, config)
+        )
         with claimed(config.train_model_save_path, resumed=resumed, overwrite=start.overwrite, world=world):
             trainer = Trainer(
                 model,
@@ -147,7 +149,7 @@ def check_sizes(config: TrainConfig) -> None:
     Raises:
         ModelError: the first of them.
     """
-    for size in (config.train_size, *config.scales):
+    for size in (config.train_size, *config.train_sizes):
         batch = config.batch_size // config.accumulate
         model_entry(config.model).network.check_side(size, flag="--train_size", batch=batch)
 
@@ -262,13 +264,26 @@ def output_weights(model: nn.Module, config: TrainConfig) -> dict[str, float]:
     Raises:
         InputError: something else is given, or an output the network does not have.
     """
-    return dict.fromkeys(model.output_names, 1.0) | dict(
-        parse_weight(text, model.output_names) for text in config.loss_weights
-    )
+    given = [parse_weight("--loss_weights", "OUTPUT", text, model.output_names) for text in config.loss_weights]
+    return dict.fromkeys(model.output_names, 1.0) | dict(given)
 
 
-def parse_weight(text: str, names: Sequence[str]) -> tuple[str, float]:
-    """Read `output=weight`, the output one of `names`, the weight from 0 on."""
+def mixture_weights(model: nn.Module, config: TrainConfig) -> dict[str, float]:
+    """Weight of every kind of mixture of outputs that is supervised.
+
+    Raises:
+        InputError: something else than `kind=weight` is given, or the network has one output alone.
+    """
+    weights = dict(parse_weight("--mixtures", "KIND", text, tuple(MIXTURES)) for text in config.mixtures)
+    if weights and len(model.output_names) < 2:
+        raise InputError(
+            f"--mixtures was given, but {model.name} has a single output, {model.output_names[0]}; drop the flag"
+        )
+    return weights
+
+
+def parse_weight(flag: str, form: str, text: str, names: Sequence[str]) -> tuple[str, float]:
+    """Read `name=weight`, the name one of `names`, the weight from 0 on."""
     name, _, number = text.partition("=")
     try:
         weight = float(number)
@@ -276,6 +291,6 @@ def parse_weight(text: str, names: Sequence[str]) -> tuple[str, float]:
         weight = -1.0
     if name not in names or not 0 <= weight < float("inf"):
         raise InputError(
-            f"--loss_weights {text} was given; expected OUTPUT=WEIGHT, of {', '.join(names)}, the weight from 0 on"
+            f"{flag} {text} was given; expected {form}=WEIGHT, of {', '.join(names)}, the weight from 0 on"
         )
     return name, weight

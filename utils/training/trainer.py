@@ -179,9 +179,9 @@ class Trainer:
             self.stop(int(number))
 
     def at_scales(self, batch: dict[str, Tensor]) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
-        """Yield the batch on the device at every training size, always resized from the batch as it was loaded."""
+        """Yield the batch on the device at each of the step's sizes, always resized from the batch as it was loaded."""
         whole = {name: self.prepare(name, tensor) for name, tensor in batch.items()}
-        for size in self.config.scales:
+        for size in self.config.sizes_of_step(self.epoch, self.step):
             scaled = {name: resize_batch(tensor, size) for name, tensor in whole.items()}
             mask = scaled.pop("mask")
             yield {name: x.contiguous(memory_format=torch.channels_last) for name, x in scaled.items()}, mask

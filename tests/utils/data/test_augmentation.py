@@ -7,6 +7,7 @@ from PIL import Image, ImageEnhance
 
 from measure.io.errors import InputError
 from utils.data.augmentation.affine_view import AffineView
+from utils.data.augmentation.appearance import Blur, Gamma, Hue, MaskBorder, Noise, Shading, Texture, Tint
 from utils.data.augmentation.pipeline import AUGMENTATIONS, augment, parse_augmentation
 from utils.data.augmentation.transforms import (
     CenterCrop,
@@ -49,7 +50,13 @@ def test_geometry_moves_the_mask_exactly_with_the_image(image, each):
         assert new_image.dtype == new_mask.dtype == np.uint8
 
 
-@pytest.mark.parametrize("each", [Dropout(p=1), Contrast(p=1), Jitter()], ids=lambda each: type(each).__name__)
+APPEARANCE = [
+    *(Hue(p=1), Tint(p=1), Gamma(p=1), Shading(p=1), Texture(p=1), Noise(p=1)),
+    Blur(deviation=(0.01, 0.02), p=1),
+]
+
+
+@pytest.mark.parametrize("each", [Dropout(p=1), Contrast(p=1), Jitter(), *APPEARANCE], ids=lambda e: type(e).__name__)
 def test_colors_and_holes_leave_the_mask_alone(image, each):
     mask = image[..., 0].copy()
     new_image, new_mask = alone(each, image, mask)
@@ -183,10 +190,97 @@ def test_mask_noise_hits_the_stated_fraction():
     assert (noisy != 128).mean() == pytest.approx(0.0015, rel=0.05)
 
 
+def level(*rgb):
+    """An image of one color, and a mask."""
+    return np.full((40, 50, 3), rgb, np.uint8), np.zeros((40, 50), np.uint8)
+
+
+def test_hue_turns_colors_about_grey_and_keeps_luma():
+    grey, _ = alone(Hue(degrees=(90, 90), saturation=(2, 2), p=1), *level(90, 90, 90))
+    assert np.abs(grey.astype(int) - 90).max() <= 1
+    whole_turn, _ = alone(Hue(degrees=(180, 180), saturation=(1, 1), p=1), *level(140, 100, 90))
+    luma = 0.299 * 140 + 0.587 * 100 + 0.114 * 90  # half a turn mirrors a color at the grey of its luma
+    assert whole_turn[0, 0] == pytest.approx(2 * luma - np.array([140, 100, 90]), abs=1)
+    pale, _ = alone(Hue(degrees=(0, 0), saturation=(0.5, 0.5), p=1), *level(140, 100, 90))
+    assert pale[0, 0] == pytest.approx(luma + 0.5 * (np.array([140, 100, 90]) - luma), abs=1)
+
+
+def test_tint_scales_each_channel_by_a_factor_of_its_own():
+    new, _ = alone(Tint(gain=(0.5, 1.5), p=1), *level(100, 100, 100), rng(2))
+    generator = rng(2)
+    generator.random()
+    assert new[0, 0] == pytest.approx(100 * generator.uniform(0.5, 1.5, size=3), abs=0.51)
+    assert len(set(new[0, 0])) == 3
+
+
+@pytest.mark.parametrize(("exponent", "expected"), [(0.5, [0, 128, 255]), (1.0, [0, 64, 255]), (2.0, [0, 16, 255])])
+def test_gamma_raises_levels_to_its_exponent(exponent, expected):
+    new, _ = alone(Gamma(exponent=(exponent, exponent), p=1), *level(0, 64, 255))
+    assert new[0, 0].tolist() == expected  # 255 (64 / 255)^0.5 = 127.7 and 255 (64 / 255)^2 = 16.06
+
+
+def test_gamma_darkens_as_often_as_it_brightens():
+    means = [alone(Gamma(exponent=(0.25, 4), p=1), *level(100, 100, 100), rng(seed))[0][0, 0, 0] for seed in range(400)]
+    assert np.mean(np.array(means) > 100) == pytest.approx(0.5, abs=0.07)
+
+
+def test_shading_is_smooth_and_within_its_strength():
+    new, _ = alone(Shading(strength=0.5, p=1), *level(100, 100, 100))
+    assert new.min() >= 50 and new.max() <= 150 and np.ptp(new) > 20
+    assert np.abs(np.diff(new[..., 0].astype(int), axis=1)).max() <= 8  # 100 levels over a third of 50 pixels
+    assert np.array_equal(new[..., 0], new[..., 2])
+
+
+def test_texture_keeps_the_mean_color_and_what_is_not_mixed(image):
+    same, _ = alone(Texture(mix=(0, 0), p=1), image, image[..., 0])
+    assert np.array_equal(same, image)
+    flat, _ = alone(Texture(mix=(1, 1), p=1), *level(140, 100, 90))
+    assert np.array_equal(flat, level(140, 100, 90)[0])
+    textured, _ = alone(Texture(mix=(1, 1), p=1), image, image[..., 0])
+    assert np.abs(textured.astype(int) - image).mean() > 5
+
+
+def test_blur_has_the_stated_deviation_whatever_the_size():
+    for height in (100, 300):
+        image = np.zeros((height, height, 3), np.uint8)
+        image[:, : height // 2] = 250
+        blurred, _ = alone(Blur(deviation=(0.02, 0.02), p=1), image, image[..., 0])
+        # a step blurred by a Gaussian falls to 16 % of itself one deviation behind the edge
+        assert blurred[height // 2, height // 2 + round(0.02 * height), 0] == pytest.approx(0.16 * 250, abs=15)
+
+
+def test_noise_has_the_stated_deviation():
+    noisy, _ = alone(Noise(deviation=(8, 8), p=1), *level(128, 128, 128))
+    assert noisy.std() == pytest.approx(8, rel=0.03) and noisy.mean() == pytest.approx(128, abs=0.5)
+
+
+@pytest.mark.parametrize(("pixels", "side"), [(3, 16), (-3, 4), (0, 10)])
+def test_the_mask_border_moves_by_whole_pixels_and_the_image_stays(pixels, side):
+    image, mask = level(1, 2, 3)
+    mask[15:25, 15:25] = 255
+    planes = np.dstack([mask, mask[::-1]])
+    for given in (mask, mask[..., None], planes):
+        new_image, new = alone(MaskBorder(pixels=(pixels, pixels), p=1), image, given)
+        assert new.shape == given.shape and new_image is image
+        rows, columns = np.nonzero(new if new.ndim == 2 else new[..., 0])
+        assert np.ptp(rows) + 1 == np.ptp(columns) + 1 == side
+    assert mask.sum() == 100 * 255
+
+
+def test_the_mask_border_moves_out_as_often_as_in():
+    image, mask = level(1, 2, 3)
+    mask[15:25, 15:25] = 255
+    sizes = [int((alone(MaskBorder(p=1), image, mask, rng(seed))[1] > 0).sum()) for seed in range(500)]
+    assert np.mean(np.array(sizes) > 100) == pytest.approx(0.4, abs=0.07)  # 1 and 2 of -2, -1, 0, 1, 2
+    assert np.mean(np.array(sizes) < 100) == pytest.approx(0.4, abs=0.07)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("flip", Flip()),
+        ("hue:degrees=-30..30,saturation=0.5..1.5,p=0.8", Hue(degrees=(-30, 30), saturation=(0.5, 1.5), p=0.8)),
+        ("mask_border:pixels=-1..2", MaskBorder(pixels=(-1, 2))),
         ("rotate:degrees=35,p=0.3", Rotate(degrees=35, p=0.3)),
         ("zoom:factor=0.5..2", Zoom(factor=(0.5, 2.0))),
         ("jitter:color=8..12", Jitter(color=(8, 12))),
@@ -213,6 +307,9 @@ def test_augmentations_are_read_from_text(text, expected):
         ("zoom:factor=2..0.5", "expected a range low..high between 0.01 and 100"),
         ("zoom:factor=2", "expected a range low..high"),
         ("dropout:p=nan", "expected a number between 0 and 1"),
+        ("hue:degrees=-200..0", "expected a range low..high between -180 and 180"),
+        ("gamma:exponent=0..1", "expected a range low..high between 0.05 and 20"),
+        ("mask_border:pixels=0.5..1", "expected a range low..high of whole numbers between -100 and 100"),
     ],
 )
 def test_mistakes_in_the_text_are_told(text, message):

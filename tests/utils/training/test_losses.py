@@ -1,6 +1,7 @@
 """The losses by hand and by golden values; deep supervision by name."""
 
 import math
+from itertools import combinations
 
 import pytest
 import torch
@@ -8,7 +9,15 @@ import torch.nn.functional as F
 
 from measure.io.errors import InputError
 from tests.helpers.golden import load
-from utils.training.losses import LOSSES, DeepSupervision, border_weight, cross_entropy_dice, dice_loss, structure_loss
+from utils.training.losses import (
+    LOSSES,
+    MIXTURES,
+    DeepSupervision,
+    border_weight,
+    cross_entropy_dice,
+    dice_loss,
+    structure_loss,
+)
 
 RELEASED_ORDER = ("logit1", "logit2", "logit3", "logit4", "deep_logit2", "deep_logit3")
 
@@ -144,3 +153,37 @@ def test_supervision_refuses_other_names():
     loss = DeepSupervision(structure_loss, {"out": 1, "logit2": 1})
     with pytest.raises(InputError, match="the network gives out but losses are set for out, logit2"):
         loss({"out": torch.zeros(1, 1, 4, 4)}, torch.zeros(1, 1, 8, 8))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("kind", MIXTURES)
+def test_mixtures_are_the_mean_loss_of_all_sums_and_products(name, kind):
+    """Written out: three outputs, two classes, every subset of two and three, at the largest output's size."""
+    rng = torch.Generator().manual_seed(0)
+    outputs = {each: torch.randn(2, 2, side, side, generator=rng) for each, side in (("out", 16), ("a", 8), ("b", 16))}
+    mask = (torch.rand(2, 2, 16, 16, generator=rng) > 0.5).float()
+    resized = [F.interpolate(z, (16, 16), mode="bilinear", align_corners=True) for z in outputs.values()]
+    losses = []
+    for count in (2, 3):
+        for subset in combinations(resized, count):
+            mixed = sum(subset)
+            if kind == "product":
+                mixed = torch.stack(subset).double().sigmoid().prod(dim=0).logit().float()
+            losses.append(LOSSES[name](mixed, mask).item())
+    assert len(losses) == 4
+    single, _ = DeepSupervision(LOSSES[name], dict.fromkeys(outputs, 1.0))(outputs, mask)
+    loss = DeepSupervision(LOSSES[name], dict.fromkeys(outputs, 1.0), mixtures={kind: 0.5})
+    total, parts = loss(outputs, mask)
+    assert set(parts) == {*outputs, kind}
+    assert parts[kind].item() == pytest.approx(sum(losses) / 4, rel=1e-5)
+    assert total.item() == pytest.approx(single.item() + 0.5 * sum(losses) / 4, rel=1e-5)
+
+
+def test_the_product_of_two_probabilities_by_hand():
+    """1/2 and 3/4 give 3/8, whose logit is log(3/5); sure outputs stay finite, and so do their gradients."""
+    pairs = torch.tensor([[0.0, math.log(3)], [200.0, 200.0], [-200.0, -200.0], [200.0, -200.0]]).requires_grad_()
+    mixed = MIXTURES["product"](pairs.T.reshape(2, 4, 1, 1, 1), torch.ones(1, 2)).flatten()
+    assert mixed[0].item() == pytest.approx(math.log(3 / 5), rel=1e-6)
+    assert mixed[1] > 10 and mixed[2] == -400 and mixed[3] == -200
+    mixed.sum().backward()
+    assert pairs.grad.isfinite().all()

@@ -136,6 +136,9 @@ def test_a_run_stops_when_the_score_stays_away_and_stays_stopped(data, tmp_path,
         (["--augment", "flop"], "unknown augmentation 'flop'"),
         (["--loss_weights", "deep9=2"], "--loss_weights deep9=2 was given; expected OUTPUT=WEIGHT, of out"),
         (["--loss_weights", "out=much"], "--loss_weights out=much was given"),
+        (["--mixtures", "mean=1"], "--mixtures mean=1 was given; expected KIND=WEIGHT, of sum, product"),
+        (["--scales", "0"], "--scales 0 was given; it must be at least 0.1"),
+        (["--scales", "1", "--multi_scale_training"], "--multi_scale_training and --scales were given"),
         (["--early_stop", "-1"], "--early_stop -1 was given; it must be at least 0"),
         (["--lr_decay_epoch", "0"], "--lr_decay_epoch 0 was given; it must be at least 1"),
     ],
@@ -145,3 +148,8 @@ def test_mistakes_end_in_one_line(data, tmp_path, capsys, flags, message):
     errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1 and message in errors[0]
     assert not (tmp_path / "run").exists()
+
+
+def test_mixtures_need_a_network_of_several_outputs(data, tmp_path, capsys):
+    assert train(data, tmp_path / "run", "convsegnet", "--mixtures", "sum=1") == 2
+    assert "--mixtures was given, but convsegnet has a single output, out; drop the flag" in capsys.readouterr().err

@@ -59,6 +59,23 @@ def test_scrnets_rates(step, rate):
     assert schedule.rate(at(1 + step // 10, step % 10, epochs=10)) == pytest.approx(rate, rel=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("step", "rate"),
+    [
+        (0, 1e-5),
+        (10, 1e-5 + 9.9e-4 * 0.5),
+        (20, 1e-3),
+        (40, 1e-3 * (1 + 0.5**0.5) / 2),  # a quarter of the decay: cos 45 degrees
+        (60, 5e-4),
+        (80, 1e-3 * (1 - 0.5**0.5) / 2),
+    ],
+)
+def test_the_cosine_falls_after_a_linear_warm_up(step, rate):
+    """Ten epochs of ten steps, two of them warm-up."""
+    schedule = Schedule(kind="cosine", base=1e-3, lowest=0.01, warmup=2)
+    assert schedule.rate(at(1 + step // 10, step % 10, epochs=10)) == pytest.approx(rate, rel=1e-12)
+
+
 @pytest.mark.parametrize(("step", "rate"), [(0, 1e-5), (10, 1e-5 * 1.5**0.9), (19, 1e-5 * 1.95**0.9), (20, 1e-3)])
 def test_scrnets_warm_up_as_printed_ends_at_twice_its_start(step, rate):
     schedule = Schedule(kind="poly_as_printed", base=1e-3, lowest=0.01, warmup=2)

@@ -1,6 +1,7 @@
 """Training runs: they learn, log, stop in good order and go on with the same bits."""
 
 import csv
+import dataclasses
 import json
 import signal
 
@@ -9,6 +10,7 @@ import torch
 
 import myTrain
 from tests.helpers.runs import assert_equal, interrupt_after, state
+from utils.training import TrainConfig
 from utils.training import config as train_config
 from utils.training.step import TrainStep
 
@@ -145,6 +147,53 @@ def test_multi_scale_resizes_the_batch_as_it_was_loaded(data, tmp_path, monkeypa
     expected = torch.nn.functional.interpolate(loaded, size=(96, 96), mode="bilinear", align_corners=True)
     assert torch.allclose(seen[2][0], expected)
     assert seen[0][1].shape[-1] == 32
+
+
+def test_scales_train_each_batch_at_one_size_drawn_by_seed_epoch_and_step(data, tmp_path, monkeypatch):
+    seen = []
+
+    def look(self, inputs, mask, images):
+        assert inputs["image"].shape[-1] == mask.shape[-1]
+        seen.append(mask.shape[-1])
+        self.losses.add(*zeros(), share=1.0)
+        self.losses.end_step()
+
+    monkeypatch.setattr(TrainStep, "__call__", look)
+    train(data, tmp_path, "--epoch", "8", "--scales", "0.5", "1", "1.5")
+    config = TrainConfig(train_size=64, scales=(0.5, 1, 1.5))
+    assert len(seen) == 8 * 3 and set(seen) == {32, 64, 96}
+    assert seen == [size for epoch in range(1, 9) for step in range(3) for size in config.sizes_of_step(epoch, step)]
+    other = dataclasses.replace(config, seed=1)
+    assert seen != [size for epoch in range(1, 9) for step in range(3) for size in other.sizes_of_step(epoch, step)]
+
+
+@pytest.mark.parametrize(
+    ("size", "scales", "expected"),
+    [
+        (352, (0.75, 1, 1.25), (256, 352, 448)),  # 264 and 440 are rounded to 32, as in PraNet's code
+        (100, (0.1, 1), (32, 100)),
+        (352, (), (352,)),
+    ],
+)
+def test_scales_are_rounded_to_what_networks_take(size, scales, expected):
+    assert TrainConfig(train_size=size, scales=scales).train_sizes == expected
+
+
+NEW_PARTS = ["--scales", "0.5", "1", "--mixtures", "sum=1", "product=0.5", "--schedule", "cosine", "--augment"]
+NEW_PARTS += ["flip", "hue", "tint", "gamma", "shading", "texture", "blur", "noise", "mask_border"]
+
+
+def test_sizes_mixtures_and_appearance_go_on_with_the_same_bits(data, tmp_path, monkeypatch):
+    assert train(data, tmp_path / "straight", "--epoch", "2", *NEW_PARTS) == 0
+    with monkeypatch.context() as patched:
+        interrupt_after(patched, 4)
+        assert train(data, tmp_path / "again", "--epoch", "2", *NEW_PARTS) == 130
+    assert myTrain.main(["--load_checkpoint_path", str(tmp_path / "again" / "last.pth")]) == 0
+    first, second = state(tmp_path / "straight"), state(tmp_path / "again")
+    for name in ("config", "generators", "seconds"):
+        first.pop(name), second.pop(name)
+    assert_equal(first, second)
+    assert {"sum", "product"} <= set(next(csv.DictReader((tmp_path / "straight" / "log.csv").open())))
 
 
 def zeros():

@@ -16,6 +16,7 @@ import numpy as np
 from measure.io import InputError
 
 from .affine_view import AffineView, Size
+from .appearance import Blur, Gamma, Hue, MaskBorder, Noise, Shading, Texture, Tint
 from .transforms import (
     Augmentation,
     CenterCrop,
@@ -44,6 +45,14 @@ AUGMENTATIONS: dict[str, type] = {
     "dropout": Dropout,
     "contrast": Contrast,
     "jitter": Jitter,
+    "hue": Hue,
+    "tint": Tint,
+    "gamma": Gamma,
+    "shading": Shading,
+    "texture": Texture,
+    "blur": Blur,
+    "noise": Noise,
+    "mask_border": MaskBorder,
     "mask_noise": MaskNoise,
 }
 ALSO_CALLED = {"centre_crop": "center_crop"}  # in command lines and checkpoints

@@ -60,8 +60,8 @@ class PixelTransform(ABC):
     """An augmentation that changes pixels where they are.
 
     Attributes:
-        commutes_with_resize: whether resizing before it rather than after it gives the same, but for rounding and
-            clipping.
+        commutes_with_resize: whether it may act on the sample after the resize: that gives the same, but for rounding,
+            clipping and what is finer than a pixel of the sample.
     """
 
     commutes_with_resize: ClassVar[bool] = True
