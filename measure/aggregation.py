@@ -13,7 +13,7 @@ A run's result is one dictionary per method, of plain Python values, written to 
 
 Axes: a curve is averaged over images (VPS: over a case's frames, then over cases); then `mean...` is its mean and
 `max...` its maximum over thresholds. In `per_image`, both are of the image's own curve. NaN is carried into means and
-is null in JSON; only the border-region scores skip the images that have none.
+is null in JSON; only the border-region scores, and distances `..._both`, skip the images that have none.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from .metrics import CURVES, PairScores, hard_scores
+from .metrics import CURVES, DISTANCES, WHERE_BOTH, PairScores, pooled_scores
 
 __all__ = ["FORMAT_VERSION", "SIZE_CLASSES", "DatasetAggregation", "MeanScores", "image_scores", "size_class"]
 
@@ -34,7 +34,7 @@ _TABLE_ORDER = (
     *("meanSen", "maxSen", "meanSpe", "maxSpe", "meanDice", "maxDice", "meanIoU", "maxIoU", "Dice", "IoU"),
 )
 _SWEPT = ("Em", "Fm", "Dice", "IoU", "Sen", "Spe")
-_SKIPPED_WHERE_MISSING = ("BR_mae", "BR_wF")
+_SKIPPED_WHERE_MISSING = {"BR_mae", "BR_wF", *(name + WHERE_BOTH for name in DISTANCES)}
 
 NO_POLYP = "no polyp"
 SIZE_CLASSES = {"small (under 5 %)": 0.05, "medium (5 to 20 %)": 0.20, "large (over 20 %)": math.inf}
@@ -95,7 +95,9 @@ def _curve_numbers(curves: np.ndarray) -> dict[str, float]:
 
 def image_scores(scores: PairScores) -> dict[str, float]:
     """One image's entry in `per_image`: its numbers, and the mean and maximum of its own curves."""
-    numbers = {name: value for name, value in scores.numbers.items() if name != "size"}
+    numbers = {
+        name: value for name, value in scores.numbers.items() if name != "size" and not name.endswith(WHERE_BOTH)
+    }
     return _ordered(numbers | _curve_numbers(scores.curves)) | {"size": scores.numbers["size"]}
 
 
@@ -113,7 +115,7 @@ class DatasetAggregation:
         self._images = MeanScores()
         self._cases: dict[str, MeanScores] = {}
         self._sizes: dict[str, MeanScores] = {}
-        self._confusion = np.zeros(4, np.int64)
+        self._counts: dict[str, np.ndarray] = {}
         self.per_image: dict[str, dict[str, float]] = {}
 
     def add(self, stem: str, scores: PairScores) -> None:
@@ -121,7 +123,8 @@ class DatasetAggregation:
         size = scores.numbers["size"]
         numbers = {name: value for name, value in scores.numbers.items() if name != "size"}
         self.per_image[stem] = image_scores(scores)
-        self._confusion += scores.confusion
+        for name, counts in scores.counts.items():
+            self._counts[name] = self._counts.get(name, 0) + counts
         self._sizes.setdefault(size_class(size), MeanScores()).add(numbers, scores.curves)
         if self._by_case:
             self._cases.setdefault(stem.rpartition("/")[0], MeanScores()).add(numbers, scores.curves)
@@ -131,9 +134,8 @@ class DatasetAggregation:
     def result(self) -> dict[str, Any]:
         """The data set's part of the result: keys `datasets`, `curves`, `per_image`, `by_size` (and `per_case`)."""
         mean = self._mean()
-        pooled = hard_scores(*self._confusion.tolist())
         part = {
-            "datasets": mean.scores() | {f"pooled{name}": value for name, value in pooled.items()},
+            "datasets": mean.scores() | pooled_scores(self._counts),
             "curves": {name: curve.tolist() for name, curve in zip(CURVES, mean.curves, strict=True)},
             "per_image": self.per_image,
             "by_size": {

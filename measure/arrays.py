@@ -35,6 +35,7 @@ def score_pair(
     minmax: bool = True,
     border: bool = False,
     br_rate: int = 15,
+    distances: bool = False,
 ) -> dict[str, float]:
     """Score one map against its mask.
 
@@ -45,6 +46,7 @@ def score_pair(
         minmax: min-max normalize the map first, as published tables have it; False scores it as it is.
         border: also score the border region (`BR_mae`, `BR_wF`).
         br_rate: side of the square that widens the contour to the border region, pixels.
+        distances: also score how far the outlines are apart, of the map cut at 0.5.
 
     Returns:
         The image's entry in `per_image` of `scores.json`; NaN where a score is not defined.
@@ -52,7 +54,7 @@ def score_pair(
     Raises:
         InputError: arrays of another kind, or of two sizes, or a mask in which nothing is above 128 but 0 and 1.
     """
-    options = Options(protocol=protocol, minmax=minmax, border=border, br_rate=br_rate)
+    options = Options(protocol=protocol, minmax=minmax, border=border, br_rate=br_rate, distances=distances)
     return image_scores(_checked_scores(prediction, mask, options))
 
 
@@ -66,6 +68,7 @@ class ScoreSet:
         minmax: min-max normalize the maps first, as published tables have it.
         border: also score the border region.
         br_rate: side of the square that widens the contour to the border region, pixels.
+        distances: also score how far the outlines are apart, of the map cut at 0.5.
     """
 
     def __init__(
@@ -76,9 +79,10 @@ class ScoreSet:
         minmax: bool = True,
         border: bool = False,
         br_rate: int = 15,
+        distances: bool = False,
     ) -> None:
         self.name = name
-        self._options = Options(protocol=protocol, minmax=minmax, border=border, br_rate=br_rate)
+        self._options = Options(protocol=protocol, minmax=minmax, border=border, br_rate=br_rate, distances=distances)
         self._scores: dict[str, PairScores] = {}
 
     def __len__(self) -> int:

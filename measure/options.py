@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from .io import STILLS, Classes, InputError, Layout, parse_classes, parse_mask_values
+from .metrics import DistanceSettings
 
 __all__ = ["PROTOCOLS", "Options"]
 
 PROTOCOLS = ("image", "vps")
+
+_RECORDED_AT_WISH = {"distances": ("nsd_tolerance", "threshold")}
+"""Options that are recorded only where the switch before them is on, and with it."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +27,9 @@ class Options:
         minmax: min-max normalize every map before scoring, as the released tools do; off, maps count as saved.
         border: also score the border region.
         br_rate: side of the square that widens the contour to the border region, pixels.
+        distances: also score how far the outlines of map and mask are apart.
+        nsd_tolerance: distance up to which `NSD` takes outlines for the same, pixels.
+        threshold: at which distances cut the map, of the saved levels / 255, in (0, 1].
         partial: score the pairs that are there and readable; otherwise a missing map is an error.
         classes: of masks that tell several apart; every class is scored against its own plane, then all merged.
         layout: names of the folders and files of stills, and the values of the masks that mean polyp.
@@ -31,6 +39,9 @@ class Options:
     minmax: bool = True
     border: bool = False
     br_rate: int = 15
+    distances: bool = False
+    nsd_tolerance: float = 2.0
+    threshold: float = 0.5
     partial: bool = False
     classes: Classes | None = None
     layout: Layout = STILLS
@@ -40,6 +51,10 @@ class Options:
             raise InputError(f"unknown protocol {self.protocol!r}; known are {', '.join(PROTOCOLS)}")
         if self.br_rate < 1:
             raise InputError(f"br_rate is {self.br_rate}; at least 1 pixel was expected")
+        if not 0 < self.threshold <= 1:
+            raise InputError(f"threshold is {self.threshold}; more than 0 and at most 1 was expected")
+        if not self.nsd_tolerance >= 0:
+            raise InputError(f"nsd_tolerance is {self.nsd_tolerance}; at least 0 pixels was expected")
         if self.classes and self.protocol == "vps":
             raise InputError("--classes was given with --protocol vps; only still images are scored by class")
         if self.classes and self.layout.mask_values:
@@ -57,11 +72,24 @@ class Options:
 
     def of_pairs(self) -> dict[str, Any]:
         """What `metrics.pair_scores` is to do."""
-        return {"minmax": self.minmax, "ddof": self.ddof, "br_rate": self.br_rate if self.border else None}
+        return {
+            "minmax": self.minmax,
+            "ddof": self.ddof,
+            "br_rate": self.br_rate if self.border else None,
+            "distances": DistanceSettings(self.cut, self.nsd_tolerance) if self.distances else None,
+        }
+
+    @property
+    def cut(self) -> int:
+        """The level that reaches `threshold`: the map counts as polyp from here on."""
+        return math.ceil(255 * self.threshold)
 
     def record(self) -> dict[str, Any]:
-        """The options as `scores.json` keeps them; classes and layout only where they were given."""
-        record = {name: value for name, value in vars(self).items() if name not in ("classes", "layout")}
+        """The options as `scores.json` keeps them; what is asked for at wish, classes and layout only where given."""
+        groups = {switch: {switch, *names} for switch, names in _RECORDED_AT_WISH.items()}
+        wished = set().union(*(names for switch, names in groups.items() if getattr(self, switch)))
+        left_out = {"classes", "layout"}.union(*groups.values()) - wished
+        record = {name: value for name, value in vars(self).items() if name not in left_out}
         classes = {"classes": str(self.classes)} if self.classes else {}
         return record | classes | self.layout.record()
 

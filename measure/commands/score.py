@@ -56,6 +56,7 @@ WRITTEN += ("report.html",)
 
 MOST_WORKERS = 1024
 WIDEST_BAND = 1000  # pixels
+LONGEST_TOLERANCE = 1000  # pixels
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -74,6 +75,9 @@ def score(args: Namespace) -> None:
         minmax=args.minmax,
         border=args.BR == "on",
         br_rate=args.br_rate,
+        distances=args.distances,
+        nsd_tolerance=args.nsd_tolerance,
+        threshold=args.threshold,
         partial=args.partial,
         classes=args.classes,
         layout=args.layout,
@@ -197,6 +201,25 @@ def _add_definitions(group: _ArgumentGroup) -> None:
         default=15,
         metavar="PIXELS",
         help="side of the square that widens the contour to the border region",
+    )
+    group.add_argument(
+        "--distances",
+        action=Switch,
+        help="distances between the outlines of map and mask too: HD, HD95, ASSD, NSD, boundary IoU",
+    )
+    group.add_argument(
+        "--nsd_tolerance",
+        type=number(float, low=0, high=LONGEST_TOLERANCE),
+        default=2.0,
+        metavar="PIXELS",
+        help="distance up to which NSD takes two outlines for the same",
+    )
+    group.add_argument(
+        "--threshold",
+        type=number(float, low=0, low_open=True, high=1),
+        default=0.5,
+        metavar="T",
+        help="distances are taken of the map cut at this value of its saved levels / 255",
     )
 
 

@@ -5,7 +5,8 @@ from ..io import lazy_exports
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
+        "boundary_distance": ["DISTANCES", "WHERE_BOTH", "DistanceSettings"],
         "reference": ["naive_border_scores", "naive_scores"],  # needs scipy, which scoring does not
-        "scores": ["CURVES", "HALF_LEVEL", "PairScores", "hard_scores", "pair_scores"],
+        "scores": ["CURVES", "HALF_LEVEL", "PairScores", "pair_scores", "pooled_scores"],
     },
 )

@@ -21,7 +21,6 @@ THICKNESS = 3
 MARGIN = 8
 """Pixels around the band that scoring may look at: half a contour's thickness, and the weighted F's smoothing."""
 
-NOWHERE = Box(0, 0, 0, 0)
 CHANNELS = 3
 """The released tool divides by the band's pixels in a three-channel picture."""
 
@@ -37,7 +36,7 @@ def border_band(mask: np.ndarray, *, br_rate: int) -> np.ndarray:
 def border_scores(prediction: np.ndarray, mask: np.ndarray, *, br_rate: int, minmax: bool) -> dict[str, float]:
     """`BR_mae` (a third of the mean error in the band) and `BR_wF`; both NaN for a mask without contour."""
     marked = Box.around(cv2.threshold(mask, CONTOUR_ABOVE, 255, cv2.THRESH_BINARY)[1])
-    if marked == NOWHERE:
+    if marked.is_empty:
         return {"BR_mae": math.nan, "BR_wF": math.nan}
     # Beyond the band both images are 0 and count for nothing, so the frame may be cut down to its surroundings.
     area = marked.grown(br_rate + MARGIN, mask.shape)

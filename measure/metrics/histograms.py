@@ -43,6 +43,20 @@ class Box:
         left, top, width, height = cv2.boundingRect(image)
         return cls(top, top + height, left, left + width)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it holds no pixel."""
+        return self.top == self.bottom or self.left == self.right
+
+    def joined(self, other: Box) -> Box:
+        """The smallest box around two that are not empty."""
+        return Box(
+            min(self.top, other.top),
+            max(self.bottom, other.bottom),
+            min(self.left, other.left),
+            max(self.right, other.right),
+        )
+
     def grown(self, margin: int, shape: tuple[int, int]) -> Box:
         """The box with `margin` pixels more on each side, cut at the frame of (height, width) `shape`."""
         height, width = shape

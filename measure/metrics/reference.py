@@ -12,7 +12,16 @@ from scipy import ndimage
 
 from .s_measure import ssim_of_pixels
 
-__all__ = ["naive_border_scores", "curves", "naive_scores", "prepare", "s_measure", "swept", "weighted_f"]
+__all__ = [
+    "naive_border_scores",
+    "naive_boundary_distances",
+    "curves",
+    "naive_scores",
+    "prepare",
+    "s_measure",
+    "swept",
+    "weighted_f",
+]
 
 EPS = np.spacing(1)
 
@@ -174,3 +183,46 @@ def naive_border_scores(
     band = cv2.dilate(drawn, np.ones((br_rate, br_rate), np.uint8)) > 0
     p, g = prepare(prediction * band, mask * band, minmax=minmax)
     return {"BR_mae": np.abs(p - g).sum() / (3 * np.count_nonzero(band)), "BR_wF": weighted_f(p, g)}
+
+
+def boundary(region: np.ndarray) -> np.ndarray:
+    """Rows and columns (N, 2) of the pixels of a region (bool) that have one of four neighbors outside it."""
+    around = np.pad(region, 1)
+    inner = around[:-2, 1:-1] & around[2:, 1:-1] & around[1:-1, :-2] & around[1:-1, 2:]
+    return np.argwhere(region & ~inner)
+
+
+def naive_boundary_distances(
+    prediction: np.ndarray, mask: np.ndarray, *, cut: int = 128, tolerance: float = 2.0
+) -> dict[str, float]:
+    """Distances of the boundaries of the map cut at a level and of the mask, every pixel to every other."""
+    b, g = prediction >= cut, mask > 128
+    height, width = g.shape
+    diagonal = np.sqrt(height**2 + width**2)
+    distances, shares = ("HD", "HD95", "HD95_pooled", "ASSD", "MASD"), ("NSD", "NSD_scaled", "BoundaryIoU")
+    if not (b.any() and g.any()):
+        agree = not b.any() and not g.any()
+        return dict.fromkeys(distances, 0.0 if agree else diagonal) | dict.fromkeys(shares, float(agree))
+    between = np.sqrt(((boundary(b)[:, None] - boundary(g)[None]) ** 2).sum(axis=2))
+    there, back = between.min(axis=1), between.min(axis=0)
+    together = np.concatenate([there, back])
+    rims = [region & ~_eroded(region, max(1, round(0.02 * diagonal))) for region in (b, g)]
+    return {
+        "HD": max(there.max(), back.max()),
+        "HD95": max(np.percentile(there, 95), np.percentile(back, 95)),
+        "HD95_pooled": np.percentile(together, 95),
+        "ASSD": together.sum() / (len(there) + len(back)),
+        "MASD": (there.sum() / len(there) + back.sum() / len(back)) / 2,
+        "NSD": (together <= tolerance).mean(),
+        "NSD_scaled": (together <= tolerance * diagonal / (352 * np.sqrt(2))).mean(),
+        "BoundaryIoU": (rims[0] & rims[1]).sum() / (rims[0] | rims[1]).sum(),
+    }
+
+
+def _eroded(region: np.ndarray, times: int) -> np.ndarray:
+    """A region (bool) eroded by 3 x 3 squares; beyond the image is background."""
+    height, width = region.shape
+    for _ in range(times):
+        around = np.pad(region, 1)
+        region = np.all([around[y : y + height, x : x + width] for y in range(3) for x in range(3)], axis=0)
+    return region

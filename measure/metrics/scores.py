@@ -17,11 +17,13 @@ released tools divide by nearly nothing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from .border import border_scores
+from .boundary_distance import DistanceSettings, boundary_distances, empty_counts, empty_scores
 from .histograms import PairHistograms, pair_histograms
 from .s_measure import s_measure
 from .weighted_f import weighted_f
@@ -36,6 +38,7 @@ __all__ = [
     "hard_scores",
     "mean_absolute_error",
     "pair_scores",
+    "pooled_scores",
     "soft_scores",
     "swept_curves",
     "threshold_curves",
@@ -63,16 +66,22 @@ class PairScores:
     Attributes:
         numbers: scores by name, and "size", the polyp's share of the frame.
         curves: (8, 256), in the order of `CURVES`, over falling thresholds.
-        confusion: TP, FP, FN, TN at 0.5, in pixels.
+        counts: what is summed over a data set before `pooled_scores` are taken of it, by name.
     """
 
     numbers: dict[str, float]
     curves: np.ndarray
-    confusion: np.ndarray
+    counts: dict[str, np.ndarray]
 
 
 def pair_scores(
-    prediction: np.ndarray, mask: np.ndarray, *, minmax: bool = True, ddof: int = 0, br_rate: int | None = None
+    prediction: np.ndarray,
+    mask: np.ndarray,
+    *,
+    minmax: bool = True,
+    ddof: int = 0,
+    br_rate: int | None = None,
+    distances: DistanceSettings | None = None,
 ) -> PairScores:
     """Score a map against a mask, both (H, W) uint8 of one size.
 
@@ -82,12 +91,14 @@ def pair_scores(
         minmax: min-max normalize the map first.
         ddof: of the S-measure's deviations, 0 (image protocol) or 1 (VPS).
         br_rate: side of the square that widens the contour to the border region, pixels; None leaves those scores out.
+        distances: what boundary distances are taken of; None leaves them out.
     """
     histograms = pair_histograms(prediction, mask, minmax=minmax)
     curves = np.empty((len(CURVES), 256))
     adaptive_e, adaptive_f = threshold_curves(histograms, out=curves[:4])
     swept_curves(histograms, out=curves[4:])
     confusion = confusion_at_half(histograms)
+    counts = {"confusion": np.array(confusion)}
     numbers = {
         "Smeasure": s_measure(histograms, ddof=ddof),
         "wFmeasure": weighted_f(histograms),
@@ -100,7 +111,22 @@ def pair_scores(
     }
     if br_rate is not None:
         numbers |= border_scores(prediction, mask, br_rate=br_rate, minmax=minmax)
-    return PairScores(numbers, curves, np.array(confusion))
+    if distances is not None:
+        numbers |= boundary_distances(prediction, histograms.foreground_mask, histograms.box, distances)
+        counts["empty"] = empty_counts(numbers)
+    return PairScores(numbers, curves, counts)
+
+
+def pooled_scores(counts: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Scores of the counts summed over a data set, by the names that `PairScores.counts` has."""
+    pooled: dict[str, float] = {}
+    for name, summed in counts.items():
+        pooled |= _POOLED[name](*summed.tolist())
+    return pooled
+
+
+def _pooled_hard_scores(*confusion: int) -> dict[str, float]:
+    return {f"pooled{name}": value for name, value in hard_scores(*confusion).items()}
 
 
 def soft_scores(histograms: PairHistograms) -> dict[str, float]:
@@ -198,3 +224,6 @@ def hard_scores(tp: int, fp: int, fn: int, tn: int) -> dict[str, float]:
         "F2@0.5": 5 * precision * recall / (4 * precision + recall + SMOOTHING),
         "Accuracy@0.5": (tp + tn) / (tp + fp + fn + tn),
     }
+
+
+_POOLED = {"confusion": _pooled_hard_scores, "empty": empty_scores}

@@ -30,18 +30,25 @@ class Column:
         key: its name in `scores.json`.
         latex: its symbol in LaTeX.
         text: its definition in plain words.
-        higher_is_better: which end is.
+        higher_is_better: which end is; None for a number that tells no better from worse.
+        digits: decimals in tables; files of numbers keep full precision.
     """
 
     key: str
     latex: str
     text: str
-    higher_is_better: bool = True
+    higher_is_better: bool | None = True
+    digits: int = 3  # as this field's papers print
 
     @property
     def arrow(self) -> str:
         """Which end is better, as tables show it."""
-        return "↑" if self.higher_is_better else "↓"
+        return {True: "↑", False: "↓", None: ""}[self.higher_is_better]
+
+    @property
+    def title(self) -> str:
+        """The key and which end is better."""
+        return f"{self.key} {self.arrow}".rstrip()
 
 
 def _swept(key: str, latex: str, name: str, formula: str) -> Column:
@@ -119,6 +126,34 @@ _BORDER = (
     Column("BR_wF", r"BR $F_\beta^w$", "Weighted F inside a band around the mask's contour."),
 )
 
+_OUTLINES = (
+    ("HD", "HD", "Hausdorff distance: the greatest distance between the outlines, pixels"),
+    ("HD95", "HD$_{95}$", "The larger of the two directions' 95th percentiles (MONAI, DeepMind), pixels"),
+    ("HD95_pooled", r"HD$_{95}^{\mathrm{pool}}$", "95th percentile of both directions' distances (medpy), pixels"),
+    ("ASSD", "ASSD", "Mean distance of all outline pixels of either to the other (medpy's assd), pixels"),
+    ("MASD", "MASD", "Mean of the two directions' mean distances, pixels"),
+    ("NSD", "NSD", "Share of both outlines' pixels within --nsd_tolerance (2 pixels) of the other"),
+    ("NSD_scaled", "NSD$_{352}$", "NSD with a tolerance that grows with the diagonal: the one given on 352 x 352"),
+    ("BoundaryIoU", "B-IoU", "IoU of the rims within 2 % of the diagonal of the outside (CVPR 2021)"),
+)
+"""Columns of the outlines of mask and cut map: key, LaTeX, formula."""
+
+
+def _outline(key: str, latex: str, formula: str, *, over: str, ending: str = "") -> Column:
+    """A column of the outlines, with the images it is averaged over."""
+    is_distance = formula.endswith("pixels")
+    text = f"{formula}; map cut at --threshold (0.5 unless given), per image, then the mean over {over}."
+    return Column(key + ending, latex, text, not is_distance, digits=2 if is_distance else 3)
+
+
+_EMPTY = "all images; with mask or map empty it is the diagonal or, of a share, 0, with both empty 0 or, of a share, 1"
+_DISTANCES = tuple(_outline(*names, over=_EMPTY) for names in _OUTLINES)
+_DISTANCES_WHERE_BOTH = (
+    *(_outline(*names, over="the images where both hold polyp", ending="_both") for names in _OUTLINES),
+    Column("OneEmpty", "one empty", "Images where mask or cut map is empty and the other is not.", None, digits=0),
+    Column("BothEmpty", "both empty", "Images where mask and cut map are both empty.", None, digits=0),
+)
+
 FAMILIES: dict[str, tuple[Column, ...]] = {
     "Structure": _STRUCTURE,
     "Soft, no threshold": _SOFT,
@@ -126,6 +161,8 @@ FAMILIES: dict[str, tuple[Column, ...]] = {
     "At threshold 0.5, per image": _HARD,
     "At threshold 0.5, pooled over pixels": _POOLED,
     "Border region": _BORDER,
+    "Boundary distance, every image": _DISTANCES,
+    "Boundary distance, where mask and map hold polyp": _DISTANCES_WHERE_BOTH,
 }
 """Every known column, in the order tables show them, by the definition they share."""
 
@@ -186,6 +223,9 @@ _HEADLINE = {
     "classes": ("pooledDice@0.5", "pooledIoU@0.5", "Dice@0.5", "IoU@0.5", "Dice", "IoU", "Smeasure", "MAE"),
 }
 
+_HEADLINE_AT_WISH = ("HD95", "NSD")
+"""Columns that stand among the headline ones of every kind where they were asked for."""
+
 _BY_KEY = {known.key: known for family in FAMILIES.values() for known in family}
 
 
@@ -205,7 +245,7 @@ def families_of(keys: Iterable[str]) -> dict[str, list[Column]]:
 def headline_keys(kind: str, keys: Iterable[str]) -> list[str]:
     """The few columns of `keys` that fit a line: those that papers of a protocol, or on "classes", print most."""
     present = set(keys)
-    return [key for key in _HEADLINE.get(kind, _HEADLINE["image"]) if key in present]
+    return [key for key in (*_HEADLINE.get(kind, _HEADLINE["image"]), *_HEADLINE_AT_WISH) if key in present]
 
 
 def papers_of(key: str, protocol: str) -> list[str]:

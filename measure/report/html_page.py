@@ -21,11 +21,11 @@ from .colors import method_color
 from .columns import PAPER_TABLES, column_of, families_of, headline_keys, papers_of
 from .representatives import dice_key
 from .tables import (
+    MISSING,
     Result,
     combined_table,
     dataset_names,
     dataset_tables,
-    format_score,
     metric_keys,
     score_value,
     size_tables,
@@ -116,6 +116,7 @@ def report_page(results: Sequence[Result], images: Sequence[ReportImage], warnin
         papers=PAPER_TABLES.get(protocol, {}),
         runs=list(map(_run, results)),
         names_listed=_NAMES_LISTED,
+        missing=MISSING,
         style=(_ASSETS / "page.css").read_text(encoding="utf-8"),
         script=(_ASSETS / "page.js").read_text(encoding="utf-8") if sections["Image by image"] else "",
     )
@@ -130,8 +131,6 @@ def _template() -> Any:
     environment.filters |= {
         "anchor": lambda title: title.lower().replace(",", "").replace(" ", "-"),
         "fact": _fact,
-        "is_finite": math.isfinite,
-        "score": format_score,
         "words": lambda key: key.replace("_", " "),
     }
     return environment.get_template("page.html")

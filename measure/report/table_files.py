@@ -75,7 +75,8 @@ def _markdown_report(results: Sequence[Result]) -> str:
 def _definition_lists(results: Sequence[Result]) -> list[str]:
     """A list per family: the column and what it is."""
     return [
-        f"### {family}\n\n" + "\n".join(f"- `{known.key}` {known.arrow} {known.text}" for known in members)
+        f"### {family}\n\n"
+        + "\n".join(f"- `{known.key}` {known.arrow or '(neither end is better)'} {known.text}" for known in members)
         for family, members in families_of(metric_keys(results)).items()
     ]
 

@@ -16,6 +16,7 @@ from .columns import TOOL_TABLES, Column, column_of, families_of, headline_keys
 
 __all__ = [
     "BEST",
+    "MISSING",
     "SECOND",
     "Block",
     "Result",
@@ -37,9 +38,6 @@ __all__ = [
 
 Result = Mapping[str, Any]
 """What scoring one method gives: `protocol`, `method`, `options`, `datasets`, `counts`, `per_image`, ..."""
-
-DIGITS = 3
-"""Decimals in tables, as this field's papers print; files of numbers keep full precision."""
 
 BEST, SECOND, PLAIN, MISSING = "best", "second", "", "–"
 
@@ -72,15 +70,18 @@ class Block:
     def marks(self, columns: Sequence[Column]) -> list[list[str]]:
         """`BEST`, `SECOND` or "" for every value, [row][column]."""
         by_column = [
-            rank_marks([row.values[place] for row in self.rows], higher_is_better=known.higher_is_better)
+            rank_marks(
+                [row.values[place] for row in self.rows], higher_is_better=known.higher_is_better, digits=known.digits
+            )
             for place, known in enumerate(columns)
         ]
         return [list(row) for row in zip(*by_column, strict=True)]
 
-    def marked_rows(self, columns: Sequence[Column]) -> Iterator[tuple[Row, list[tuple[float, str]]]]:
-        """Every row with its (value, mark) pairs."""
+    def marked_rows(self, columns: Sequence[Column]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+        """Every row's method with its numbers as printed, each with its mark."""
         for row, marks in zip(self.rows, self.marks(columns), strict=True):
-            yield row, list(zip(row.values, marks, strict=True))
+            cells = [format_score(value, known.digits) for value, known in zip(row.values, columns, strict=True)]
+            yield row.method, list(zip(cells, marks, strict=True))
 
 
 @dataclass(frozen=True)
@@ -106,20 +107,20 @@ def score_value(scores: Mapping[str, Any] | None, key: str) -> float:
     return math.nan if value is None else float(value)
 
 
-def format_score(value: float) -> str:
-    """A number as tables print it: three decimals, a dash where it is missing."""
-    return f"{value:.{DIGITS}f}" if math.isfinite(value) else MISSING
+def format_score(value: float, digits: int = 3) -> str:
+    """A number as tables print it: rounded to decimals, a dash where it is missing."""
+    return f"{value:.{digits}f}" if math.isfinite(value) else MISSING
 
 
-def rank_marks(values: Sequence[float], *, higher_is_better: bool) -> list[str]:
+def rank_marks(values: Sequence[float], *, higher_is_better: bool | None, digits: int = 3) -> list[str]:
     """Mark the best and the second best of `values`.
 
     Numbers that print alike share their mark; missing ones (NaN) carry none; where all print alike, or only one is
-    there, nothing is marked, because nothing was won.
+    there, or no end is better, nothing is marked, because nothing was won.
     """
-    rounded = [round(value, DIGITS) if math.isfinite(value) else None for value in values]
-    levels = sorted({value for value in rounded if value is not None}, reverse=higher_is_better)
-    if len(levels) < 2:
+    rounded = [round(value, digits) if math.isfinite(value) else None for value in values]
+    levels = sorted({value for value in rounded if value is not None}, reverse=bool(higher_is_better))
+    if len(levels) < 2 or higher_is_better is None:
         return [PLAIN] * len(values)
     marks = {levels[0]: BEST, levels[1]: SECOND}
     return [PLAIN if value is None else marks.get(value, PLAIN) for value in rounded]
@@ -171,11 +172,11 @@ def render_markdown(table: Table) -> str:
     labels = ([table.block_title] if table.block_title else []) + ["Method"]
     cells = []
     for block in table.blocks:
-        for row, marks in zip(block.rows, block.marks(table.columns), strict=True):
+        for method, marked in block.marked_rows(table.columns):
             name = [markdown_text(block.name)] if table.block_title else []
-            numbers = [_MARKDOWN[mark].format(format_score(v)) for v, mark in zip(row.values, marks, strict=True)]
-            cells.append([*name, markdown_text(row.method), *numbers])
-    titles = [*labels, *(f"{known.key} {known.arrow}" for known in table.columns)]
+            numbers = [_MARKDOWN[mark].format(text) for text, mark in marked]
+            cells.append([*name, markdown_text(method), *numbers])
+    titles = [*labels, *(known.title for known in table.columns)]
     return markdown_table(titles, cells, text_columns=len(labels))
 
 
@@ -189,11 +190,9 @@ def render_latex(table: Table) -> str:
         lines.append(r"\midrule")
         if table.block_title:
             lines.append(rf"\multicolumn{{{len(table.columns) + 1}}}{{l}}{{\emph{{{latex_text(block.name)}}}}} \\")
-        for row, marks in zip(block.rows, block.marks(table.columns), strict=True):
-            numbers = [
-                _LATEX[mark] % format_score(v).replace(MISSING, "--") for v, mark in zip(row.values, marks, strict=True)
-            ]
-            lines.append(" & ".join([latex_text(row.method), *numbers]) + r" \\")
+        for method, marked in block.marked_rows(table.columns):
+            numbers = [_LATEX[mark] % text.replace(MISSING, "--") for text, mark in marked]
+            lines.append(" & ".join([latex_text(method), *numbers]) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}}", r"\end{table*}"])
 
 
@@ -216,6 +215,8 @@ def latex_text(text: str) -> str:
 
 def _latex_heading(known: Column) -> str:
     symbol = known.latex if known.latex != known.key else latex_text(known.key)
+    if known.higher_is_better is None:
+        return symbol
     return rf"{symbol} $\{'up' if known.higher_is_better else 'down'}arrow$"
 
 

@@ -29,6 +29,7 @@ NAN = math.nan
         ([0.5, NAN], True, ["", ""]),
         ([NAN, NAN], False, ["", ""]),
         ([0.5], True, [""]),
+        ([3, 4], None, ["", ""]),
     ],
 )
 def test_rank_marks_best_and_second_as_printed(values, higher, marks):
@@ -104,7 +105,10 @@ def test_the_video_tool_prints_seventeen_columns():
 
 def test_lower_is_better_for_errors_alone():
     known = [member for family in definitions.FAMILIES.values() for member in family]
-    assert {member.key for member in known if not member.higher_is_better} == {"MAE", "fnr", "BR_mae"}
+    away = {"HD", "HD95", "HD95_pooled", "ASSD", "MASD"}
+    lower = {"MAE", "fnr", "BR_mae", *away, *(f"{name}_both" for name in away)}
+    assert {member.key for member in known if member.higher_is_better is False} == lower
+    assert {member.key for member in known if member.higher_is_better is None} == {"OneEmpty", "BothEmpty"}
 
 
 def test_paper_tables_and_pairs_name_known_columns():
