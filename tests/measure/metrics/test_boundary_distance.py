@@ -14,7 +14,7 @@ from measure.commands.score import main
 from measure.metrics import DISTANCES
 from measure.metrics.reference import boundary, naive_boundary_distances
 from measure.metrics.scores import pair_scores
-from tests.measure.test_fast_path import random_map, random_mask
+from tests.measure.metrics.test_fast_path import random_map, random_mask
 
 DISTANCES_ALONE = ("HD", "HD95", "HD95_pooled", "ASSD", "MASD")
 

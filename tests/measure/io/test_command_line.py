@@ -9,7 +9,7 @@ import pytest
 
 from measure.io import CommandError, CommandParser, InputError, Switch, nonempty, number, path, run_command, switch
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def parser(**options):

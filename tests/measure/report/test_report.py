@@ -213,7 +213,7 @@ def test_tables_and_page_need_no_matplotlib(tmp_path):
         "except InputError as error:\n"
         "    print(error)\n"
     )
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True)
     assert "figures need matplotlib" in done.stdout
     assert (tmp_path / "report.html").is_file()
