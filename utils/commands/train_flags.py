@@ -11,7 +11,7 @@ from typing import Any
 from measure.io import CommandParser
 
 from ..runtime import add_flags, words_of
-from ..training import GROUPS, Recipe, StartOptions, TrainConfig, recipe_for
+from ..training import GROUPS, Recipe, StartOptions, TrainConfig, recipe_for, recipe_of
 
 __all__ = ["TrainCommand", "parse_train_args", "words_of_run"]
 
@@ -34,7 +34,7 @@ class TrainCommand:
 
 
 def parse_train_args(argv: Sequence[str]) -> TrainCommand:
-    """Parse flags; the recipe of --model gives the defaults, or the run of ours that is gone on with.
+    """Parse flags; the recipe of --model and --recipe gives the defaults, or the run of ours that is gone on with.
 
     Raises:
         InputError, ModelError: a value that cannot be used, or a checkpoint that cannot be read.
@@ -46,7 +46,10 @@ def parse_train_args(argv: Sequence[str]) -> TrainCommand:
         from ..training import config_of
 
         defaults = config_of(resume["config"]).flags()
-    recipe = recipe_for(first.model or defaults.get("model", TrainConfig.model))
+    recipe = recipe_for(
+        first.model or defaults.get("model", TrainConfig.model),
+        defaults.get("recipe") or first.recipe or TrainConfig.recipe,
+    )
     base = recipe.config.flags() if not resume else defaults
     args = vars(build_parser(recipe, base | ({"model": first.model} if first.model else {})).parse_args(argv))
     start = StartOptions.from_flags(args | ({"load_checkpoint_path": path} if path else {}))
@@ -56,7 +59,7 @@ def parse_train_args(argv: Sequence[str]) -> TrainCommand:
 def look_ahead(argv: Sequence[str]) -> argparse.Namespace:
     """Read the flags that the others take their defaults from."""
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    for flag in ("--model", "--load_checkpoint_path", "--resume"):
+    for flag in ("--model", "--recipe", "--load_checkpoint_path", "--resume"):
         first.add_argument(flag, nargs="?")
     first.add_argument("--train_model_save_path", nargs="?", default=TrainConfig.train_model_save_path)
     return first.parse_known_args(argv)[0]
@@ -91,4 +94,5 @@ def about(recipe: Recipe) -> str:
 
 def words_of_run(config: TrainConfig) -> list[str]:
     """The flags that myTrain.py reads back as `config`; those of the recipe's defaults are left out."""
-    return words_of(config, dataclasses.replace(recipe_for(config.model).config, model=TrainConfig.model))
+    base = dataclasses.replace(recipe_of(config).config, model=TrainConfig.model, recipe=TrainConfig.recipe)
+    return words_of(config, base)

@@ -23,7 +23,7 @@ SIZE_STEP = 32  # pixels; the sizes of --scales are multiples of it, as in PraNe
 
 DATA, FOLDER, REPETITION = "data", "run folder", "repetition"
 RECIPE, SELECTION, SPEED = (
-    "training (defaults: the recipe of --model)",
+    "training (defaults: those of --recipe and --model)",
     "choosing the best checkpoint",
     "speed and memory",
 )
@@ -102,6 +102,13 @@ class TrainConfig(MachineOptions, NetworkOptions):
         False, f"train every batch at {' '.join(map(str, MULTI_SCALE_SIZES))} pixels", group=DATA
     )
 
+    recipe: str = option(
+        "released",
+        "where the defaults of these flags come from: the network's authors, or this project (still images)",
+        group=RECIPE,
+        choices=("released", "ours"),
+        **FIXED,
+    )
     train_size: int = option(352, "input height and width, pixels", group=RECIPE, low=1, high=8192, recipe=True)
     scales: tuple[float, ...] = option(
         (),
@@ -179,6 +186,7 @@ class TrainConfig(MachineOptions, NetworkOptions):
         group=RECIPE,
         high=1,
         high_open=True,
+        recipe=True,
     )
     early_stop: int = option(
         0,

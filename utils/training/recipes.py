@@ -1,6 +1,7 @@
 """How each network is trained, as its paper or release says; what they leave open and we chose is named `chosen`.
 
-A recipe is a `TrainConfig`: `--model` picks it, and every flag that is given replaces an entry of it.
+A recipe is a `TrainConfig`: `--model` and `--recipe` pick it, and every flag that is given replaces an entry of it.
+`--recipe ours` is one way to train every network of still images, measured on real data.
 """
 
 from __future__ import annotations
@@ -8,10 +9,13 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
+from lib import list_models
+from measure.io import InputError
+
 from ..runtime import shown
 from .config import TrainConfig
 
-__all__ = ["RECIPES", "Recipe", "recipe_for", "recipe_overrides"]
+__all__ = ["RECIPES", "Recipe", "recipe_for", "recipe_of", "recipe_overrides"]
 
 
 @dataclass(frozen=True)
@@ -109,9 +113,53 @@ LSINET = dataclasses.replace(
 RECIPES = {recipe.config.model: recipe for recipe in (SEPNET, SCRNET, CONVSEGNET, DILATEDSEGNET, SALI, LSINET)}
 
 
-def recipe_for(model: str) -> Recipe:
-    """The recipe of a network; one without a recipe of its own starts from SEPNet's."""
-    return RECIPES.get(model, SEPNET)
+# batch, sizes and average of weights as the starter weights were trained (checkpoint/README.md), with larger input
+OURS = {
+    "train_size": 352,
+    "batch_size": 16,
+    "epoch": 100,
+    "loss": "structure",
+    "loss_weights": ("out=2",),
+    "optimizer": "Adam",
+    "lr": 4e-4,
+    "weight_decay": 1e-4,
+    "schedule": "poly",
+    "lr_lowest": 0.1,
+    "lr_warmup_epoch": 1,
+    "gradient_clip": 0.5,
+    "clip_mode": "value",
+    "ema": 0.998,
+    "early_stop": 0,
+    "augment": ("flip", "flip_upside_down", "zoom:factor=0.7..1.5,p=0.5", "rotate:degrees=45,p=0.3", "jitter"),
+}
+
+
+def recipe_for(model: str, name: str = "released") -> Recipe:
+    """The recipe of a network; one without a released recipe of its own starts from SEPNet's.
+
+    Args:
+        model: the network's name.
+        name: `released`, as its authors trained it, or `ours`.
+
+    Raises:
+        InputError: there is none of ours for the network, or no recipe of this name.
+    """
+    released = RECIPES.get(model, SEPNET)
+    if name == "released":
+        return released
+    if name != "ours":
+        raise InputError(f"--recipe {name} was given; expected one of released, ours")
+    if model in list_models("video"):
+        raise InputError(
+            f"--recipe ours was given with {model}, a video network; it is for networks of still images: leave it out"
+        )
+    config = dataclasses.replace(released.config, model=model, recipe="ours", **OURS)
+    return Recipe(source="this project's recipe for still images", config=config)
+
+
+def recipe_of(config: TrainConfig) -> Recipe:
+    """The recipe that a run took its defaults from."""
+    return recipe_for(config.model, config.recipe)
 
 
 def recipe_overrides(recipe: Recipe, config: TrainConfig) -> list[str]:

@@ -22,7 +22,7 @@ from ..evaluation import Validation
 from ..runtime import StopRequest, World, choose_device, network_options
 from .config import StartOptions, TrainConfig
 from .losses import LOSSES, MIXTURES, DeepSupervision
-from .recipes import recipe_for, recipe_overrides
+from .recipes import recipe_of, recipe_overrides
 from .run_folder import claimed, refuse_other_run
 from .run_record import config_of, make_run_record, read_record, resume_changes
 from .tasks import Task, pairs_of, task_of
@@ -134,7 +134,7 @@ def with_enough_images(config: TrainConfig, world: World, *, resumed: bool) -> T
             f"the run to go on with has batches of {config.batch_size} images; it cannot be shared by {world.size} "
             f"processes with --accumulate {config.accumulate}: start fewer"
         )
-    if config.batch_size == recipe_for(config.model).config.batch_size:
+    if config.batch_size == recipe_of(config).config.batch_size:
         tell(f"the recipe's batch of {config.batch_size} is raised to {least}, one image for each process and part")
         return dataclasses.replace(config, batch_size=least)
     raise InputError(
@@ -156,7 +156,7 @@ def check_sizes(config: TrainConfig) -> None:
 
 def tell_departures(config: TrainConfig, resume: dict[str, Any] | None) -> None:
     """Say where a run is not the recipe's, what a resumed one changes, and how its best checkpoint is chosen."""
-    recipe = recipe_for(config.model)
+    recipe = recipe_of(config)
     if others := recipe_overrides(recipe, config):
         tell(f"this run departs from {recipe.source}: {', '.join(others)}")
     if resume and (changes := resume_changes(config_of(resume["config"]), config)):

@@ -7,12 +7,13 @@ import pytest
 
 import myTrain
 from lib import list_models
+from measure.io import InputError
 from tests.helpers.runs import assert_equal, interrupt_after, state
-from utils.commands.train_flags import parse_train_args
+from utils.commands.train_flags import parse_train_args, words_of_run
 from utils.data.augmentation.pipeline import parse_augmentation
 from utils.training.config import TrainConfig
 from utils.training.losses import LOSSES
-from utils.training.recipes import RECIPES, recipe_for, recipe_overrides
+from utils.training.recipes import RECIPES, recipe_for, recipe_of, recipe_overrides
 from utils.training.schedule import SCHEDULES
 
 TINY = {"sepnet": ["--net_backbone", "pvt-v2-b0"], "scrnet": []}
@@ -70,6 +71,42 @@ def test_recipes_name_parts_that_exist(model):
     assert [parse_augmentation(text) for text in recipe.config.augment]
     assert parse_train_args(["--model", model]).config == recipe.config
     assert recipe_overrides(recipe, recipe.config) == []
+
+
+@pytest.mark.parametrize("model", list_models("image"))
+def test_our_recipe_is_one_for_every_network_of_still_images(model):
+    config = parse_train_args(["--model", model, "--recipe", "ours", "--lr", "1e-3"]).config
+    assert (config.model, config.recipe, config.batch_size, config.ema, config.lr) == (model, "ours", 16, 0.998, 1e-3)
+    assert recipe_overrides(recipe_of(config), config) == ["--lr 0.001 (0.0004)"]
+    assert config.loss in LOSSES and [parse_augmentation(text) for text in config.augment]
+    assert parse_train_args(words_of_run(config)).config == config
+    assert ("ours" in words_of_run(config)) and ("16" not in words_of_run(config))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--recipe best", "--recipe best was given; expected one of released, ours"),
+        ("--recipe ours --model sali", "--recipe ours was given with sali, a video network"),
+    ],
+)
+def test_recipes_that_are_not_there_are_told(words, message):
+    with pytest.raises(InputError, match=message):
+        parse_train_args(words.split())
+
+
+@pytest.mark.slow
+def test_a_run_by_our_recipe_goes_on_as_one_and_refuses_another(data, tmp_path, capsys):
+    assert train(data, tmp_path, "scrnet", "--recipe", "ours", "--epoch", "1", "--batch_size", "4") == 0
+    assert "this run departs from this project's recipe for still images: --train_size 64 (352)" in (
+        capsys.readouterr().err
+    )
+    words = ["--load_checkpoint_path", str(tmp_path / "last.pth"), "--epoch", "2"]
+    assert myTrain.main([*words, "--recipe", "released"]) == 2
+    assert "--recipe released was given, but the run to go on with was trained with ours" in capsys.readouterr().err
+    assert myTrain.main(words) == 0
+    flags = state(tmp_path)["config"]["flags"]
+    assert (flags["recipe"], flags["ema"], flags["batch_size"]) == ("ours", 0.998, 4)
 
 
 @pytest.mark.parametrize("model", RECIPES)
