@@ -21,6 +21,7 @@ _FILE_OF = {
     "model_entry": "registry",
     "model_from": "weights",
     "read_checkpoint": "checkpoints",
+    "weight_file": "pretrained",
 }
 
 __all__ = sorted(_FILE_OF)

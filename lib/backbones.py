@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from .errors import ModelError
 from .modules.layers import check_size
+from .pretrained import cached_weights, refuse_without_network, ways_out
 
 __all__ = ["BACKBONES", "NUMBERED_RESNET", "Backbone", "family_of", "remap_backbone", "rename"]
 
@@ -256,13 +257,15 @@ def build(timm_name: str, *, pretrained: bool, **options) -> nn.Module:
     """Create timm's feature extractor, telling apart an unknown name and weights that cannot be fetched."""
     if not timm.is_model(timm_name.split(".")[0]):
         raise ModelError(f"unknown backbone {timm_name!r}; known are {', '.join(BACKBONES)}, or any timm model")
+    if pretrained:
+        file = cached_weights(timm_name)
+        if file is None:
+            refuse_without_network(timm_name)
+        else:
+            options["pretrained_cfg_overlay"] = {"file": str(file)}
     try:
         return timm.create_model(timm_name, features_only=True, pretrained=pretrained, **options)
     except (RuntimeError, OSError, ValueError) as error:
         if not pretrained:
             raise ModelError(f"timm cannot give maps of {timm_name!r}: {error}") from error
-        raise ModelError(
-            f"the ImageNet weights of {timm_name} cannot be had through timm ({type(error).__name__}): "
-            "1. connect to the network and run again, 2. download the file elsewhere and give it as "
-            "--net_pretrained_backbone_path FILE, or 3. train from scratch with --net_pretrained_backbone_path none"
-        ) from error
+        raise ModelError(ways_out(timm_name, type(error).__name__)) from error

@@ -219,7 +219,8 @@ class TrainConfig(MachineOptions, NetworkOptions):
     train_model_save_epoch: int = option(50, "epochs between numbered checkpoints", group=FOLDER, low=1)
     net_pretrained_backbone_path: str = option(
         "timm",
-        "ImageNet weights of the backbone: a file, timm (download) or none (from scratch)",
+        "ImageNet weights of the backbone: timm (download), a file, pip:PACKAGE (the file in an installed package) "
+        "or none (from scratch)",
         group=NETWORK,
     )
     held_out_seed: int | None = option(

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from lib import weight_file
 from measure.io import InputError
 
 from ..data import Fingerprint, size_and_hash
@@ -108,7 +109,7 @@ def first_weights(config: TrainConfig, start: StartOptions) -> dict[str, dict[st
     """Path and hash of every weight file that training starts from, by flag."""
     paths = {
         "init_weights": start.init_weights or start.load_checkpoint_path,
-        "net_pretrained_backbone_path": config.net_pretrained_backbone_path,
+        "net_pretrained_backbone_path": weight_file(config.net_pretrained_backbone_path),
     }
     return {
         name: {"path": path, "hash": size_and_hash(path)[1]}

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
-from lib import create_model, load_backbone_weights, load_weights, model_entry, read_checkpoint
+from lib import create_model, load_backbone_weights, load_weights, model_entry, read_checkpoint, weight_file
 from measure.io import InputError
 
 from ..data import DATA_FILE, Fingerprint, inspect, refuse_other_data
@@ -230,7 +230,7 @@ def build_model(config: TrainConfig, start: StartOptions, resume: Mapping[str, A
     if weights:
         load_first_weights(model, weights, options)
     elif source not in ("timm", "none"):
-        load_backbone_weights(model.encoder, source)
+        load_backbone_weights(model.encoder, weight_file(source))
     return model
 
 
