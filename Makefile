@@ -6,7 +6,7 @@ TEST_PROCESSES ?= 2  # each takes about 2 GB
 PYTEST := $(RUN) -m pytest --numprocesses $(strip $(TEST_PROCESSES)) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help test check demo lint clean
+.PHONY: help test check demo gpu lint clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
@@ -36,6 +36,9 @@ demo: $(VENV)/installed  ## Train, dump and score on synthetic data, a few minut
 	    --model SEPNet --image_root $(DEMO)/data/TestDataset
 	$(RUN) -m utils montage --data $(DEMO)/data/TestDataset/PhantomClear --maps $(DEMO)/maps/PhantomClear \
 	    --out $(DEMO)/demo.png
+
+gpu: $(VENV)/installed  ## Try everything on a GPU, nine minutes; one report in result/gpu
+	$(RUN) -m utils gpu $(GPU_FLAGS)
 
 lint: $(VENV)/installed  ## Check style (installs ruff)
 	$(RUN) -m pip install --quiet ruff

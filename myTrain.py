@@ -13,12 +13,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def start() -> None:
         command = commands.parse_train_args(words)
-        world = runtime.world()
-        with runtime.join(world), runtime.deterministic(command.config.deterministic, model=command.config.model):
+        config, world = command.config, runtime.world()
+        with (
+            runtime.join(world),
+            runtime.kernels(tf32=config.tf32, cudnn_benchmark=config.cudnn_benchmark),
+            runtime.deterministic(config.deterministic, model=config.model),
+        ):
             if command.start.seeds:
                 commands.train_seeds(command, argv=words, world=world)
             else:
-                training.train(command.config, command.start, argv=words, world=world, resume=command.resume)
+                training.train(config, command.start, argv=words, world=world, resume=command.resume)
 
     return runtime.run(start)
 

@@ -23,6 +23,7 @@ VERBS = {
     "montage": ("commands.montage", "draw image, mask, map and overlay of some samples into one picture"),
     "export": ("commands.export", "write the weights of a run for prediction alone, in half precision"),
     "repeat": ("commands.repeat", "print the command that repeats a run; refused when its data have changed"),
+    "gpu": ("benchmark.gpu", "try everything on a GPU, in nine minutes: tests, speeds, a training; one report"),
     "benchmark": ("benchmark.command", "measure time and memory of networks, training steps, loading and video"),
 }
 USAGE = "usage: python -m utils VERB [flags]\n\n{verbs}\n\npython -m utils VERB --help explains one."

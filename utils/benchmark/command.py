@@ -20,6 +20,7 @@ __all__ = ["VERBS", "main"]
 VERBS = {
     "predict": "time the prediction of images",
     "train": "time a training step beside a plain eager loop",
+    "rates": "measure what the device can do at most",
     "loader": "time the loading of training samples",
     "video": "time and memory of video networks, frame by frame",
 }

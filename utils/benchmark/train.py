@@ -4,6 +4,9 @@ Steps of the trainer on a batch that lies on the device, beside a step of a plai
 same batch (`plain_loop`), one of each in turn. A step counts as 3 x forward multiply-adds x 2 FLOP: the backward pass
 takes twice the forward. The peak is the data sheet's float32 or half-precision rate; PyTorch lets
 convolutions in float32 use TF32, so theirs may seem high.
+
+A way to train is a precision and what is added to it: `tf32`, `cudnn`, `compile` and `graphs` are the trainer's --tf32,
+--cudnn_benchmark, --compile and --compile_mode reduce-overhead. On CUDA three more steps of each are profiled.
 """
 
 from __future__ import annotations
@@ -11,7 +14,8 @@ from __future__ import annotations
 import argparse
 import copy
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,74 +24,100 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from lib import create_model
-from measure.io import markdown_table, nonempty, number, path
+from lib import create_model, list_models
+from measure.io import InputError, markdown_table
 
-from ..runtime import MachineOptions, add_flags, choose_device, compiled
+from ..runtime import MachineOptions, add_flags, choose_device, kernels, option
 from ..training import DeepSupervision, TrainConfig, TrainStep, structure_loss
-from .bounds import REPEATS, SIDE, WARMUP
 from .networks import count_macs
 from .peak import peak_flops
 from .plain_loop import plain_form, plain_step
+from .profile import StepProfile, profile_steps
 from .report import write_report
-from .timing import BenchmarkConfig, Timing, backbone_option, device_name, format_timing, summarize_times, time_calls
+from .timing import Timing, backbone_option, device_name, format_timing, summarize_times, time_calls
 
-__all__ = ["ROWS", "StepTimes", "add_verb_flags", "benchmark_training", "measure_steps"]
+__all__ = ["StepBenchmark", "StepTimes", "add_verb_flags", "benchmark_training", "measure_steps"]
 
 PLAIN = "plain eager loop, float32"
-ROWS = ("float32", "bf16", "fp16", "float32+compile", "bf16+compile", "fp16+compile")
+PRECISIONS, SWITCHES = ("float32", "bf16", "fp16"), ("tf32", "cudnn", "compile", "graphs")
 FLOPS_A_MAC = 3 * 2  # forward and twice that backward; a multiplication and an addition
+STEPS = "steps"
+
+
+@dataclass(frozen=True)
+class StepBenchmark(MachineOptions):
+    """What is timed, and how."""
+
+    model: str = option("sepnet", "network", group=STEPS, choices=list_models("image"))
+    backbone: str | None = option(None, "of the network (default: its own)", group=STEPS, metavar="NAME")
+    size: int = option(352, "input height and width, pixels", group=STEPS, low=32, high=4096)
+    batch_size: int = option(4, "images a step", group=STEPS, low=2, high=4096)
+    warmup: int = option(2, "steps of each before time is taken", group=STEPS, high=100_000)
+    repeats: int = option(7, "steps of each whose time is taken", group=STEPS, low=1)
+    rows: tuple[str, ...] | None = option(
+        None,
+        f"how the trainer trains, as bf16+compile: {', '.join(PRECISIONS)}, each with {', '.join(SWITCHES)} (default: "
+        "float32 and --amp; compiling for a CPU takes minutes)",
+        group=STEPS,
+        nargs="+",
+        metavar="PRECISION[+SWITCH]",
+    )
+    ema: float = option(0.0, "decay of the average of the weights, 0 for none", group=STEPS, high=1, high_open=True)
+    out: str = option("result/benchmark", "folder for steps.json and steps.md", group=STEPS)
+
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """The rows of the table."""
+        return self.rows or tuple(dict.fromkeys(("float32", "float32" if self.amp == "off" else self.amp)))
 
 
 def add_verb_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags of `benchmark train`, and as `start` the function that takes them."""
     parser.description = __doc__
-    parser.set_defaults(start=benchmark_training)
-    parser.add_argument("--model", type=nonempty, default="sepnet", metavar="NAME", help="network")
-    parser.add_argument("--backbone", type=nonempty, metavar="NAME", help="of the network (default: its own)")
-    parser.add_argument("--size", type=SIDE, default=352, metavar="N", help="input height and width, pixels")
-    parser.add_argument(
-        "--batch_size", type=number(int, low=2, high=4096), default=4, metavar="N", help="images a step, at least 2"
-    )
-    parser.add_argument("--warmup", type=WARMUP, default=2, metavar="N", help="steps of each before time is taken")
-    parser.add_argument("--repeats", type=REPEATS, default=7, metavar="N", help="steps of each whose time is taken")
-    parser.add_argument(
-        "--rows",
-        nargs="+",
-        choices=ROWS,
-        help="how the trainer trains (default: float32 and --amp; with CUDA float32 bf16 bf16+compile; compiling for a "
-        "CPU takes minutes)",
-    )
-    parser.add_argument("--out", type=path, default=Path("result/benchmark"), help="folder for steps.json and steps.md")
-    add_flags(parser, MachineOptions)
+    parser.set_defaults(start=lambda args: benchmark_training(StepBenchmark.from_flags(vars(args))))
+    add_flags(parser, StepBenchmark)
 
 
-def benchmark_training(args: argparse.Namespace) -> None:
-    """Time training steps as the flags say; write and print the table.
+def benchmark_training(options: StepBenchmark) -> None:
+    """Time training steps; write and print the table.
 
     Raises:
-        ModelError: a flag that cannot be used.
+        InputError, ModelError: an option that cannot be used.
     """
-    device = choose_device(args.device, args.gpu_id)
-    torch.manual_seed(args.seed)
-    config = BenchmarkConfig(size=args.size, batch_sizes=(args.batch_size,), warmup=args.warmup, repeats=args.repeats)
-    model = create_model(args.model, **backbone_option(args.model, args.backbone))
-    times = measure_steps(model, args.rows or default_rows(args.amp, device), config=config, device=device)
+    configs = {row: config_of_row(row, options) for row in options.ways}
+    device = choose_device(options.device, options.gpu_id)
+    torch.manual_seed(options.seed)
+    model = create_model(options.model, **backbone_option(options.model, options.backbone))
+    times = measure_steps(model, configs, options=options, device=device)
     text = (
-        f"Training {' '.join(filter(None, (args.model, args.backbone)))} at {args.size} x {args.size}, batch "
-        f"{args.batch_size}, on {device_name(device)}: milliseconds an image, median / 95th percentile of "
-        f"{args.repeats} steps; the speedup is the median over steps taken in turn.\n\n{steps_table(times)}"
+        f"Training {' '.join(filter(None, (options.model, options.backbone)))} at {options.size} x {options.size}, "
+        f"batch {options.batch_size}, on {device_name(device)}: milliseconds an image, median / 95th percentile of "
+        f"{options.repeats} steps; the speedup is the median over steps taken in turn.\n\n{steps_table(times)}"
     )
-    content = {"model": args.model, "backbone": args.backbone, "config": dataclasses.asdict(config)}
-    write_report(
-        args.out, "steps", text=text, device=device, **content, rows=[dataclasses.asdict(row) for row in times]
-    )
+    rows = [dataclasses.asdict(row) for row in times]
+    write_report(Path(options.out), "steps", text=text, device=device, options=options.flags(), rows=rows)
 
 
-def default_rows(amp: str, device: torch.device) -> tuple[str, ...]:
-    if device.type == "cuda":
-        return "float32", "bf16", "bf16+compile"
-    return ("float32",) if amp == "off" else ("float32", amp)
+def config_of_row(row: str, options: StepBenchmark) -> TrainConfig:
+    """The training options that a row names.
+
+    Raises:
+        InputError: it names something else.
+    """
+    precision, *switches = row.split("+")
+    if precision not in PRECISIONS or not set(switches) <= set(SWITCHES):
+        raise InputError(
+            f"--rows {row} was given; expected {', '.join(PRECISIONS)}, with {', '.join(SWITCHES)} added by a +"
+        )
+    return TrainConfig(
+        amp="off" if precision == "float32" else precision,
+        batch_size=options.batch_size,
+        ema=options.ema,
+        tf32="tf32" in switches,
+        cudnn_benchmark="cudnn" in switches,
+        compile="compile" in switches or "graphs" in switches,
+        compile_mode="reduce-overhead" if "graphs" in switches else "default",
+    )
 
 
 @dataclass(frozen=True)
@@ -100,6 +130,8 @@ class StepTimes:
         images_per_second: at the median time.
         speedup: the plain loop's time over this one's, the median over steps taken in turn.
         peak_fraction: of what the GPU can do at most; None where that is not known.
+        first: seconds of the first step, compiling included.
+        profile: what the GPU did in three steps; None on a CPU.
         reason: why there are no times.
     """
 
@@ -108,6 +140,8 @@ class StepTimes:
     images_per_second: float | None = None
     speedup: float | None = None
     peak_fraction: float | None = None
+    first: float | None = None
+    profile: StepProfile | None = None
     reason: str = ""
 
 
@@ -118,45 +152,67 @@ class Variant:
     Attributes:
         name: as it stands in the table.
         step: makes one update.
-        half: whether it computes in half precision.
+        config: the trainer's options; the plain loop has those that switch nothing on.
         seconds: that its steps took.
+        first: seconds of the very first.
+        profile: what the GPU did in three steps.
         reason: why it does not work here; empty as long as it does.
     """
 
     name: str
     step: Callable[[], None]
-    half: bool = False
+    config: TrainConfig = TrainConfig()
     seconds: list[float] = field(default_factory=list)
+    first: float | None = None
+    profile: StepProfile | None = None
     reason: str = ""
+
+    @property
+    def half(self) -> bool:
+        """Whether it computes in half precision."""
+        return self.config.amp != "off"
 
     def measure(self, device: torch.device, *, counts: bool) -> None:
         """Make one step, unless one failed before, and keep its time where it `counts`."""
         if self.reason:
             return
         try:
-            taken = time_calls(self.step, device=device, warmup=0, repeats=1)
+            with self.kernels():
+                taken = time_calls(self.step, device=device, warmup=0, repeats=1)
         except torch.cuda.OutOfMemoryError:
-            self.reason = "not enough GPU memory"
+            self.fail("not enough GPU memory")
             return
+        self.first = self.first or float(taken[0])
         self.seconds += list(taken) if counts else []
+
+    def look_closer(self, device: torch.device) -> None:
+        """Profile some steps on a GPU."""
+        if device.type == "cuda" and not self.reason:
+            with self.kernels():
+                self.profile = profile_steps(self.step, device)
+
+    def kernels(self) -> AbstractContextManager:
+        return kernels(tf32=self.config.tf32, cudnn_benchmark=self.config.cudnn_benchmark)
 
     def fail(self, reason: str) -> None:
         self.reason = reason
 
 
 def measure_steps(
-    model: nn.Module, rows: Sequence[str], *, config: BenchmarkConfig, device: torch.device
+    model: nn.Module, configs: Mapping[str, TrainConfig], *, options: StepBenchmark, device: torch.device
 ) -> list[StepTimes]:
-    """Time steps of the plain loop and of the trainer in each of `rows`, one of each in turn, from the same weights.
+    """Time steps of the plain loop and of the trainer in every way, one of each in turn, from the same weights.
 
     Args:
-        rows: of `ROWS`.
-        config: a size, and one batch size, at least 2.
+        model: the network.
+        configs: the trainer's options by the name of the way.
+        options: size, batch, repetitions.
+        device: where it trains.
 
     Raises:
         ModelError: a size the network cannot take.
     """
-    (batch,), size = config.batch_sizes, config.size
+    batch, size = options.batch_size, options.size
     counted = copy.deepcopy(model).eval()
     macs = count_macs(counted, size)
     loss = DeepSupervision(structure_loss, dict.fromkeys(counted(torch.zeros(1, 3, size, size)), 1.0))
@@ -164,27 +220,28 @@ def measure_steps(
     mask = (torch.rand(batch, 1, size, size, device=device) > 0.5).float()
     plain = plain_form(copy.deepcopy(model)).to(device).train()
     variants = [Variant(PLAIN, plain_step(plain, image, mask))]
-    variants += [trainer_variant(row, copy.deepcopy(model), loss, image, mask) for row in rows]
-    for repeat in tqdm(range(-config.warmup, config.repeats), desc="steps of each", unit="step", disable=None):
+    for row, config in configs.items():
+        variants.append(trainer_variant(row, config, copy.deepcopy(model), copy.deepcopy(loss), image, mask))
+    for repeat in tqdm(range(-options.warmup, options.repeats), desc="steps of each", unit="step", disable=None):
         for each in variants:
             each.measure(device, counts=repeat >= 0)
+    for each in variants:
+        each.look_closer(device)
     return [summarize_steps(each, variants[0], macs=macs, batch=batch, device=device) for each in variants]
 
 
-def trainer_variant(row: str, model: nn.Module, loss: DeepSupervision, image: Tensor, mask: Tensor) -> Variant:
-    """The trainer's step in the precision that `row` names."""
-    precision, _, compiling = row.partition("+")
-    config = TrainConfig(amp="off" if precision == "float32" else precision)
+def trainer_variant(
+    row: str, config: TrainConfig, model: nn.Module, loss: DeepSupervision, image: Tensor, mask: Tensor
+) -> Variant:
+    """The trainer's step with the options of a row."""
     step = TrainStep(model.train(), loss, config=config, device=image.device)
     inputs = {"image": image.contiguous(memory_format=torch.channels_last)}
-    found = Variant(
-        f"trainer, {precision}{', compiled' if compiling else ''}",
-        lambda: step(inputs, mask, images=len(image)),
-        half=precision != "float32",
-    )
-    if compiling:
-        compiled(step.model, note=found.fail)
-    if precision == "bf16" and image.is_cuda and not torch.cuda.is_bf16_supported(including_emulation=False):
+    precision, *switches = row.split("+")
+    name = ", ".join(("trainer", precision, *switches))
+    found = Variant(name, lambda: step(inputs, mask, images=len(image)), config)
+    for part in step.compiled:
+        part.note = found.fail
+    if config.amp == "bf16" and image.is_cuda and not torch.cuda.is_bf16_supported(including_emulation=False):
         found.fail("this GPU has no bfloat16")
     return found
 
@@ -201,13 +258,15 @@ def summarize_steps(found: Variant, plain: Variant, *, macs: int, batch: int, de
         images_per_second=images_per_second,
         speedup=float(np.median(np.array(plain.seconds) / seconds)),
         peak_fraction=peak and FLOPS_A_MAC * macs * images_per_second / peak,
+        first=found.first,
+        profile=found.profile,
     )
 
 
 def steps_table(times: Sequence[StepTimes]) -> str:
     """A Markdown table, one way to train a row."""
     rows = [
-        (row.name, row.reason, "", "", "")
+        (row.name, row.reason, *[""] * 7)
         if row.time is None
         else (
             row.name,
@@ -215,7 +274,14 @@ def steps_table(times: Sequence[StepTimes]) -> str:
             f"{row.images_per_second:.2f}",
             f"{row.speedup:.2f} x",
             f"{row.peak_fraction:.1%}" if row.peak_fraction else "peak not known",
+            f"{row.first:.1f}",
+            *(profile_cells(row.profile) if row.profile else ("", "", "")),
         )
         for row in times
     ]
-    return markdown_table(("training", "ms an image", "images a second", "speedup", "of the peak"), rows) + "\n"
+    titles = ("training", "ms an image", "images a second", "speedup", "of the peak", "first step, s")
+    return markdown_table((*titles, "launches a step", "GPU busy", "memory"), rows) + "\n"
+
+
+def profile_cells(profile: StepProfile) -> tuple[str, str, str]:
+    return f"{profile.launches:.0f}", f"{profile.busy:.0%}", f"{profile.peak_bytes / 1e9:.1f} GB"

@@ -15,17 +15,17 @@ from ..runtime import own_process_group
 
 __all__ = ["make_loader", "worker_count"]
 
-MOST_WORKERS = 8  # by default: more of them wait for the GPU and take memory
+MOST_WORKERS = 16  # by default: more of them wait for the GPU and take memory
 
 
 def worker_count(given: int | None, device: torch.device) -> int:
     """How many processes load: `given` (--workers), or as many as feed the device.
 
-    A GPU takes several, of the cores that this process may run on; a CPU is busy with the network itself.
+    A GPU takes several, all but one of the cores that this process may run on; a CPU is busy with the network itself.
     """
     if given is not None:
         return given
-    return min(MOST_WORKERS, available_cores()) if device.type == "cuda" else 1
+    return max(1, min(MOST_WORKERS, available_cores() - 1)) if device.type == "cuda" else 1
 
 
 def make_loader(

@@ -278,6 +278,6 @@ class MachineOptions(Options):
     gpu_id: int = option(0, "number of the CUDA device", group=MACHINE, low=0, high=1023)
     seed: int = option(0, "seed of everything drawn at random", group=MACHINE, low=0, high=2**63 - 1)
     workers: int | None = option(
-        None, "processes that load images (default: 1, with CUDA up to 8)", group=MACHINE, low=0, high=1024
+        None, "processes that load images (default: 1, with CUDA up to 16)", group=MACHINE, low=0, high=1024
     )
     amp: str = option("off", "mixed precision; losses stay float32", group=MACHINE, choices=("off", "bf16", "fp16"))

@@ -157,22 +157,28 @@ def position(path: Path) -> tuple[float, float]:
         return math.inf, math.inf
 
 
-def generator_states() -> dict[str, Any]:
-    """The states of every random generator of this process, as plain data."""
+def generator_states(device: torch.device) -> dict[str, Any]:
+    """The states of the random generators of this process and of its device, as plain data."""
     name, keys, position, has_gauss, cached = np.random.get_state()
     return {
         "python": random.getstate(),
         "numpy": (name, keys.tolist(), position, has_gauss, cached),
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "cuda": [torch.cuda.get_rng_state(device)] if device.type == "cuda" else [],
     }
 
 
-def restore_generators(states: dict[str, Any]) -> None:
-    """Put every random generator back to a saved state."""
+def restore_generators(states: dict[str, Any], device: torch.device) -> None:
+    """Put the random generators back to a saved state; a note says where the device's cannot be."""
     version, internal, gauss = states["python"]
     random.setstate((version, tuple(internal), gauss))
     np.random.set_state(states["numpy"])
     torch.set_rng_state(states["torch"])
-    if states["cuda"] and torch.cuda.device_count() == len(states["cuda"]):
-        torch.cuda.set_rng_state_all(states["cuda"])
+    if device.type == "cuda" and len(states["cuda"]) == 1:
+        torch.cuda.set_rng_state(states["cuda"][0], device)
+    elif (device.type == "cuda") != bool(states["cuda"]):
+        tqdm.write(
+            f"note: the run goes on on another kind of device ({device.type}); its random draws, of drop path for "
+            "example, are not those it would have made",
+            file=sys.stderr,
+        )

@@ -208,6 +208,16 @@ class TrainConfig(MachineOptions, NetworkOptions):
         "run the network through torch.compile; where that does not work, without it, and a line says why",
         group=SPEED,
     )
+    compile_mode: str = option(
+        "default",
+        "of --compile: reduce-overhead records CUDA graphs",
+        group=SPEED,
+        choices=("default", "reduce-overhead", "max-autotune"),
+    )
+    tf32: bool = option(False, "CUDA: matrix products of float32 in TF32, as convolutions are anyway", group=SPEED)
+    cudnn_benchmark: bool = option(
+        False, "CUDA: try the algorithms of every convolution once and keep the fastest", group=SPEED
+    )
     budget: str | None = option(
         None,
         "end the run after so much, as 500steps or 30minutes, whatever --epoch says",

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..runtime import SINGLE_PROCESS, World, autocast, compiled
 from .config import TrainConfig
 from .loss_sums import LossSums
 from .losses import DeepSupervision
+from .weight_average import WeightAverage
 
 __all__ = ["TrainStep", "make_optimizer"]
 
@@ -47,10 +47,10 @@ class TrainStep:
         self.optimizer = make_optimizer(self.model, config)
         self.autocast = autocast(device, config.amp)
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.amp == "fp16")
-        self.average = average_of(self.model, config.ema) if config.ema else None
+        self.average = WeightAverage(self.model, config.ema) if config.ema else None
         self.losses = LossSums(world)
-        if config.compile:
-            compiled(self.model)
+        parts = (self.model, loss) if config.compile else ()
+        self.compiled = [compiled(part, mode=config.compile_mode) for part in parts]
         self.network = world.replicate(self.model, sync_norms=config.sync_batchnorm)
 
     def __call__(self, inputs: dict[str, Tensor], mask: Tensor, *, images: int) -> None:
@@ -61,16 +61,31 @@ class TrainStep:
             mask: (N, K, S, S) in [0, 1], a plane a class.
             images: how many the whole batch has, of all processes.
         """
+        try:
+            self._step(inputs, mask, images)
+        except Exception as error:  # compiled code may fail in ways of its own; what is a true fault fails again
+            if not [part for part in self.compiled if part.give_up(error)]:
+                raise
+            self._step(inputs, mask, images)
+
+    def _step(self, inputs: dict[str, Tensor], mask: Tensor, images: int) -> None:
+        """The update, and its losses once it is made."""
+        for part in self.compiled:
+            part.active = images == self.config.batch_size  # an epoch's last batch is often smaller
         self.optimizer.zero_grad(set_to_none=True)
         pieces = min(self.config.accumulate, max(1, len(mask) // 2))
         split = {name: tensor.tensor_split(pieces) for name, tensor in inputs.items()}
-        finite = True
+        finite, found = True, []
         for index, target in enumerate(mask.tensor_split(pieces)):
-            part = {name: parts[index] for name, parts in split.items()}
+            part, fraction = {name: parts[index] for name, parts in split.items()}, len(target) / images
             with nullcontext() if index == pieces - 1 else self._without_reduction():
-                finite = self._backward(part, target, len(target) / images) and finite
+                total, parts, has_gradients = self._backward(part, target, fraction)
+            found.append((total, parts, fraction))
+            finite = has_gradients and finite
         if finite:
             self._update()
+        for losses in found:
+            self.losses.add(*losses)
         self.losses.end_step()
 
     def _update(self) -> None:
@@ -81,23 +96,25 @@ class TrainStep:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         if self.average is not None:
-            self.average.update_parameters(self.model)
+            self.average.update()
 
-    def _backward(self, inputs: dict[str, Tensor], mask: Tensor, fraction: float) -> bool:
+    def _backward(
+        self, inputs: dict[str, Tensor], mask: Tensor, fraction: float
+    ) -> tuple[Tensor, dict[str, Tensor], bool]:
         """Add the gradients of a fraction of a batch; reducing takes the mean over processes, hence the factor.
 
         Returns:
-            False where a CPU's loss is not finite, in any of the processes: then there are no gradients, since a
-            backward may crash at NaN (that of grid_sample does). Whoever looks at the losses ends the run.
+            The loss, its parts by name, and whether there are gradients: there are none where a CPU's loss is not
+            finite, in any of the processes, since a backward may crash at NaN (that of grid_sample does). Whoever looks
+            at the losses ends the run.
         """
         with self.autocast:
             outputs = self.network(**inputs)
         total, parts = self.loss(outputs, mask)
-        self.losses.add(total.detach(), parts, fraction)
         if not total.is_cuda and self.world.all_reduce_max(float(not total.isfinite())):
-            return False
+            return total.detach(), parts, False
         self.scaler.scale(total * (fraction * self.world.size)).backward()
-        return True
+        return total.detach(), parts, True
 
     def _without_reduction(self) -> AbstractContextManager:
         """Gradients stay this process's own until the last piece of a batch."""
@@ -141,7 +158,7 @@ class TrainStep:
             self.scaler.load_state_dict(state["scaler_state_dict"])
         if self.average is not None:  # one that is new with this resume starts from the weights
             self.average.module.load_state_dict(state.get("ema_state_dict", state["model_state_dict"]))
-            self.average.n_averaged.fill_(1)  # only "some" or "none" matters to an exponential average
+            self.average.has_begun = True
 
 
 def is_finite(tensor: Tensor) -> bool:
@@ -155,11 +172,6 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimiz
     return kinds[config.optimizer](
         model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True, **own
     )
-
-
-def average_of(model: nn.Module, decay: float) -> AveragedModel:
-    """An exponential moving average of weights and batch-norm statistics."""
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
 
 
 def clip_gradients(model: nn.Module, bound: float, mode: str) -> None:

@@ -286,7 +286,7 @@ class Trainer:
             "seconds": time.monotonic() - self.started,
             "losses": self.train_step.losses.state(),
             "scores": self.scores,
-            "generators": self.world.all_gather(checkpoint.generator_states()),
+            "generators": self.world.all_gather(checkpoint.generator_states(self.device)),
             "config": self.record,
         }
         if self.world.is_first:
@@ -299,7 +299,7 @@ class Trainer:
         self.steps, self.started = state["steps"], time.monotonic() - state["seconds"]
         self.train_step.losses = LossSums.from_state(state["losses"], self.world, self.device)
         if self.world.rank < len(state["generators"]):
-            checkpoint.restore_generators(state["generators"][self.world.rank])
+            checkpoint.restore_generators(state["generators"][self.world.rank], self.device)
         else:
             torch.manual_seed(self.config.seed + self.world.rank + self.steps)
 

@@ -46,7 +46,7 @@ def test_a_compiled_network_gives_the_same_under_the_same_names():
     eager = PSE(6, channels=8, expansion=2, kernel=3, hidden=4, guide_kernel=5)
     notes, calls = [], []
     model = copy.deepcopy(eager)
-    assert compiled(model, note=notes.append, backend="aot_eager") is model
+    compiled(model, note=notes.append, backend="aot_eager")
     model.layers[0].register_forward_hook(lambda *_: calls.append(1))
     inputs = torch.randn(2, 6, 8, 8), torch.randn(2, 1, 4, 4)
     for ours, expected in zip(gradients(model, *inputs), gradients(eager, *inputs), strict=True):
@@ -62,7 +62,7 @@ def test_it_really_compiles():
         seen.append(graph)
         return graph.forward
 
-    model = compiled(Network(), backend=backend)
+    model = compiled(Network(), backend=backend).model
     model(torch.randn(5, 4)), model(torch.randn(5, 4))
     assert len(seen) == 1
 
@@ -70,7 +70,7 @@ def test_it_really_compiles():
 def test_what_cannot_be_compiled_runs_eager_and_says_so_once():
     torch.manual_seed(0)
     eager, notes = Network(), []
-    model = compiled(copy.deepcopy(eager), note=notes.append, backend=broken)
+    model = compiled(copy.deepcopy(eager), note=notes.append, backend=broken).model
     image = torch.randn(5, 4)
     for _ in range(2):
         assert torch.equal(model(image), eager(image))
@@ -83,16 +83,39 @@ def test_a_machine_without_a_compiler_trains_on(monkeypatch, tmp_path):
     monkeypatch.setattr(inductor.cpp, "cxx", ("no-such-compiler",))
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     notes = []
-    model = compiled(Network(), note=notes.append)
+    model = compiled(Network(), note=notes.append).model
     assert all(gradient.isfinite().all() for gradient in gradients(model, torch.randn(5, 4)))
     assert "No working C++ compiler" in notes[0]
 
 
 def test_a_mistake_of_the_caller_is_the_error_it_would_be_without():
     with pytest.raises(RuntimeError, match="mat1 and mat2 shapes cannot be multiplied"):
-        compiled(Network(), note=lambda line: None, backend="eager")(torch.randn(5, 7))
+        compiled(Network(), note=lambda line: None, backend="eager").model(torch.randn(5, 7))
 
 
 def test_a_copy_is_eager():
-    model = compiled(Network(), backend=broken)
+    model = compiled(Network(), backend=broken).model
     assert copy.deepcopy(model)(torch.randn(5, 4)).shape == (5, 3)
+
+
+def test_evaluation_and_odd_batches_run_uncompiled():
+    seen = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: list[Tensor]) -> Callable:
+        seen.append(graph)
+        return graph.forward
+
+    compilation = compiled(Network(), backend=backend)
+    compilation.model.eval()(torch.randn(5, 4))
+    compilation.active = False
+    compilation.model.train()(torch.randn(3, 4))
+    assert seen == []
+
+
+def test_a_compilation_is_given_up_once():
+    notes = []
+    compilation = compiled(Network(), note=notes.append, backend="eager")
+    assert compilation.give_up(RuntimeError("out of resources\nmore"))
+    assert not compilation.give_up(RuntimeError("again"))
+    assert notes == ["torch.compile does not work here, going on without: RuntimeError: out of resources"]
+    assert compilation.model(torch.randn(5, 4)).shape == (5, 3)

@@ -1,0 +1,164 @@
+"""Training and prediction on CUDA against the CPU: every network, every precision, resume, and no hidden waiting."""
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+import myTrain
+from lib import create_model, list_models
+from tests.helpers.runs import assert_equal, interrupt_after, state
+from utils.data import normalize
+from utils.prediction.streaming import stream
+from utils.training import TrainConfig, TrainStep
+from utils.training.losses import DeepSupervision, structure_loss
+
+pytestmark = [pytest.mark.slow, pytest.mark.gpu]
+
+CUDA = torch.device("cuda")
+PRECISIONS = {"off": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+# relative size of the difference of logits and gradients; convolutions in float32 use TF32
+BOUNDS = {"off": 5e-3, "bf16": 6e-2, "fp16": 1e-2}
+
+
+def network(name):
+    torch.manual_seed(0)
+    options = {"scrnet": {}, "convsegnet": {}, "dilatedsegnet": {}}.get(name, {"backbone": "pvt-v2-b0"})
+    model = create_model(name, **options)
+    for module in model.modules():
+        if type(module).__name__ in ("DropPath", "Dropout", "Dropout2d"):
+            module.p = module.drop_prob = 0.0
+    return model
+
+
+def inputs_of(name, side, device):
+    generator = torch.Generator().manual_seed(1)
+    image = torch.randn(2, 3, side, side, generator=generator)
+    mask = (F.avg_pool2d(torch.rand(2, 1, side, side, generator=generator), 31, 1, 15) > 0.5).float()
+    given = {"image": image}
+    if name in list_models("video"):
+        given = {"current": image, "neighbour": image.flip(0), "memory_frame": image.roll(5, -1), "memory_mask": mask}
+    return {key: value.to(device) for key, value in given.items()}, mask.to(device)
+
+
+def gap(ours, theirs):
+    ours, theirs = ours.detach().float().cpu(), theirs.detach().float().cpu()
+    return ((ours - theirs).norm() / theirs.norm().clamp(min=1e-6)).item()
+
+
+@pytest.mark.parametrize("amp", ["off", "bf16", "fp16"])
+@pytest.mark.parametrize("name", list_models())
+def test_forward_and_backward_agree_with_the_cpu(name, amp):
+    side = 256 if name in list_models("video") else 96
+    found = {}
+    for device, precision in (("cpu", torch.float32), ("cuda", PRECISIONS[amp])):
+        model = network(name).to(device).train()
+        inputs, mask = inputs_of(name, side, device)
+        with torch.autocast(device, precision, enabled=precision != torch.float32):
+            outputs = model(**inputs)
+        total, _ = DeepSupervision(structure_loss, dict.fromkeys(outputs, 1.0))(outputs, mask)
+        total.backward()
+        gradients = torch.cat([p.grad.flatten().float().cpu() for p in model.parameters() if p.grad is not None])
+        found[device] = outputs, total, gradients
+    (cpu_outputs, cpu_total, cpu_gradients), (outputs, total, gradients) = found["cpu"], found["cuda"]
+    assert gradients.isfinite().all()
+    assert max(gap(outputs[key], cpu_outputs[key]) for key in outputs) < BOUNDS[amp]
+    assert total.item() == pytest.approx(cpu_total.item(), rel=BOUNDS[amp])
+    assert gap(gradients, cpu_gradients) < 10 * BOUNDS[amp]
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+@pytest.mark.parametrize("amp", ["off", "bf16", "fp16"])
+def test_a_step_never_makes_the_host_wait(amp, ema):
+    model = network("sepnet").train()
+    loss = DeepSupervision(structure_loss, dict.fromkeys(model.output_names, 1.0))
+    step = TrainStep(model, loss, config=TrainConfig(amp=amp, ema=ema, batch_size=2), device=CUDA)
+    images = torch.randint(0, 256, (2, 3, 96, 96), dtype=torch.uint8).pin_memory()
+    mask = torch.ones(2, 1, 96, 96, device=CUDA)
+
+    def once():
+        step.set_learning_rate(1e-4)
+        step({"image": normalize(images.to(CUDA, non_blocking=True))}, mask, images=2)
+
+    once(), once()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        once(), once()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.fixture(scope="module")
+def data(stills):
+    return stills(count=10, seed=0, size=(64, 80))
+
+
+def train(data, folder, *flags):
+    small = "--net_backbone pvt-v2-b0 --net_pretrained_backbone_path none --train_size 64 --batch_size 3 --lr 1e-3"
+    words = ["--train_data_path", str(data), "--train_model_save_path", str(folder), *small.split()]
+    return myTrain.main([*words, "--lr_warmup_epoch", "0", "--device", "cuda", *flags])
+
+
+def test_a_resumed_run_has_the_same_bits(data, tmp_path, monkeypatch):
+    flags = ["--epoch", "2", "--ema", "0.9", "--deterministic"]
+    assert train(data, tmp_path / "straight", *flags) == 0
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 4)
+        assert train(data, tmp_path / "broken", *flags) == 130
+    assert train(data, tmp_path / "broken", *flags, "--resume", "auto") == 0
+    first, second = state(tmp_path / "straight"), state(tmp_path / "broken")
+    for entry in ("model_state_dict", "ema_state_dict", "optimizer_state_dict", "losses", "scores"):
+        assert_equal(first[entry], second[entry], entry)
+
+
+@pytest.mark.parametrize("mode", ["default", "reduce-overhead"])
+def test_compiled_steps_learn_as_eager_ones(mode):
+    losses = []
+    for compiling in (False, True):
+        torch.manual_seed(0)
+        model = network("scrnet").train()
+        loss = DeepSupervision(structure_loss, dict.fromkeys(model.output_names, 1.0))
+        config = TrainConfig(batch_size=2, compile=compiling, compile_mode=mode)
+        step = TrainStep(model, loss, config=config, device=CUDA)
+        step.set_learning_rate(1e-3)
+        inputs, mask = inputs_of("scrnet", 64, CUDA)
+        for _ in range(6):
+            step(copy.copy(inputs), mask, images=2)
+        assert not compiling or all(part.model._compiled_call_impl for part in step.compiled)
+        losses.append(step.losses.means()["loss"])
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
+
+
+def test_validation_scores_are_the_cpus(data, tmp_path):
+    """A run on CUDA, and its weights judged on the CPU."""
+    assert train(data, tmp_path, "--epoch", "1") == 0
+    scores = state(tmp_path)["scores"]
+    again = ["--train_data_path", str(data), "--train_model_save_path", str(tmp_path / "cpu"), "--device", "cpu"]
+    again += ["--init_weights", str(tmp_path / "last.pth"), "--net_backbone", "pvt-v2-b0", "--train_size", "64"]
+    assert myTrain.main([*again, "--epoch", "1", "--lr", "0", "--batch_size", "9", "--workers", "0"]) == 0
+    # batch-norm statistics move in the second run: the scores are near, not equal
+    assert state(tmp_path / "cpu")["scores"][0] == pytest.approx(scores[0], abs=0.1)
+
+
+@torch.inference_mode()
+def test_a_stream_agrees_with_the_cpus():
+    model = network("sali").eval()
+    frames = list(torch.randn(6, 3, 256, 256, generator=torch.Generator().manual_seed(0)))
+    expected = [logits.clone() for logits in stream(model, frames, write_every=2)]
+    model.to(CUDA)
+    for logits, cpu in zip(stream(model, frames, write_every=2), expected, strict=True):
+        grey = 255 * (logits.float().cpu().sigmoid() - cpu.sigmoid()).abs()
+        assert grey.max() <= 2
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
+def test_two_devices_train_together(data, tmp_path):
+    import subprocess
+    import sys
+
+    flags = f"--train_data_path {data} --train_model_save_path {tmp_path} --net_backbone pvt-v2-b0 --epoch 1"
+    words = [*flags.split(), "--net_pretrained_backbone_path", "none", "--train_size", "64", "--batch_size", "4"]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "myTrain.py", *words]
+    assert subprocess.run(launch, check=False).returncode == 0
+    assert (tmp_path / "best.pth").is_file()

@@ -1,0 +1,28 @@
+"""Which kernels CUDA may take: TF32 matrix products, and convolutions chosen by trial."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+__all__ = ["kernels"]
+
+
+@contextmanager
+def kernels(*, tf32: bool, cudnn_benchmark: bool) -> Iterator[None]:
+    """Allow faster CUDA kernels for the block; on a CPU nothing changes.
+
+    Args:
+        tf32: matrix products of float32 round their factors to 10 bits of mantissa, as convolutions do anyway.
+        cudnn_benchmark: cuDNN tries its algorithms once for every shape of a convolution and keeps the fastest.
+    """
+    precision, benchmark = torch.get_float32_matmul_precision(), torch.backends.cudnn.benchmark
+    torch.set_float32_matmul_precision("high" if tf32 else "highest")
+    torch.backends.cudnn.benchmark = cudnn_benchmark
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(precision)
+        torch.backends.cudnn.benchmark = benchmark
