@@ -21,6 +21,7 @@ VERBS = {
     "predict": "time the prediction of images",
     "train": "time a training step beside a plain eager loop",
     "rates": "measure what the device can do at most",
+    "ablation": "what changes of a training recipe are worth on another hospital's images",
     "loader": "time the loading of training samples",
     "video": "time and memory of video networks, frame by frame",
 }

@@ -27,7 +27,7 @@ from ..data import Pair, TrainingData, find_pairs, inspect, open_cache, parse_au
 from ..phantom import phantom_still
 from ..training import recipe_for
 from .bounds import REPEATS, SIDE
-from .plain_loader import load_sample
+from .plain.sample import load_sample
 from .timing import Timing, summarize_times
 
 __all__ = ["LoaderTimes", "add_verb_flags", "benchmark_loading", "measure_loaders", "write_png_pairs"]

@@ -1,4 +1,4 @@
-"""What a device can do at most, as measured: `python -m utils benchmark rates`.
+"""What a device can do at most, as measured (`python -m utils benchmark rates`) and as data sheets say.
 
 Copies are counted as bytes read and written, matrix products of random numbers as 2 N^3 operations.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +21,22 @@ from ..runtime import MachineOptions, add_flags, choose_device, kernels, option
 from .report import write_report
 from .timing import device_name, time_calls
 
-__all__ = ["Rate", "RatesBenchmark", "add_verb_flags", "benchmark_rates"]
+__all__ = ["Rate", "RatesBenchmark", "add_verb_flags", "benchmark_rates", "peak_flops"]
 
 RATES = "rates"
 KINDS = {"float32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+# TFLOP/s of the makers' data sheets by CUDA's name, dense: float32 without tensor cores, bf16 with. First match counts
+PEAKS = {
+    "H200": (67, 989),
+    "H100 PCIe": (51, 756),
+    "H100": (67, 989),
+    "A100": (19.5, 312),
+    "L40S": (91.6, 362),
+    "L4": (30.3, 121),
+    "RTX 4090": (82.6, 165),
+    "RTX 3090": (35.6, 71),
+}
 
 
 @dataclass(frozen=True)
@@ -83,3 +96,11 @@ def time_copies(options: RatesBenchmark, device: torch.device) -> np.ndarray:
     source = torch.empty(options.megabytes * 10**6, dtype=torch.uint8, device=device).random_()
     target = torch.empty_like(source)
     return time_calls(lambda: target.copy_(source), device=device, warmup=2, repeats=options.repeats)
+
+
+def peak_flops(device: torch.device, *, half: bool) -> float | None:
+    """FLOP/s of a known GPU in float32, or with `half` in half precision; None of a CPU or an unknown GPU."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
+    known = (peaks for gpu, peaks in PEAKS.items() if re.search(rf"\b{gpu}\b", name))
+    peaks = next(known, None)
+    return peaks and 1e12 * peaks[half]

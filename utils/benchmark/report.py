@@ -20,8 +20,8 @@ def conditions(device: torch.device, amp: str) -> str:
     return f"{device_name(device)}, precision {'float32' if amp == 'off' else amp}"
 
 
-def write_report(out: Path, name: str, *, text: str, device: torch.device, **content: Any) -> None:
-    """Write `<out>/<name>.json` and `<name>.md`, and print the text.
+def write_report(out: Path, name: str, *, text: str, device: torch.device, shown: bool = True, **content: Any) -> None:
+    """Write `<out>/<name>.json` and `<name>.md`, and print the text where it is to be `shown`.
 
     Raises:
         InputError: a file cannot be written.
@@ -30,4 +30,5 @@ def write_report(out: Path, name: str, *, text: str, device: torch.device, **con
     write_json({"device": device_name(device), **content, "versions": versions()}, out / f"{name}.json")
     with replace_when_whole(out / f"{name}.md") as partial:
         partial.write_text(text)
-    print(f"{text}\n{out / name}.json has every number")
+    if shown:
+        print(f"{text}\n{out / name}.json has every number")

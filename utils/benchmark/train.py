@@ -1,7 +1,7 @@
 """How long a training step takes: `python -m utils benchmark train`.
 
 Steps of the trainer on a batch that lies on the device, beside a step of a plain eager loop of the same network on the
-same batch (`plain_loop`), one of each in turn. A step counts as 3 x forward multiply-adds x 2 FLOP: the backward pass
+same batch (`plain.step`), one of each in turn. A step counts as 3 x forward multiply-adds x 2 FLOP: the backward pass
 takes twice the forward. The peak is the data sheet's float32 or half-precision rate; PyTorch lets
 convolutions in float32 use TF32, so theirs may seem high.
 
@@ -27,12 +27,12 @@ from tqdm import tqdm
 from lib import create_model, list_models
 from measure.io import InputError, markdown_table
 
-from ..runtime import MachineOptions, add_flags, choose_device, kernels, option
+from ..runtime import Compilation, MachineOptions, add_flags, choose_device, kernels, option
 from ..training import DeepSupervision, TrainConfig, TrainStep, structure_loss
 from .networks import count_macs
-from .peak import peak_flops
-from .plain_loop import plain_form, plain_step
+from .plain.step import plain_form, plain_step
 from .profile import StepProfile, profile_steps
+from .rates import peak_flops
 from .report import write_report
 from .timing import Timing, backbone_option, device_name, format_timing, summarize_times, time_calls
 
@@ -153,6 +153,7 @@ class Variant:
         name: as it stands in the table.
         step: makes one update.
         config: the trainer's options; the plain loop has those that switch nothing on.
+        compiled: the parts that are compiled.
         seconds: that its steps took.
         first: seconds of the very first.
         profile: what the GPU did in three steps.
@@ -162,6 +163,7 @@ class Variant:
     name: str
     step: Callable[[], None]
     config: TrainConfig = TrainConfig()
+    compiled: Sequence[Compilation] = ()
     seconds: list[float] = field(default_factory=list)
     first: float | None = None
     profile: StepProfile | None = None
@@ -182,6 +184,8 @@ class Variant:
         except torch.cuda.OutOfMemoryError:
             self.fail("not enough GPU memory")
             return
+        if failures := [part.failure for part in self.compiled if part.failure]:
+            self.fail(failures[0])
         self.first = self.first or float(taken[0])
         self.seconds += list(taken) if counts else []
 
@@ -238,9 +242,7 @@ def trainer_variant(
     inputs = {"image": image.contiguous(memory_format=torch.channels_last)}
     precision, *switches = row.split("+")
     name = ", ".join(("trainer", precision, *switches))
-    found = Variant(name, lambda: step(inputs, mask, images=len(image)), config)
-    for part in step.compiled:
-        part.note = found.fail
+    found = Variant(name, lambda: step(inputs, mask, images=len(image)), config, step.compiled)
     if config.amp == "bf16" and image.is_cuda and not torch.cuda.is_bf16_supported(including_emulation=False):
         found.fail("this GPU has no bfloat16")
     return found

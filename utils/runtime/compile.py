@@ -19,19 +19,22 @@ class Compilation:
         note: takes the line that says why the network is not compiled any more.
 
     Attributes:
+        failure: why the network is not compiled any more; empty as long as it is.
         active: whether calls in training mode use the compiled code; those in evaluation mode never do, because each
             mode and each size is compiled anew.
     """
 
     def __init__(self, model: nn.Module, note: Callable[[str], None]) -> None:
-        self.model, self.note, self.active = model, note, True
+        self.model, self.note = model, note
+        self.failure, self.active = "", True
 
     def give_up(self, error: Exception) -> bool:
         """Let the network run uncompiled from now on; False where it does already."""
-        if self.model._compiled_call_impl is None:  # what nn.Module.compile sets and every call of a module looks for
+        if self.failure:
             return False
-        self.model._compiled_call_impl = None
-        self.note(f"torch.compile does not work here, going on without: {reason(error)}")
+        self.failure = reason(error)
+        self.model._compiled_call_impl = None  # what nn.Module.compile sets and every call of a module looks for
+        self.note(f"torch.compile does not work here, going on without: {self.failure}")
         return True
 
 
@@ -67,7 +70,7 @@ def compiled(
         model.compile(mode=mode, **options)
         quick, model._compiled_call_impl = model._compiled_call_impl, call
     except RuntimeError as error:  # this platform or version of Python is not supported
-        note(f"torch.compile does not work here, going on without: {reason(error)}")
+        compilation.give_up(error)
     return compilation
 
 

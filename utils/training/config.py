@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from measure.io import LARGEST_LIMIT, USUAL_LIMIT, InputError
 
 from ..runtime import MACHINE, NETWORK, RELEASED, MachineOptions, NetworkOptions, Options, option
-from .budget import Budget, parse_budget
-from .schedule import SCHEDULES, Schedule
+from .schedule import SCHEDULES, Budget, Schedule, parse_budget
 
 __all__ = ["GROUPS", "MULTI_SCALE_SIZES", "StartOptions", "TrainConfig", "neutral_options"]
 

@@ -1,15 +1,19 @@
 """Learning rates as pure functions of where a run stands: nothing is multiplied in place, so a resume is exact.
 
-Each rate is for the update to come. Epochs count from 1, steps (updates) from 0.
+Each rate is for the update to come. Epochs count from 1, steps (updates) from 0. The budget of a run is here as well:
+`--budget 20epochs`, `500steps` or `30minutes`.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["SCHEDULES", "Progress", "Schedule", "epochs_since_best"]
+from measure.io import InputError
+
+__all__ = ["SCHEDULES", "Budget", "Progress", "Schedule", "epochs_since_best", "parse_budget"]
 
 
 @dataclass(frozen=True)
@@ -146,3 +150,34 @@ SCHEDULES: dict[str, Callable[[Schedule, Progress], float]] = {
 def epochs_since_best(scores: Sequence[float]) -> int:
     """How many epochs ago the best score came; 0 where the last is the best, or where there is none yet."""
     return len(scores) - 1 - scores.index(max(scores)) if scores else 0
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Bounds of a run, resumed parts counted in; the first one reached ends it.
+
+    Attributes:
+        epochs: passes over the training part. steps: updates. minutes: of wall time, validation included.
+    """
+
+    epochs: float = math.inf
+    steps: float = math.inf
+    minutes: float = math.inf
+
+    def is_spent(self, *, epochs: int, steps: int, seconds: float) -> bool:
+        """Whether a run that has finished so much is at its end."""
+        return epochs >= self.epochs or steps >= self.steps or seconds >= 60 * self.minutes
+
+
+def parse_budget(text: str | None) -> Budget:
+    """Read a number with one of the units epochs, steps, minutes; None is no bound.
+
+    Raises:
+        InputError: it is something else.
+    """
+    if text is None:
+        return Budget()
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?(epochs|steps|minutes)", text)
+    if not found or not float(found[1]):
+        raise InputError(f"--budget {text} was given; write a number and a unit: 20epochs, 500steps or 30minutes")
+    return Budget(**{found[2]: float(found[1])})

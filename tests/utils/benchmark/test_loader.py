@@ -7,7 +7,7 @@ import torch
 
 from utils.benchmark.command import main
 from utils.benchmark.loader import as_in_a_worker, measure_loaders, write_png_pairs
-from utils.benchmark.plain_loader import load_sample
+from utils.benchmark.plain.sample import load_sample
 from utils.data.pairs import find_pairs
 
 

@@ -14,8 +14,8 @@ from lib.modules.pse import SelectRegion
 from tests.helpers.golden import published_state
 from utils.benchmark.command import main
 from utils.benchmark.networks import count_macs
-from utils.benchmark.peak import peak_flops
-from utils.benchmark.plain_loop import SelectByMask, plain_form, plain_loss
+from utils.benchmark.plain.step import SelectByMask, plain_form, plain_loss
+from utils.benchmark.rates import peak_flops
 from utils.benchmark.timing import time_calls
 from utils.phantom import write_stills
 from utils.training.losses import DeepSupervision, structure_loss
@@ -101,8 +101,12 @@ def test_mistakes_end_in_one_line(tmp_path, capsys, flags, message):
     assert not (tmp_path / "out").exists()
 
 
+def no_compiler(model, **options):
+    raise RuntimeError("no C++ compiler")
+
+
 def test_training_steps_are_timed_beside_plain_ones(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("utils.benchmark.train.compiled", lambda model, *, note: note("no C++ compiler"))
+    monkeypatch.setattr(nn.Module, "compile", no_compiler)
     flags = ["--model", "scrnet", "--size", "64", "--batch_size", "2", "--warmup", "0", "--repeats", "2"]
     rows = ["--rows", "float32", "bf16", "float32+compile", "--out", str(tmp_path / "out")]
     assert main(["train", *flags, *rows, "--device", "cpu"]) == 0
@@ -111,7 +115,7 @@ def test_training_steps_are_timed_beside_plain_ones(tmp_path, capsys, monkeypatc
     for row in (plain, ours, half):
         assert 0 < row["time"]["median"] <= row["time"]["p95"] and 0 < row["speedup"]
         assert row["images_per_second"] == pytest.approx(1000 / row["time"]["median"]) and row["peak_fraction"] is None
-    assert plain["speedup"] == 1 and quick["time"] is None and quick["reason"] == "no C++ compiler"
+    assert plain["speedup"] == 1 and quick["time"] is None and quick["reason"] == "RuntimeError: no C++ compiler"
     assert (tmp_path / "out" / "steps.md").read_text() in capsys.readouterr().out
 
 

@@ -62,7 +62,7 @@ def test_processes_are_kept_where_there_are_any(workers, persistent, kept):
     assert loader.persistent_workers == kept
 
 
-@pytest.mark.parametrize("device, cores, count", [(CPU, 16, 1), (CUDA, 3, 3), (CUDA, 16, 8)])
+@pytest.mark.parametrize("device, cores, count", [(CPU, 16, 1), (CUDA, 3, 2), (CUDA, 64, 16)])
 def test_a_gpu_is_fed_by_the_cores_that_this_process_may_use(monkeypatch, device, cores, count):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(cores)))
     monkeypatch.setattr(os, "cpu_count", lambda: 64)

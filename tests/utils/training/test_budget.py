@@ -12,9 +12,9 @@ import myTrain
 from measure.io.errors import InputError
 from tests.helpers.runs import state
 from utils.evaluation.images import ImageValidation
-from utils.training.budget import Budget, parse_budget
 from utils.training.config import TrainConfig
 from utils.training.losses import DeepSupervision
+from utils.training.schedule import Budget, parse_budget
 from utils.training.step import TrainStep
 
 pytestmark = pytest.mark.slow

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from lib.modules.layers import resize_to
 from lib.modules.pse import PSE, REGIONS, SemanticConv, region_guides
 
-from ..training import WINDOW, structure_loss
+from ...training import WINDOW, structure_loss
 
 __all__ = ["plain_form", "plain_loss", "plain_step"]
 

@@ -9,7 +9,7 @@ from PIL import Image, ImageEnhance
 from torch import Tensor
 from torchvision import transforms
 
-from ..data import IMAGENET_MEAN, IMAGENET_STD, Pair
+from ...data import IMAGENET_MEAN, IMAGENET_STD, Pair
 
 __all__ = ["load_sample"]
 
