@@ -14,7 +14,16 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
-from lib import create_model, load_backbone_weights, load_weights, model_entry, read_checkpoint, weight_file
+from lib import (
+    create_model,
+    described_network,
+    load_backbone_weights,
+    load_weights,
+    model_entry,
+    model_from,
+    read_checkpoint,
+    weight_file,
+)
 from measure.io import InputError
 
 from ..data import DATA_FILE, Fingerprint, inspect, refuse_other_data
@@ -235,26 +244,64 @@ def build_model(config: TrainConfig, start: StartOptions, resume: Mapping[str, A
 
 
 def load_first_weights(model: nn.Module, path: str, options: Mapping[str, Any]) -> None:
-    """Load all weights of a file, or all but the heads where the file's network tells other classes apart.
+    """Load the weights of a file, and say which: all of them, or what fits of a network that is another in part.
+
+    New are the heads where the file's network tells other classes apart, and what only training needs where it is the
+    inference network. Of another network the encoder is taken.
 
     Raises:
-        ModelError: weights that do not fit.
+        ModelError, InputError: weights that do not fit.
     """
-    record = read_checkpoint(path).get("config")
-    trained = record["model"]["options"] if isinstance(record, Mapping) and "model" in record else {}
-    classes = trained.get("classes", 1)
-    if classes == model.config.classes:
+    checkpoint = read_checkpoint(path)
+    described = described_network(checkpoint, path)
+    if described and described.name != model.name:
+        load_encoder_of_another(model, checkpoint, path)
+        return
+    trained = {"classes": 1} | (described.options if described else {})
+    different = {
+        name: trained[name]
+        for name in ("aux", "classes")
+        if name in trained and trained[name] != getattr(model.config, name, trained[name])
+    }
+    if not different:
         load_weights(model, path)
         tell(f"a fresh run starts at epoch 1 from the weights of {path}")
         return
-    donor = create_model(model.name, **{**options, "classes": classes})
+    donor = create_model(model.name, **{**options, **different})
     load_weights(donor, path)
     own, given = model.state_dict(), donor.state_dict()
-    fitting = {name: value for name, value in given.items() if value.shape == own[name].shape}
+    fitting = {name: value for name, value in given.items() if name in own and value.shape == own[name].shape}
     model.load_state_dict(own | fitting)
+    new = [f"{len(own) - len(fitting)} entries"]
+    if "aux" in different:
+        new.insert(0, "what only training needs is new")
+    if "classes" in different:
+        classes = different["classes"]
+        new.insert(0, f"its heads for {classes} classes are replaced by new ones for {model.config.classes}")
+    tell(f"a fresh run starts at epoch 1 from the weights of {path}; {', '.join(new[:-1])} ({new[-1]})")
+
+
+def load_encoder_of_another(model: nn.Module, checkpoint: Mapping[str, Any], path: str) -> None:
+    """Load the encoder of a file's network, which is another than `model`.
+
+    Raises:
+        ModelError, InputError: one of them has no encoder from timm, or they are not the same.
+    """
+    donor = model_from(checkpoint, origin=path)
+    if not (hasattr(model, "encoder") and hasattr(donor, "encoder")):
+        raise InputError(
+            f"{path} holds {donor.name}, of which {model.name} can take nothing; give weights of {model.name}"
+        )
+    if donor.encoder.timm_name != model.encoder.timm_name:
+        backbone = donor.config.backbone
+        raise InputError(
+            f"{path} holds {donor.name} with the backbone {backbone}, and the run's {model.name} has "
+            f"{model.config.backbone}; add --net_backbone {backbone} to take the encoder"
+        )
+    report = load_backbone_weights(model.encoder, donor.encoder.net.state_dict())
     tell(
-        f"a fresh run starts at epoch 1 from the weights of {path}; its heads for {classes} classes are replaced by "
-        f"new ones for {model.config.classes} ({len(own) - len(fitting)} entries)"
+        f"a fresh run starts at epoch 1 from the encoder of {path} ({donor.name} with {donor.config.backbone}, "
+        f"{len(report.loaded)} entries); everything else is new"
     )
 
 
