@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
         "clips": ["AHEAD"],
-        "config": ["GROUPS", "PredictConfig"],
+        "config": ["GROUPS", "MapOptions", "PredictConfig"],
         "export": ["export_weights"],
         "images": ["PredictOptions", "image_maps", "predict_maps"],
         "job": ["predict"],
@@ -18,8 +18,8 @@ __getattr__, __dir__, __all__ = lazy_exports(
             "probability_map",
             "write_map",
         ],
-        "predictor": ["Predictor"],
+        "predictor": ["Prediction", "Predictor"],
         "streaming": ["Arrival", "VideoSlots", "WRITE_EVERY", "stream_clips"],
-        "video_source": ["open_source"],
+        "inputs": ["open_source"],
     },
 )

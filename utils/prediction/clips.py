@@ -11,12 +11,14 @@ from torch import Tensor
 from tqdm import tqdm
 
 from lib import Network
-from measure.io import FRAMES, images_by_stem, make_folder, read_rgb, split_folders, subfolders
+from measure.io import FRAMES, images_by_stem, read_rgb, split_folders, subfolders
 
-from ..data import network_input
+from ..data import normalize
 from ..runtime import SINGLE_PROCESS, World, autocast, in_background, prefetch
-from .images import WRITERS, PredictOptions
-from .postprocess import check_finite, grey_map, write_map
+from .images import WRITERS, ImageMaps, PredictOptions
+from .inputs import Placement, prepared
+from .outputs import ImageFiles, Places
+from .postprocess import check_finite, maps_of, probabilities
 from .streaming import WRITE_EVERY, stream_clips
 
 __all__ = ["AHEAD", "find_clips", "predict_clips"]
@@ -26,15 +28,17 @@ AHEAD = 4  # frames that are read ahead of the network, for every clip under way
 
 
 class Target(NamedTuple):
-    """Where a frame's map goes.
+    """A frame whose map is under way.
 
     Attributes:
-        path: the map's file.
-        size: height and width of the frame, pixels.
+        name: `<split>/<case>/<stem>`.
+        path: the frame's file.
+        placement: where the part that the network sees lies in it.
     """
 
+    name: str
     path: Path
-    size: tuple[int, int]
+    placement: Placement
 
 
 def find_clips(root: str | Path) -> dict[str, dict[str, Path]]:
@@ -56,32 +60,34 @@ def find_clips(root: str | Path) -> dict[str, dict[str, Path]]:
 def predict_clips(
     model: Network,
     clips: Mapping[str, Mapping[str, Path]],
-    out: str | Path,
+    out: str | Path | ImageFiles,
     *,
     options: PredictOptions,
     device: torch.device,
     write_every: int = WRITE_EVERY,
     world: World = SINGLE_PROCESS,
 ) -> int:
-    """Write the map of every frame with a video network; the memory is empty at the start of every clip.
+    """Write what is asked for of every frame with a video network; the memory is empty at the start of every clip.
 
     `options.batch_size` clips run side by side, the longest first, so that few slots idle at the end. The processes
     of `world` take the clips in turn, none twice.
 
     Args:
         clips: `<split>/<case>` -> stem -> frame (`find_clips`).
+        out: what is written where; a folder: maps alone.
         write_every: the memory keeps every such frame of a clip.
 
     Returns:
-        The number of maps.
+        The number of frames.
 
     Raises:
         InputError: a frame cannot be read or a map cannot be written; the maps written so far stay.
         ModelError: the network's output is not finite.
     """
     model = model.to(device, memory_format=torch.channels_last).eval()
+    files = out if isinstance(out, ImageFiles) else ImageFiles(Places(maps=Path(out)))
     longest_first = world.shard(sorted(clips, key=lambda name: -len(clips[name])))
-    readers = (_read(make_folder(Path(out) / name), clips[name], options.size) for name in longest_first)
+    readers = (_read(name, clips[name], options) for name in longest_first)
     answers = stream_clips(
         model,
         (prefetch(reader, AHEAD) for reader in readers),
@@ -92,14 +98,16 @@ def predict_clips(
     total = sum(len(frames) for frames in clips.values())
     bar = tqdm(total=total, desc="maps", unit="frame", disable=world.disable_progress)
     with bar, in_background(threads=WRITERS) as later:
-        for target, logits in answers:
-            check_finite(logits[None], [f"{target.path.parent.name}/{target.path.stem}"])
-            later(write_map, target.path, grey_map(logits, target.size, minmax=options.minmax))
+        for number, (target, logits) in enumerate(answers):
+            check_finite(logits[None], [target.name])
+            probability = target.placement.paste(probabilities(logits, target.placement.seen))
+            maps = maps_of(probability, classes=None, minmax=options.minmax)
+            later(files.write, target.name, target.path, ImageMaps(number, maps, probability.amax(dim=0)))
             bar.update()
     return total
 
 
-def _read(folder: Path, frames: Mapping[str, Path], size: int) -> Iterator[tuple[Target, Tensor]]:
+def _read(clip: str, frames: Mapping[str, Path], options: PredictOptions) -> Iterator[tuple[Target, Tensor]]:
     for stem, path in frames.items():
-        image = read_rgb(path)
-        yield Target(folder / f"{stem}.png", image.shape[:2]), network_input(image, size)
+        image, placement = prepared(read_rgb(path), options.size, crop_border=options.crop_border)
+        yield Target(f"{clip}/{stem}", path, placement), normalize(image[None])[0]

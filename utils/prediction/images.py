@@ -7,8 +7,9 @@ class, and `<out>/labels/...`, the most probable class as the masks show it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,16 +26,16 @@ from measure.io import (
     Layout,
     contents,
     images_by_stem,
-    make_folder,
     read_rgb,
     set_folders,
     set_name,
 )
 
-from ..data import batches_in_order, check_known, make_loader, normalize, read_split, resize, to_chw
+from ..data import batches_in_order, check_known, make_loader, normalize, read_split
 from ..runtime import SINGLE_PROCESS, World, autocast, in_background, load_batches
-from .heatmaps import FOLDER, heats_of, recorded, write_overlays
-from .postprocess import check_finite, map_folders, maps_of, write_map
+from .inputs import Placement, prepared
+from .outputs import ImageFiles, Places, heats_of, recorded
+from .postprocess import check_finite, maps_of, probabilities, upsampled
 
 __all__ = ["ImageMaps", "PredictOptions", "find_sets", "image_maps", "pick_images", "predict_maps"]
 
@@ -53,7 +54,9 @@ class PredictOptions:
         amp: "off", "bf16" or "fp16".
         workers: processes that load images.
         classes: what the network's logits stand for; None: polyp alone.
-        heatmap: also draw heat maps (see `heatmaps`).
+        heatmap: also draw heat maps (see `outputs.heatmaps`).
+        crop_border: see `inputs.cropping`.
+        skip_unreadable: go on after an image that cannot be read; otherwise it ends the run.
     """
 
     size: int = 352
@@ -63,6 +66,8 @@ class PredictOptions:
     workers: int = 1
     classes: Classes | None = None
     heatmap: bool = False
+    crop_border: bool = False
+    skip_unreadable: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,29 +76,43 @@ class ImageMaps:
 
     Attributes:
         index: place of the image in the list.
-        maps: see `maps_of`.
+        maps: see `maps_of`; empty where the image could not be read.
+        probability: (H, W) float32, of several classes the largest.
+        spread: (H, W) float32, how far several answers disagree (`AveragedNetwork`); None of a single one.
         heats: (h, w) float32 in [0, 1] by kind, where heat maps were asked for.
+        fault: why the image could not be read; "" where it could.
     """
 
     index: int
     maps: dict[str, np.ndarray]
-    heats: dict[str, np.ndarray]
+    probability: Tensor | None = None
+    spread: Tensor | None = None
+    heats: Mapping[str, np.ndarray] = field(default_factory=dict)
+    fault: str = ""
 
 
 class Images(Dataset):
-    """Images at the network's size: {"image": (3, S, S) uint8, "size": own height and width, "index"}."""
+    """Images at the network's size, (3, S, S) uint8, with "index", "size" and "box" (see `Placement`) and "fault".
 
-    def __init__(self, paths: Sequence[Path], *, size: int):
-        self.paths = list(paths)
-        self.size = (size, size)
+    With `skip_unreadable` an image that cannot be read is black, and "fault" says why.
+    """
+
+    def __init__(self, paths: Sequence[Path], options: PredictOptions):
+        self.paths, self.options = list(paths), options
 
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
-        image = read_rgb(self.paths[index])
-        own_size = torch.tensor(image.shape[:2])
-        return {"image": resize(to_chw(image), self.size), "size": own_size, "index": torch.tensor(index)}
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        size, fault = self.options.size, ""
+        try:
+            image, placement = prepared(read_rgb(self.paths[index]), size, crop_border=self.options.crop_border)
+        except InputError as error:
+            if not self.options.skip_unreadable:
+                raise
+            image, placement, fault = torch.zeros(3, size, size, dtype=torch.uint8), Placement.whole(1, 1), str(error)
+        own_size = torch.tensor((placement.height, placement.width))
+        return {"image": image, "size": own_size, "box": torch.tensor(placement.box), "index": index, "fault": fault}
 
 
 def find_sets(root: str | Path, layout: Layout = STILLS) -> dict[str, dict[str, Path]]:
@@ -141,33 +160,40 @@ def pick_images(
 def predict_maps(
     model: Network,
     sets: Mapping[str, Mapping[str, Path]],
-    out: str | Path,
+    out: str | Path | ImageFiles,
     *,
     options: PredictOptions,
     device: torch.device,
     world: World = SINGLE_PROCESS,
 ) -> int:
-    """Write the maps of every image; a map that exists is replaced by a whole new one. Returns the images' number.
+    """Write what is asked for of every image; a file that exists is replaced by a whole new one.
 
     The processes of `world` take the images in turn, none twice, in the batches a single process would make of them.
 
+    Args:
+        sets: folder of the results -> stem -> image.
+        out: what is written where; a folder: maps alone.
+
+    Returns:
+        The number of images.
+
     Raises:
-        InputError: an image cannot be read or a map cannot be written; the maps written so far stay.
+        InputError: an image cannot be read or a file cannot be written; what was written so far stays.
         ModelError: the network's output is not finite.
     """
     model = model.to(device, memory_format=torch.channels_last).eval()
+    files = out if isinstance(out, ImageFiles) else ImageFiles(Places(maps=Path(out)))
     total = sum(len(images) for images in sets.values())
     with tqdm(total=total, desc="maps", unit="image", disable=world.disable_progress) as bar:
         for name, images in sets.items():
-            folders = {kind: make_folder(Path(out) / kind / name) for kind in map_folders(options.classes)}
-            heat_folder = make_folder(Path(out) / FOLDER / name) if options.heatmap else None
             stems, paths = list(images), list(images.values())
             with in_background(threads=WRITERS) as later:
                 for found in image_maps(model, paths, options=options, device=device, world=world):
-                    for kind, picture in found.maps.items():
-                        later(write_map, folders[kind] / f"{stems[found.index]}.png", picture)
-                    if heat_folder:
-                        later(write_overlays, heat_folder / stems[found.index], paths[found.index], found.heats)
+                    path = paths[found.index]
+                    if found.fault:
+                        files.skip(path, found.fault)
+                    else:
+                        later(files.write, f"{name}/{stems[found.index]}" if name else stems[found.index], path, found)
                     bar.update()
     return total
 
@@ -184,11 +210,11 @@ def image_maps(
     """Yield what the network makes of this process's images, one forward a batch.
 
     Raises:
-        InputError: an image cannot be read.
+        InputError: an image cannot be read, unless such are skipped.
         ModelError: the network's output is not finite.
     """
     loader = make_loader(
-        Images(paths, size=options.size),
+        Images(paths, options),
         batch_sampler=batches_in_order(len(paths), batch_size=options.batch_size, world=world),
         workers=options.workers,
         device=device,
@@ -196,10 +222,25 @@ def image_maps(
     for batch in load_batches(loader):
         indices = batch["index"].tolist()
         image = normalize(batch["image"].to(device, non_blocking=True)).contiguous(memory_format=torch.channels_last)
-        with recorded(model.head, enabled=options.heatmap) as record, autocast(device, options.amp):
-            logits = model(image)["out"]
+        with recorded(model, enabled=options.heatmap) as record, autocast(device, options.amp):
+            outputs = model(image)
+        logits = outputs["out"]
         check_finite(logits, [str(paths[index]) for index in indices])
         heats = heats_of(model, record, logits) if record else {}
-        for place, (index, size) in enumerate(zip(indices, batch["size"].tolist(), strict=True)):
-            maps = maps_of(logits[place], tuple(size), classes=options.classes, minmax=options.minmax)
-            yield ImageMaps(index, maps, {kind: heat[place] for kind, heat in heats.items()})
+        placed = zip(indices, batch["fault"], batch["size"].tolist(), batch["box"].tolist(), strict=True)
+        for place, (index, fault, size, box) in enumerate(placed):
+            if fault:
+                yield ImageMaps(index, {}, fault=fault)
+                continue
+            placement = Placement(*size, tuple(box))
+            probability = placement.paste(probabilities(logits[place], placement.seen))
+            spread = (
+                placement.paste(upsampled(outputs["spread"][place], placement.seen)) if "spread" in outputs else None
+            )
+            yield ImageMaps(
+                index,
+                maps_of(probability, classes=options.classes, minmax=options.minmax),
+                probability.amax(dim=0),
+                None if spread is None else spread[0],
+                {kind: heat[place] for kind, heat in heats.items()},
+            )

@@ -1,4 +1,4 @@
-"""What myTest.py does, from its options to maps, a record beside them and a line on the terminal.
+"""What myTest.py does, from its options to files, a record beside them and a line on the terminal.
 
 Here alone it is decided whether a network is given images or clips; how it runs on frames is `streaming`'s.
 """
@@ -6,42 +6,43 @@ Here alone it is decided whether a network is given images or clips; how it runs
 from __future__ import annotations
 
 import dataclasses
-import hashlib
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from lib import Network
 from measure.io import (
     STILLS,
+    CommandError,
     InputError,
     Layout,
     drop_partials,
+    first_names,
     limit_megapixels,
     make_folder,
     refuse_outputs_in_inputs,
-    write_json,
 )
 
 from ..data import worker_count
-from ..runtime import World, choose_device, network_options, versions
+from ..runtime import World, choose_device, network_options
+from .averaging import averaged
 from .clips import find_clips, predict_clips
 from .config import PredictConfig
-from .heatmaps import FOLDER
 from .images import PredictOptions, find_sets, pick_images, predict_maps
+from .inputs import find_images, is_moving, open_source
 from .network import TrainedNetwork, load_network
+from .outputs import HEAT_FOLDER, ImageFiles, Places, best_threshold
 from .postprocess import map_folders
+from .record import RECORD, write_record
 from .video import VideoOptions, predict_video
-from .video_source import open_source
 
 __all__ = ["TestSets", "find_test_sets", "predict"]
 
-RECORD = "predict.json"  # beside the maps: what made them
 NETWORK = "sepnet"  # where neither the weights nor the flags name one, as the released script has it
+DEFAULT_FOLDER = "result"
 WRITTEN = {
     True: "min-max normalized one by one as published tables have them, which shows a polyp in every image; "
     "--no-minmax keeps calibrated probabilities",
@@ -54,25 +55,46 @@ def predict(config: PredictConfig, world: World) -> None:
 
     Raises:
         InputError, ModelError: an option, a folder, a file or weights that cannot be used.
+        CommandError: images of --input that could not be read were left out; the others are done.
         Stopped: a signal ended a video; what was done so far is kept.
     """
     limit_megapixels(config.max_megapixels)
-    write_video(config, world) if config.input else write_maps(config, world)
+    if config.threshold_from:
+        tell_threshold(config.threshold_from)
+    single = config.input is not None and len(config.input) == 1
+    if single and (config.draws_video or is_moving(config.input)):
+        write_video(config, None, world)
+        return
+    found = find_inputs(config) if config.input else find_test_sets(config.test_data_path, config.layout)
+    networks = networks_of(config)
+    if single and networks[0].model.kind == "video":
+        write_video(config, networks, world)
+    else:
+        write_images(config, found, networks, world)
+
+
+def tell_threshold(path: str) -> None:
+    """Say which threshold a file of scores tells, before anything is done with it."""
+    found = best_threshold(path)
+    told = f"the threshold is {found.threshold:.4g}, where mean Dice was {found.dice:.4f} on {found.images} images"
+    print(f"note: {told} ({path})", file=sys.stderr)
 
 
 @dataclass(frozen=True)
 class TestSets:
-    """What was found to be tested on.
+    """What was found to be predicted.
 
     Attributes:
         root: where it lies, as it was given.
-        images: set, or `<split>/<case>`, -> stem -> image file.
-        kind: "sets" of images, or "clips".
+        images: set, folder of the results, or `<split>/<case>`, -> stem -> image file.
+        kind: "sets" of images, "folders" of them (--input), or "clips".
+        read: files and folders that nothing may be written to.
     """
 
     root: str
     images: Mapping[str, Mapping[str, Path]]
     kind: str
+    read: Sequence[Path]
 
 
 def find_test_sets(root: str, layout: Layout = STILLS) -> TestSets:
@@ -87,52 +109,98 @@ def find_test_sets(root: str, layout: Layout = STILLS) -> TestSets:
     """
     clips = {} if Path(root).is_file() else find_clips(root)
     images = clips or find_sets(root, layout)
-    return TestSets(root, images, "clips" if clips else "sets")
+    return TestSets(root, images, "clips" if clips else "sets", [Path(root)])
 
 
-def write_maps(config: PredictConfig, world: World) -> None:
-    """Write the maps of test sets, or one process's part of them, and the record of all."""
+def find_inputs(config: PredictConfig) -> TestSets:
+    """Find the images of --input; see `find_images`."""
+    trees = [Path(word) for word in config.input if Path(word).is_dir()]
+    named = (config.pred_save_path, config.masks, config.overlay, config.uncertainty, config.contours, config.table)
+    refuse_outputs_in_inputs([place for place in named if place], trees)
+    found = find_images(config.input, config.layout)
+    files = [path for images in found.by_folder.values() for path in images.values()]
+    return TestSets(" ".join(config.input), found.by_folder, "folders", [*found.trees, *files])
+
+
+def write_images(config: PredictConfig, found: TestSets, networks: Sequence[TrainedNetwork], world: World) -> None:
+    """Write what is asked for of images or clips, or one process's part of it, and the record of all."""
     device = choose_device(config.device, config.gpu_id + world.local_rank)
-    found = find_test_sets(config.test_data_path, config.layout)
-    network = network_of(config)
-    write = writer_for(network.model, found, config)
+    write = writer_for(networks, found, config)
+    network = averaged(networks, config)
     if config.split:
         picked = pick_images(found.images, config.split, place=found.root)
         found = dataclasses.replace(found, images=picked)
-    minmax = not network.classes if config.minmax is None else config.minmax
     options = PredictOptions(
         size=network.size,
         batch_size=config.batch_size,
-        minmax=minmax,
+        minmax=(found.kind != "folders" and not network.classes) if config.minmax is None else config.minmax,
         amp=config.amp,
         workers=worker_count(config.workers, device),
         classes=network.classes,
         heatmap=config.heatmap,
+        crop_border=config.crop_border,
+        skip_unreadable=found.kind == "folders",
     )
-    out = Path(config.pred_save_path)
-    places = outputs_of(found, out, options)
-    refuse_outputs_in_inputs(places, [found.root])
+    places = places_of(config)
+    refuse_outputs_in_inputs(outputs_of(found, places, options), found.read)
+    if world.size > 1 and places.single_files:
+        raise InputError(
+            f"--contours or --table was given to {world.size} processes; one process writes them, drop torchrun"
+        )
     if world.is_first:
-        clear_record(out)
+        clear_record(places.record_folder)
     if world.size == 1:  # of several, one may write already
-        for place in places:
-            drop_partials(place if place.is_dir() else place.parent)
+        for folder in places.folders.values():
+            for path in [folder, *folder.rglob("*/")]:
+                drop_partials(path)
+    files = ImageFiles(places, threshold=config.cut_at, min_region=config.min_region or 0.0, tint=config.tint)
     started = time.perf_counter()
-    count = write(network.model, found.images, out, options=options, device=device, world=world)
+    count = write(network.model, found.images, files, options=options, device=device, world=world)
+    files.finish()
     seconds = world.all_reduce_max(time.perf_counter() - started)  # so all maps are there before they are described
     if world.is_first:
-        counts = {name: len(images) for name, images in found.images.items()}
-        write_record(out, network, config, options, device=device, images=counts, seconds=seconds)
+        write_record(
+            places.record_folder / RECORD,
+            networks,
+            config,
+            options,
+            device=device,
+            images={name or ".": len(images) for name, images in found.images.items()},
+            seconds=seconds,
+            skipped=files.skipped,
+        )
+    report(found, places, count - len(files.skipped), seconds, str(device), options.minmax)
+    if files.skipped:
+        raise CommandError(
+            f"{len(files.skipped)} of {count} images could not be read and were left out: "
+            f"{first_names(list(files.skipped))}; {places.record_folder / RECORD} says why"
+        )
+
+
+def report(found: TestSets, places: Places, count: int, seconds: float, device: str, minmax: bool) -> None:
+    """Say in a line what was written."""
     rate = f"{count / seconds:.1f} images/s on {device}"
-    print(f"{count} maps of {len(found.images)} {found.kind} in {out} ({rate}): {WRITTEN[minmax]}")
+    if places.maps:
+        print(f"{count} maps of {len(found.images)} {found.kind} in {places.maps} ({rate}): {WRITTEN[minmax]}")
+    else:
+        written = ", ".join(map(str, [*places.folders.values(), *places.single_files]))
+        print(f"{count} images to {written} ({rate})")
 
 
-def writer_for(model: Network, found: TestSets, config: PredictConfig) -> Any:
-    """Return what writes this network's maps: of clips for a video network, else of images.
+def writer_for(networks: Sequence[TrainedNetwork], found: TestSets, config: PredictConfig) -> Any:
+    """Return what writes these networks' maps: of clips for a video network, else of images.
 
     Raises:
-        InputError: a video network without clips, or an option that only networks of images have.
+        InputError: a video network without clips, or an option that does not go with the networks.
     """
+    model: Network = networks[0].model
+    if config.heatmap and (len(networks) > 1 or config.averages):
+        raise InputError("--heatmap was given where answers are averaged; it shows what one network sees in one view")
+    if config.uncertainty and len(networks) == 1 and not config.averages:
+        raise InputError(
+            "--uncertainty was given with one network that is asked once, which cannot disagree; give several "
+            "--model_state_dict_path, --flips or --scales"
+        )
     if model.kind == "image":
         return predict_maps
     if found.kind != "clips":
@@ -140,7 +208,7 @@ def writer_for(model: Network, found: TestSets, config: PredictConfig) -> Any:
             f"{model.name} is a video network and {found.root} holds no clips; "
             "expected <split>/Frame/<case>/<frame>.jpg, or give --input"
         )
-    for flag in ("split", "heatmap"):
+    for flag in ("split", "heatmap", "uncertainty"):
         if getattr(config, flag):
             raise InputError(
                 f"--{flag} was given with {model.name}, a video network; it is for networks of still images"
@@ -148,95 +216,89 @@ def writer_for(model: Network, found: TestSets, config: PredictConfig) -> Any:
     return predict_clips
 
 
-def write_video(config: PredictConfig, world: World) -> None:
+def write_video(config: PredictConfig, networks: Sequence[TrainedNetwork] | None, world: World) -> None:
     """Segment a video, a folder of frames, an image or a camera."""
+    config.check_for_frames()
     if world.size > 1:
         raise InputError(f"--input was given to {world.size} processes; a video is the work of one, drop torchrun")
     device = choose_device(config.device, config.gpu_id)
-    refuse_outputs_in_inputs([place for place in (config.overlay, config.masks) if place], [config.input])
-    source = open_source(config.input, rate=config.frame_rate)
-    if config.masks and Path(config.input).is_file():  # a mask may be named like a single image beside it
-        refuse_outputs_in_inputs([Path(config.masks) / f"{Path(config.input).stem}.png"], [config.input])
-    network = network_of(config)
+    (given,) = config.input
+    folders = [Path(place) for place in (config.masks, config.pred_save_path) if place]
+    refuse_outputs_in_inputs([*folders, *([config.overlay] if config.overlay else [])], [given])
+    source = open_source(given, rate=config.frame_rate)
+    if Path(given).is_file():  # a mask may be named like a single image beside it
+        refuse_outputs_in_inputs([folder / f"{Path(given).stem}.png" for folder in folders], [given])
+    networks = networks or networks_of(config)
+    network = averaged(networks, config)
     options = VideoOptions(
         size=network.size,
         minmax=bool(config.minmax),
         amp=config.amp,
         tint=config.tint,
         show_rate=config.show_rate,
+        threshold=config.cut_at,
+        min_region=config.min_region or 0.0,
+        crop_border=config.crop_border,
     )
-    if config.masks:
-        clear_record(config.masks)
+    record = folders[0] / RECORD if folders else Path(config.overlay).with_suffix(f".{RECORD}")
+    clear_record(record.parent, record.name)
     started = time.perf_counter()
     count = predict_video(
-        network.model, source, options=options, device=device, overlay=config.overlay, masks=config.masks
+        network.model,
+        source,
+        options=options,
+        device=device,
+        overlay=config.overlay,
+        masks=config.masks,
+        maps=config.pred_save_path,
     )
     seconds = time.perf_counter() - started
-    if config.masks:
-        write_record(
-            Path(config.masks), network, config, options, device=device, images={source.name: count}, seconds=seconds
+    images, skipped = {source.name: count}, dict.fromkeys(source.skipped, "it cannot be decoded")
+    write_record(record, networks, config, options, device=device, images=images, seconds=seconds, skipped=skipped)
+    told = f", {len(source.skipped)} skipped" if source.skipped else ""
+    print(f"{count} frames of {source.name}{told} ({count / seconds:.1f} frames/s on {device})")
+
+
+def networks_of(config: PredictConfig) -> list[TrainedNetwork]:
+    """The networks that the weights or the options name."""
+    return [
+        load_network(
+            path,
+            name=config.model,
+            fallback=NETWORK,
+            options=network_options(config),
+            size=config.test_size,
+            size_flag="--test_size",
         )
-    skipped = f", {len(source.skipped)} skipped" if source.skipped else ""
-    print(f"{count} frames of {source.name}{skipped} ({count / seconds:.1f} frames/s on {device})")
+        for path in config.model_state_dict_path or (None,)
+    ]
 
 
-def network_of(config: PredictConfig) -> TrainedNetwork:
-    """The network that the weights or the options name."""
-    return load_network(
-        config.model_state_dict_path,
-        name=config.model,
-        fallback=NETWORK,
-        options=network_options(config),
-        size=config.test_size,
-        size_flag="--test_size",
-    )
+def places_of(config: PredictConfig) -> Places:
+    """Where the options say that results of images go; maps where nothing says otherwise."""
+    named = {name: getattr(config, name) for name in ("masks", "overlay", "uncertainty", "contours", "table")}
+    maps = config.pred_save_path
+    if not maps and (config.input is None or config.heatmap or not any(named.values())):
+        maps = DEFAULT_FOLDER
+    asked = {name: Path(place) if place else None for name, place in named.items()}
+    return Places(maps=Path(maps) if maps else None, heatmap=Path(maps) if config.heatmap else None, **asked)
 
 
-def outputs_of(found: TestSets, out: Path, options: PredictOptions) -> list[Path]:
-    """The folders that are going to be written, or the maps of a single image, and the record."""
-    kinds = [*map_folders(options.classes), *([FOLDER] if options.heatmap else [])]
-    folders = {name: [out / kind / name for kind in kinds] for name in found.images}
-    if Path(found.root).is_file():
-        return [folder / f"{stem}.png" for name in folders for folder in folders[name] for stem in found.images[name]]
-    return [out / RECORD, *(folder for each in folders.values() for folder in each)]
+def outputs_of(found: TestSets, places: Places, options: PredictOptions) -> list[Path]:
+    """The folders that are going to be written, or the files of single images, and the record."""
+    roots = [folder for kind, folder in places.folders.items() if kind not in ("maps", "heatmap")]
+    roots += [places.maps / kind for kind in map_folders(options.classes)] if places.maps else []
+    roots += [places.maps / HEAT_FOLDER] if options.heatmap else []
+    if found.kind == "folders" or Path(found.root).is_file():
+        return [root / name / f"{stem}.png" for root in roots for name in found.images for stem in found.images[name]]
+    folders = [root / name for root in roots for name in found.images]
+    return [places.record_folder / RECORD, *folders, *places.single_files]
 
 
-def clear_record(folder: str | Path) -> None:
-    """Make a folder for maps, without the record of an earlier run: it would describe the maps of this one.
+def clear_record(folder: str | Path, name: str = RECORD) -> None:
+    """Make a folder for results, without the record of an earlier run: it would describe those of this one.
 
     Raises:
         InputError: the folder cannot be made or written to.
     """
-    (make_folder(folder) / RECORD).unlink(missing_ok=True)
-
-
-def write_record(
-    folder: Path,
-    network: TrainedNetwork,
-    config: PredictConfig,
-    options: PredictOptions | VideoOptions,
-    *,
-    device: torch.device,
-    images: Mapping[str, int],
-    seconds: float,
-) -> None:
-    """Write what made the maps in a folder beside them.
-
-    Args:
-        device: what ran the network.
-        images: their number by set, clip or video.
-        seconds: how long it took.
-    """
-    record = {
-        "weights": str(network.path),
-        "weights_sha256": hashlib.sha256(network.path.read_bytes()).hexdigest(),
-        "model": {"name": network.model.name, "options": dataclasses.asdict(network.model.config)},
-        "options": dataclasses.asdict(options),
-        "test_data_path": config.input or config.test_data_path,
-        "split": config.split,
-        "images": dict(images),
-        "seconds": round(seconds, 3),
-        "device": str(device),
-        "versions": versions(),
-    }
-    write_json(record, folder / RECORD)
+    (make_folder(folder) / name).unlink(missing_ok=True)

@@ -24,6 +24,7 @@ __all__ = [
     "minmax_normalized",
     "probabilities",
     "probability_map",
+    "upsampled",
     "write_map",
 ]
 
@@ -46,9 +47,14 @@ def check_finite(logits: Tensor, names: Sequence[str]) -> None:
         )
 
 
+def upsampled(planes: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bring (K, h, w) planes to a size (H, W), bilinearly, as (K, H, W) float32."""
+    return F.interpolate(planes[None].float(), size=size, mode="bilinear", align_corners=False)[0]
+
+
 def probabilities(logits: Tensor, size: tuple[int, int]) -> Tensor:
     """Bring one image's logits (K, h, w) to the image's size (H, W), as (K, H, W) float32 probabilities."""
-    return F.interpolate(logits[None].float(), size=size, mode="bilinear", align_corners=False)[0].sigmoid()
+    return upsampled(logits, size).sigmoid()
 
 
 def minmax_normalized(probability: Tensor) -> Tensor:
@@ -93,13 +99,12 @@ def map_folders(classes: Classes | None) -> tuple[str, ...]:
     return (*classes.names, MERGED, LABELS) if classes else ("",)
 
 
-def maps_of(logits: Tensor, size: tuple[int, int], *, classes: Classes | None, minmax: bool) -> dict[str, np.ndarray]:
-    """Turn one image's logits into the maps that are written of it, by the folder that each belongs in.
+def maps_of(probability: Tensor, *, classes: Classes | None, minmax: bool) -> dict[str, np.ndarray]:
+    """Turn one image's probabilities into the maps that are written of it, by the folder that each belongs in.
 
     Args:
-        logits: (K, h, w).
-        size: height and width of the image, pixels.
-        classes: what the K logits stand for; None: polyp alone.
+        probability: (K, H, W), at the image's own size.
+        classes: what the K planes stand for; None: polyp alone.
         minmax: stretch every map by itself; labels are of the probabilities as they are.
 
     Returns:
@@ -107,12 +112,10 @@ def maps_of(logits: Tensor, size: tuple[int, int], *, classes: Classes | None, m
         the largest of the classes; under LABELS a picture as the masks are, in their colors (H, W, 3) RGB or indices
         (H, W).
     """
-    if not classes:
-        return {"": grey_map(logits, size, minmax=minmax)}
-    probability = probabilities(logits, size)
-    planes = dict(zip((*classes.names, MERGED), (*probability, probability.amax(dim=0)), strict=True))
+    merged = probability.amax(dim=0)
+    planes = dict(zip((*classes.names, MERGED), (*probability, merged), strict=True)) if classes else {"": merged}
     maps = {name: as_grey(minmax_normalized(plane) if minmax else plane) for name, plane in planes.items()}
-    return maps | {LABELS: classes.picture(labels_of(probability))}
+    return maps | {LABELS: classes.picture(labels_of(probability))} if classes else maps
 
 
 def write_map(path: Path, picture: np.ndarray) -> None:

@@ -3,13 +3,16 @@
     predictor = Predictor.from_checkpoint("checkpoint/run/best.pth")
     probability = predictor.probability(image)          # (H, W, 3) uint8 RGB or a PIL image -> (H, W) float32
     for probability in predictor.stream(frames): ...    # frame by frame; a video network keeps its memory
+    found = predictor.predict(image)                    # its probability, mask and regions
 
+Options are those of myTest.py (`MapOptions`), the steps are the same.
 Probabilities are calibrated, as `myTest.py --no-minmax` writes them: nothing is stretched.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias, overload
 
@@ -20,13 +23,17 @@ from torch import Tensor
 
 from measure.io import InputError
 
-from ..data import network_input
+from ..data import normalize
 from ..runtime import choose_device
+from .averaging import averaged
+from .config import MapOptions
+from .inputs import Placement, prepared
 from .network import TrainedNetwork, load_network
-from .postprocess import check_finite, probability_map
-from .streaming import stream_clips
+from .outputs import Region, cut, find_regions
+from .postprocess import as_grey, check_finite, probabilities, upsampled
+from .streaming import stacked_images, stream_clips
 
-__all__ = ["Predictor", "RUNTIMES"]
+__all__ = ["Prediction", "Predictor", "RUNTIMES"]
 
 Picture: TypeAlias = np.ndarray | Image.Image
 
@@ -34,36 +41,66 @@ RUNTIMES = ("auto", "eager")
 BATCH = 8  # images a forward, myTest.py's default
 
 
-class Predictor:
-    """A network on a device that turns images into probabilities of polyp.
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What is said of one image.
 
-    Args:
-        network: see `load_network`.
-        device: "auto" (CUDA where there is one), "cpu" or "cuda".
-        runtime: what runs the network, one of `RUNTIMES`; "auto" takes the fastest that is sure to agree.
-
-    Raises:
-        InputError: an unknown runtime, or a device that is not there.
+    Attributes:
+        probability: (H, W) float32 in [0, 1], of several classes the largest.
+        mask: (H, W) uint8, 0 or 255: the probability at the options' threshold, without regions that are too small.
+        regions: of the mask, largest first.
+        uncertainty: (H, W) float32, the standard deviation of the probability over several weights or views; None
+            where one network was asked once.
     """
 
-    def __init__(self, network: TrainedNetwork, *, device: str = "auto", runtime: str = "auto"):
+    probability: np.ndarray
+    mask: np.ndarray
+    regions: tuple[Region, ...]
+    uncertainty: np.ndarray | None = None
+
+
+class Predictor:
+    """A network on a device, or the mean of several, that turns images into probabilities of polyp.
+
+    Args:
+        networks: see `load_network`; one, or several to average.
+        device: "auto" (CUDA where there is one), "cpu" or "cuda".
+        runtime: what runs the network, one of `RUNTIMES`; "auto" takes the fastest that is sure to agree.
+        options: threshold, border, views to average and so on; see `MapOptions`.
+
+    Raises:
+        InputError: an unknown runtime, a device that is not there, or networks that cannot be averaged.
+    """
+
+    def __init__(
+        self,
+        networks: TrainedNetwork | Sequence[TrainedNetwork],
+        *,
+        device: str = "auto",
+        runtime: str = "auto",
+        options: MapOptions | None = None,
+    ):
         check_runtime(runtime)
+        self.options = options or MapOptions()
+        self.threshold = self.options.cut_at
         self.device = choose_device(device, 0)
+        network = averaged([networks] if isinstance(networks, TrainedNetwork) else networks, self.options)
         self.size, self.path = network.size, network.path
         self.model = network.model.to(self.device, memory_format=torch.channels_last)
 
     @classmethod
     def from_checkpoint(
         cls,
-        path: str | Path | None = None,
+        path: str | Path | Sequence[str | Path] | None = None,
         *,
         device: str = "auto",
         model: str | None = None,
         backbone: str | None = None,
         size: int | None = None,
         runtime: str = "auto",
+        options: MapOptions | None = None,
     ) -> Predictor:
-        """Make a predictor of a weight file.
+        """Make a predictor of a weight file, or of several, whose probabilities are averaged.
 
         Args:
             path: a checkpoint of a training run here, or a published file; None: the starter weights.
@@ -72,19 +109,19 @@ class Predictor:
             backbone: of that network.
             size: height and width of its input, pixels; None: as it was trained.
             runtime: see the class.
+            options: see the class.
 
         Raises:
             InputError: no starter weights, an unknown runtime, or a device that is not there.
             ModelError: a file or a network that cannot be used, or a size that the network cannot take.
         """
         check_runtime(runtime)
-        network = load_network(
-            path,
-            name=model,
-            options={"backbone": backbone} if backbone else None,
-            size=size,
-        )
-        return cls(network, device=device, runtime=runtime)
+        paths = [path] if path is None or isinstance(path, (str, Path)) else list(path)
+        if not paths:
+            raise InputError("an empty list of weights was given; name at least one file, or none for the starter's")
+        settings = {"backbone": backbone} if backbone else None
+        networks = [load_network(each, name=model, options=settings, size=size) for each in paths]
+        return cls(networks, device=device, runtime=runtime, options=options)
 
     @overload
     def probability(self, image: Picture) -> np.ndarray: ...
@@ -107,8 +144,24 @@ class Predictor:
             ModelError: the network's output is not finite.
         """
         if isinstance(image, (np.ndarray, Image.Image)):
-            return self._probabilities([as_rgb(image)])[0]
-        return self._probabilities([as_rgb(each) for each in image])
+            return self.predict(image).probability
+        return [found.probability for found in self.predict(image)]
+
+    @overload
+    def predict(self, image: Picture) -> Prediction: ...
+
+    @overload
+    def predict(self, image: Sequence[Picture]) -> list[Prediction]: ...
+
+    def predict(self, image: Picture | Sequence[Picture]) -> Prediction | list[Prediction]:
+        """Return probability, mask and regions of an image, or of each of a list, as `probability` takes them.
+
+        Raises:
+            InputError, ModelError: as `probability`.
+        """
+        if isinstance(image, (np.ndarray, Image.Image)):
+            return self._predict([as_rgb(image)])[0]
+        return self._predict([as_rgb(each) for each in image])
 
     def stream(self, frames: Iterable[Picture]) -> Iterator[np.ndarray]:
         """Yield the probability of every frame of one clip, in order, as frames are drawn.
@@ -121,23 +174,46 @@ class Predictor:
         Raises:
             InputError, ModelError: as `probability`.
         """
-        clip = ((rgb.shape[:2], network_input(rgb, self.size)) for rgb in map(as_rgb, frames))
-        for number, (size, logits) in enumerate(stream_clips(self.model, [clip], slots=1)):
-            yield self._probability(logits, size, f"frame {number}")
+        clip = (self._ready(rgb) for rgb in map(as_rgb, frames))
+        for number, (placement, logits) in enumerate(stream_clips(self.model, [clip], slots=1)):
+            yield self._probability(logits, placement, f"frame {number}")
 
-    def _probabilities(self, images: list[np.ndarray]) -> list[np.ndarray]:
-        """Run batches of clips of one frame each."""
+    def _predict(self, images: list[np.ndarray]) -> list[Prediction]:
         found = []
         for start in range(0, len(images), BATCH):
-            batch = list(enumerate(images[start : start + BATCH], start=start))
-            clips = ([(number, network_input(image, self.size))] for number, image in batch)
-            answers = dict(stream_clips(self.model, clips, slots=len(batch)))
-            found += [self._probability(answers[n], image.shape[:2], f"image {n}") for n, image in batch]
+            ready = [self._ready(image) for image in images[start : start + BATCH]]
+            for number, ((placement, _), outputs) in enumerate(zip(ready, self._outputs(ready), strict=True), start):
+                probability = self._probability(outputs["out"], placement, f"image {number}")
+                spread = outputs.get("spread")
+                found.append(self._described(probability, None if spread is None else self._placed(spread, placement)))
         return found
 
-    def _probability(self, logits: Tensor, size: tuple[int, int], name: str) -> np.ndarray:
+    def _described(self, probability: np.ndarray, uncertainty: np.ndarray | None) -> Prediction:
+        grey = as_grey(torch.from_numpy(probability))
+        mask = cut(grey, threshold=self.threshold, min_region=self.options.min_region or 0.0)
+        return Prediction(probability, mask, find_regions(mask, probability), uncertainty)
+
+    @torch.inference_mode()
+    def _outputs(self, ready: list[tuple[Placement, Tensor]]) -> list[dict[str, Tensor]]:
+        """What the network says of each image; a video network sees each as a clip of one frame."""
+        if self.model.kind == "video":
+            clips = ([(number, frame)] for number, (_, frame) in enumerate(ready))
+            answers = dict(stream_clips(self.model, clips, slots=len(ready)))
+            return [{"out": answers[number]} for number in range(len(ready))]
+        outputs = self.model(stacked_images([frame for _, frame in ready], self.device))
+        return [{name: value[place] for name, value in outputs.items()} for place in range(len(ready))]
+
+    def _ready(self, image: np.ndarray) -> tuple[Placement, Tensor]:
+        """Where the part that the network sees lies in an image, and that part, (3, S, S) normalized."""
+        part, placement = prepared(image, self.size, crop_border=self.options.crop_border)
+        return placement, normalize(part[None])[0]
+
+    def _probability(self, logits: Tensor, placement: Placement, name: str) -> np.ndarray:
         check_finite(logits[None], [name])
-        return probability_map(logits, size, minmax=False).cpu().numpy()
+        return placement.paste(probabilities(logits, placement.seen)).amax(dim=0).cpu().numpy()
+
+    def _placed(self, spread: Tensor, placement: Placement) -> np.ndarray:
+        return placement.paste(upsampled(spread, placement.seen))[0].cpu().numpy()
 
 
 def check_runtime(runtime: str) -> None:

@@ -174,6 +174,10 @@ def same_clip(frame: Arrival | None, other: Arrival | None) -> bool:
 def stacked(arrived: Batch, model: Network) -> Tensor:
     """The frames as a batch on the network's device, zeros where a slot is empty."""
     blank = torch.zeros_like(next(frame.image for frame in arrived if frame))
-    batch = torch.stack([frame.image if frame else blank for frame in arrived])
-    device = next(model.parameters()).device
-    return batch.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
+    images = [frame.image if frame else blank for frame in arrived]
+    return stacked_images(images, next(model.parameters()).device)
+
+
+def stacked_images(images: Sequence[Tensor], device: torch.device) -> Tensor:
+    """(3, H, W) images as a batch on a device, as networks run fastest."""
+    return torch.stack(list(images)).to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)

@@ -15,25 +15,25 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from lib import Network
 from measure.io import InputError, make_folder
 
-from ..data import network_input
+from ..data import normalize
 from ..runtime import StopRequest, autocast, in_background, prefetch, stopped_by
 from ..visualization import draw_prediction
-from .postprocess import check_finite, grey_map, write_map
+from .inputs import Frame, Placement, Source, prepared
+from .outputs import VideoWriter, cut
+from .postprocess import as_grey, check_finite, minmax_normalized, probabilities, write_map
 from .streaming import WRITE_EVERY, stream_clips
-from .video_source import Frame, Source
-from .video_writer import VideoWriter
 
 __all__ = ["VideoOptions", "predict_video"]
 
 
 AHEAD = 8  # frames that one stage may be ahead of the next
 LATEST = 50  # frames that the rate in the picture is measured over
-THRESHOLD = 128  # grey level from which a pixel belongs to the polyp
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,9 @@ class VideoOptions:
         write_every: a video network remembers every such frame.
         tint: color the picture by the probability.
         show_rate: write the frames a second into the corner.
+        threshold: probability from which a pixel is polyp.
+        min_region: share of the frame below which a region is left out.
+        crop_border: see `inputs.cropping`.
     """
 
     size: int = 352
@@ -55,6 +58,24 @@ class VideoOptions:
     write_every: int = WRITE_EVERY
     tint: bool = False
     show_rate: bool = False
+    threshold: float = 0.5
+    min_region: float = 0.0
+    crop_border: bool = False
+
+
+@dataclass(frozen=True)
+class VideoFiles:
+    """Where what is made of frames goes; None: it is not asked for.
+
+    Attributes:
+        writer: the overlay's.
+        masks: folder for `<frame>.png`, 0 or 255.
+        maps: folder for `<frame>.png`, 255 x probability.
+    """
+
+    writer: VideoWriter | None
+    masks: Path | None
+    maps: Path | None
 
 
 def predict_video(
@@ -65,12 +86,14 @@ def predict_video(
     device: torch.device,
     overlay: str | Path | None = None,
     masks: str | Path | None = None,
+    maps: str | Path | None = None,
 ) -> int:
     """Segment the frames of a source as they come.
 
     Args:
         overlay: video file to write, at the source's size, rate and times.
         masks: folder for `<frame>.png`, 0 or 255.
+        maps: folder for `<frame>.png`, 255 x probability.
 
     Returns:
         The number of frames segmented; `source.skipped` has those that could not be decoded.
@@ -85,11 +108,11 @@ def predict_video(
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
         writer = stack.enter_context(VideoWriter(overlay, rate=source.rate)) if overlay else None
-        folder = make_folder(masks) if masks else None
+        files = VideoFiles(writer, *(make_folder(folder) if folder else None for folder in (masks, maps)))
         later = stack.enter_context(in_background(waiting=AHEAD))
         bar = stack.enter_context(tqdm(total=source.count or None, desc=source.name, unit="frame", disable=None))
         for frame, grey in _maps(model, source, options, device):
-            later(_finish, frame, grey, writer, folder, options, rate.measure())
+            later(_finish, frame, grey, files, options, rate.measure())
             count += 1
             bar.update()
             if stop.number:
@@ -106,27 +129,31 @@ def _maps(
     model: Network, source: Source, options: VideoOptions, device: torch.device
 ) -> Iterator[tuple[Frame, np.ndarray]]:
     """Every frame with its (H, W) uint8 map."""
-    clip = prefetch(((frame, network_input(frame.image, options.size)) for frame in source), AHEAD)
+    clip = prefetch((_ready(frame, options) for frame in source), AHEAD)
     amp = autocast(device, options.amp)
-    for frame, logits in stream_clips(model, [clip], slots=1, write_every=options.write_every, amp=amp):
+    answers = stream_clips(model, [clip], slots=1, write_every=options.write_every, amp=amp)
+    for (frame, placement), logits in answers:
         check_finite(logits[None], [frame.name])
-        yield frame, grey_map(logits, frame.image.shape[:2], minmax=options.minmax)
+        probability = placement.paste(probabilities(logits, placement.seen)).amax(dim=0)
+        yield frame, as_grey(minmax_normalized(probability) if options.minmax else probability)
 
 
-def _finish(
-    frame: Frame,
-    grey: np.ndarray,
-    writer: VideoWriter | None,
-    folder: Path | None,
-    options: VideoOptions,
-    rate: float,
-) -> None:
+def _ready(frame: Frame, options: VideoOptions) -> tuple[tuple[Frame, Placement], Tensor]:
+    """A frame with where the network's part of it lies, and what the network is given, (3, S, S) normalized."""
+    image, placement = prepared(frame.image, options.size, crop_border=options.crop_border)
+    return (frame, placement), normalize(image[None])[0]
+
+
+def _finish(frame: Frame, grey: np.ndarray, files: VideoFiles, options: VideoOptions, rate: float) -> None:
     """Write what was asked for of one frame."""
-    if folder:
-        write_map(folder / f"{frame.name}.png", np.where(grey >= THRESHOLD, np.uint8(255), np.uint8(0)))
-    if writer:
-        drawn = draw_prediction(frame.image, grey, tint=options.tint, rate=rate if options.show_rate else None)
-        writer.write(drawn, time=frame.time)
+    mask = cut(grey, threshold=options.threshold, min_region=options.min_region)
+    if files.maps:
+        write_map(files.maps / f"{frame.name}.png", grey)
+    if files.masks:
+        write_map(files.masks / f"{frame.name}.png", mask)
+    if files.writer:
+        drawn = draw_prediction(frame.image, grey, mask, tint=options.tint, rate=rate if options.show_rate else None)
+        files.writer.write(drawn, time=frame.time)
 
 
 class FrameRate:

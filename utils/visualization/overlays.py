@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-__all__ = ["MAP_COLOR", "draw_mask_and_map", "draw_outline", "draw_prediction"]
+__all__ = ["MAP_COLOR", "draw_mask_and_map", "draw_outline", "draw_prediction", "draw_tint"]
 
 MASK_COLOR = (0, 200, 0)  # green: where the polyp is
 MAP_COLOR = (255, 210, 0)  # yellow: where the network sees it
@@ -36,18 +36,24 @@ def draw_outline(image: np.ndarray, plane: np.ndarray, color: tuple[int, int, in
 
 
 def draw_prediction(
-    frame: np.ndarray, grey: np.ndarray, *, tint: bool = False, rate: float | None = None
+    frame: np.ndarray,
+    grey: np.ndarray,
+    mask: np.ndarray | None = None,
+    *,
+    tint: bool = False,
+    rate: float | None = None,
 ) -> np.ndarray:
-    """Return the frame with the outline of a map at probability 1/2.
+    """Return the frame with the outline of what was found in it.
 
     Args:
         frame: (H, W, 3) uint8 RGB.
         grey: the map, (H, W) uint8, 255 x probability.
+        mask: what was found, (H, W) uint8, 0 or 255; None: the map at probability 1/2.
         tint: also color the frame by the probability, from violet over green to yellow.
         rate: frames a second, written into a corner; None: nothing is written.
     """
-    drawn = tinted(frame, grey) if tint else frame.copy()
-    draw_outline(drawn, grey, MAP_COLOR)
+    drawn = draw_tint(frame, grey) if tint else frame.copy()
+    draw_outline(drawn, grey if mask is None else mask, MAP_COLOR)
     if rate:
         scale = max(frame.shape[0], 240) / 800
         for color, thickness in (((0, 0, 0), 4), ((255, 255, 255), 1)):  # readable on light and dark
@@ -56,7 +62,7 @@ def draw_prediction(
     return drawn
 
 
-def tinted(frame: np.ndarray, grey: np.ndarray) -> np.ndarray:
+def draw_tint(frame: np.ndarray, grey: np.ndarray) -> np.ndarray:
     """Blend a color for every probability into the frame; where it is 0 the frame stays as it is."""
     colors = cv2.cvtColor(cv2.applyColorMap(grey, TINT_COLORS), cv2.COLOR_BGR2RGB).astype(np.float32)
     alpha = TINT_ALPHA * np.minimum(grey / np.float32(255 * TINT_FULL), 1)[:, :, None]

@@ -13,7 +13,7 @@ from lib import create_model, list_models
 from measure.commands.score import main as measure
 from utils.phantom import write_stills
 from utils.prediction import job
-from utils.prediction.heatmaps import eigen_cam, jet_overlay
+from utils.prediction.outputs.heatmaps import eigen_cam, jet_overlay
 
 pytestmark = pytest.mark.slow
 

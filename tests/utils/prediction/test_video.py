@@ -14,15 +14,17 @@ import myTest
 from lib import create_model
 from measure.commands.score import main as measure
 from measure.io.errors import InputError
+from utils.data import network_input
 from utils.phantom import phantom_clip, write_clips
+from utils.prediction import grey_map
 from utils.prediction import video as module
 from utils.prediction.clips import find_clips
+from utils.prediction.inputs.video_source import open_source
+from utils.prediction.outputs.video_writer import VideoWriter
 from utils.prediction.streaming import stream
 from utils.prediction.video import VideoOptions, predict_video
-from utils.prediction.video_source import open_source
-from utils.prediction.video_writer import VideoWriter
 from utils.runtime.interrupts import Stopped
-from utils.visualization.overlays import MAP_COLOR, draw_prediction, tinted
+from utils.visualization.overlays import MAP_COLOR, draw_prediction, draw_tint
 
 pytestmark = pytest.mark.slow
 
@@ -157,9 +159,9 @@ def test_an_overlay_plays_at_the_size_and_rate_of_its_source(sepnet, clip, tmp_p
 
 def test_masks_are_the_networks_maps_cut_at_one_half(sepnet, clip, tmp_path):
     predict_video(sepnet, open_source(str(clip)), options=SMALL, device=CPU, masks=tmp_path)
-    inputs = [module.network_input(frame, 64) for frame in played(clip)[0]]
+    inputs = [network_input(frame, 64) for frame in played(clip)[0]]
     for number, logits in enumerate(stream(sepnet.eval(), inputs), start=1):
-        expected = module.grey_map(logits, (64, 96), minmax=False) >= 128
+        expected = grey_map(logits, (64, 96), minmax=False) >= 128
         assert np.array_equal(cv2.imread(str(tmp_path / f"frame_{number:06d}.png"), 0) > 0, expected)
 
 
@@ -267,13 +269,13 @@ def test_outline_tint_and_rate_are_drawn_where_they_should():
 
 def test_the_tint_is_a_gradient_from_violet_over_green_to_yellow():
     frame, grey = np.full((2, 256, 3), 100, np.uint8), np.tile(np.arange(256, dtype=np.uint8), (2, 1))
-    colors = 2 * tinted(frame, grey)[0].astype(int) - 100  # where the tint has its whole opacity, one half
+    colors = 2 * draw_tint(frame, grey)[0].astype(int) - 100  # where the tint has its whole opacity, one half
     violet, green, yellow = [59, 82, 139], [33, 145, 140], [253, 231, 37]  # viridis at 1/4, 1/2 and 1
     for level, color in ((64, violet), (128, green), (255, yellow)):
         assert np.abs(colors[level] - color).max() <= 6
     steps = np.abs(np.diff(colors[64:], axis=0)).sum(axis=1)
     assert (steps.cumsum() > 0).all() and steps.max() <= 12, "no jump on the way"
-    assert np.array_equal(tinted(frame, grey)[:, 0], frame[:, 0])
+    assert np.array_equal(draw_tint(frame, grey)[:, 0], frame[:, 0])
 
 
 @pytest.mark.parametrize(

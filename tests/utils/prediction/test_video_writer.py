@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from utils.prediction import video_writer as module
-from utils.prediction.video_source import open_source
-from utils.prediction.video_writer import VideoWriter
+from utils.prediction.inputs.video_source import open_source
+from utils.prediction.outputs import video_writer as module
+from utils.prediction.outputs.video_writer import VideoWriter
 
 VARYING = [0.0, 0.04, 0.08, 0.2, 0.24, 0.5, 0.52, 0.56]  # seconds
 

@@ -21,11 +21,10 @@ from tqdm import tqdm
 
 from measure.io import InputError, make_folder, quiet_opencv
 
-__all__ = ["SUFFIXES", "VideoWriter"]
+from .suffixes import OPENCV_CODECS, VIDEO_SUFFIXES
 
-# what every OpenCV wheel can write, by suffix; H.264 is in none of them. Browsers play .webm
-OPENCV_CODECS = {".mp4": "mp4v", ".mkv": "mp4v", ".avi": "MJPG", ".webm": "VP80"}
-SUFFIXES = tuple(OPENCV_CODECS)
+__all__ = ["VideoWriter"]
+
 H264_SUFFIXES = (".mp4", ".mkv")
 TICKS = 90_000  # a second, as video containers count
 QUALITY = {"crf": "18", "preset": "veryfast"}  # of H.264: losses that an eye hardly sees
@@ -39,7 +38,7 @@ class VideoWriter:
     frame leaves nothing. The first frame sets the size; others are scaled to it.
 
     Args:
-        path: file to write; its suffix, one of `SUFFIXES`, chooses the form.
+        path: file to write; its suffix, one of `VIDEO_SUFFIXES`, chooses the form.
         rate: frames a second, of frames that have no time of their own.
 
     Raises:
@@ -48,8 +47,10 @@ class VideoWriter:
 
     def __init__(self, path: str | Path, *, rate: float):
         self.path, self.rate = Path(path), rate
-        if self.path.suffix.lower() not in SUFFIXES:
-            raise InputError(f"{path} is not named like a video that can be written; end it in {', '.join(SUFFIXES)}")
+        if self.path.suffix.lower() not in VIDEO_SUFFIXES:
+            raise InputError(
+                f"{path} is not named like a video that can be written; end it in {', '.join(VIDEO_SUFFIXES)}"
+            )
         make_folder(self.path.parent)
         self.partial = self.path.with_name(f".{self.path.stem}.{os.getpid()}.partial{self.path.suffix}")
         self.size: tuple[int, int] | None = None

@@ -19,26 +19,27 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from lib import Network
 from measure.io import read_rgb
 
-from .postprocess import write_map
+from ..postprocess import write_map
 
-__all__ = ["FOLDER", "eigen_cam", "heats_of", "jet_overlay", "recorded", "write_overlays"]
+__all__ = ["HEAT_FOLDER", "eigen_cam", "heats_of", "jet_overlay", "recorded", "write_overlays"]
 
-FOLDER = "heatmap"  # below the maps' folder
+HEAT_FOLDER = "heatmap"  # below the maps' folder
 ALPHA = 0.5  # of the colors in the overlay; the image has the rest
 
 
 @contextmanager
-def recorded(head: nn.Module, *, enabled: bool = True) -> Iterator[list[Tensor]]:
+def recorded(model: Network, *, enabled: bool = True) -> Iterator[list[Tensor]]:
     """Yield a list that the next forward fills with what the head reads and gives; empty where not enabled."""
     record: list[Tensor] = []
-    hook = head.register_forward_hook(lambda _, inputs, output: record.extend((inputs[0], output)))
     if not enabled:
-        hook.remove()
+        yield record
+        return
+    hook = model.head.register_forward_hook(lambda _, inputs, output: record.extend((inputs[0], output)))
     try:
         yield record
     finally:

@@ -1,0 +1,14 @@
+"""What prediction writes: maps, masks, overlays, outlines and boxes, a table, heat maps, videos."""
+
+from measure.io import lazy_exports
+
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        "files": ["ImageFiles", "Places"],
+        "heatmaps": ["HEAT_FOLDER", "heats_of", "recorded", "write_overlays"],
+        "regions": ["Region", "cut", "find_regions"],
+        "thresholds": ["best_threshold"],
+        "video_writer": ["VideoWriter"],
+    },
+)
