@@ -12,7 +12,7 @@ from measure.io import MERGED, Classes
 
 from ..prediction import labels_of, probabilities
 from .images import ImageValidation
-from .soft_scores import overlap, overlap_scores, with_score
+from .soft_scores import mean_loss, overlap, overlap_scores, with_score
 
 __all__ = ["ClassValidation"]
 
@@ -53,7 +53,7 @@ class ClassValidation(ImageValidation):
             )
             for name in (*self.classes.names, MERGED)
         }
-        means = with_score([scores[name] for name in self.classes.names])
+        means = with_score([scores[name] for name in self.classes.names]) | mean_loss(rows)
         return means | {f"{key}[{name}]": value for name, own in scores.items() for key, value in own.items()}
 
     def shown(self, logits: Tensor, mask: Tensor) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ from ..data import Case, network_input
 from ..prediction import AHEAD, grey_map, probability_map, stream_clips
 from ..runtime import SINGLE_PROCESS, StopRequest, World, prefetch
 from ..visualization import draw_montage
-from .soft_scores import PICTURES, as_numbers, means, soft_scores, with_score
+from .soft_scores import PICTURES, Loss, as_numbers, means, soft_scores, with_score
 
 __all__ = ["ClipValidation"]
 
@@ -30,19 +30,28 @@ class ClipValidation:
         slots: cases side by side.
         device: where the network is.
         world: the processes of the run.
+        loss: as `ImageValidation`'s.
     """
 
     def __init__(
-        self, cases: Sequence[Case], *, size: int, slots: int, device: torch.device, world: World = SINGLE_PROCESS
+        self,
+        cases: Sequence[Case],
+        *,
+        size: int,
+        slots: int,
+        device: torch.device,
+        world: World = SINGLE_PROCESS,
+        loss: Loss | None = None,
     ):
         self.cases = sorted(cases, key=lambda case: -len(case.frames))  # so that few slots idle at the end
         self.size, self.slots, self.device, self.world = size, min(slots, len(cases)), device, world
+        self.loss = loss
 
     def __len__(self) -> int:
         return sum(len(case.frames) for case in self.cases)
 
     def scores(self, model: nn.Module, amp: torch.autocast, stop: StopRequest | None = None) -> dict[str, float]:
-        """Means over the frames of a case, then over cases, of Dice, IoU and MAE, and `score`."""
+        """Means over the frames of a case, then over cases, of Dice, IoU and MAE, `score`, and the loss."""
         was_training = model.training
         model.eval()
         own = self.world.shard(self.cases)
@@ -50,7 +59,10 @@ class ClipValidation:
         clips = (prefetch(self._read(case), AHEAD) for case in own)
         for (case, mask), logits in stream_clips(model, clips, slots=self.slots, amp=amp):
             probability = probability_map(logits, mask.shape, minmax=True)
-            scores = soft_scores(probability, torch.from_numpy(mask).to(self.device) > 128)
+            target = torch.from_numpy(mask).to(self.device) > 128
+            scores = soft_scores(probability, target)
+            if self.loss:
+                scores["val_loss"] = self.loss(logits[None], target[None, None].float())
             frames[case.name].append(scores)
             if stop:
                 stop.check()
@@ -63,12 +75,14 @@ class ClipValidation:
             yield (case, pair.read_mask()), network_input(pair.read_image(), self.size)
 
     def picture(self, model: nn.Module, amp: torch.autocast) -> np.ndarray:
-        """Image, mask, map and overlay of a few of the first frames of the first case."""
+        """Image, mask, map and overlay of a few of the first frames of the first case, with their names and Dice."""
         model.eval()
         frames = self.cases[0].frames[: APART * (PICTURES - 1) + 1]
         clip = ((pair, network_input(pair.read_image(), self.size)) for pair in frames)
-        samples = []
+        samples, captions = [], []
         for pair, logits in stream_clips(model, [clip], slots=1, amp=amp):
             mask = pair.read_mask()
             samples.append((pair.read_image(), mask, grey_map(logits, mask.shape, minmax=True)))
-        return draw_montage(samples[::APART])
+            scores = soft_scores(probability_map(logits, mask.shape, minmax=True).cpu(), torch.from_numpy(mask) > 128)
+            captions.append(f"{self.cases[0].name}/{pair.image.stem}   Dice {float(scores['Dice']):.3f}")
+        return draw_montage(samples[::APART], captions=captions[::APART])

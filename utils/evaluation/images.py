@@ -13,7 +13,7 @@ from ..data import EvaluationData, batches_in_order, make_loader, normalize, res
 from ..prediction import grey_map, minmax_normalized, probability_map
 from ..runtime import SINGLE_PROCESS, StopRequest, World, load_batches
 from ..visualization import draw_montage
-from .soft_scores import PICTURES, as_numbers, soft_scores, with_score
+from .soft_scores import PICTURES, Loss, as_numbers, mean_loss, soft_scores, with_score
 
 __all__ = ["ImageValidation", "Validation"]
 
@@ -25,14 +25,14 @@ class Validation(Protocol):
         """How many pictures are scored."""
 
     def scores(self, model: nn.Module, amp: torch.autocast, stop: StopRequest | None = None) -> dict[str, float]:
-        """Means of Dice, IoU and MAE, and `score`, the released Dice + IoU - MAE.
+        """Means of Dice, IoU and MAE, `score`, the released Dice + IoU - MAE, and `val_loss` where a loss is known.
 
         Raises:
             Interrupted: `stop` was told of a signal meanwhile.
         """
 
     def picture(self, model: nn.Module, amp: torch.autocast) -> np.ndarray:
-        """(H, W, 3) uint8 RGB: a look at a few samples."""
+        """(H, W, 3) uint8 RGB: a look at a few samples, with their names and Dice."""
 
 
 class ImageValidation:
@@ -47,6 +47,7 @@ class ImageValidation:
         workers: processes that load images.
         device: where the network is.
         world: the processes of the run.
+        loss: of logits (1, K, h, w) and mask (1, K, H, W) in [0, 1]; None: no loss is asked for.
     """
 
     def __init__(
@@ -57,8 +58,9 @@ class ImageValidation:
         workers: int,
         device: torch.device,
         world: World = SINGLE_PROCESS,
+        loss: Loss | None = None,
     ):
-        self.data, self.device, self.world = data, device, world
+        self.data, self.device, self.world, self.loss = data, device, world, loss
         self.batches = make_loader(
             data,
             batch_sampler=batches_in_order(len(data), batch_size=batch_size, world=world),
@@ -73,7 +75,7 @@ class ImageValidation:
 
     @torch.inference_mode()
     def scores(self, model: nn.Module, amp: torch.autocast, stop: StopRequest | None = None) -> dict[str, float]:
-        """Means over images of Dice, IoU and MAE, and `score`.
+        """Means over images of Dice, IoU and MAE, `score`, and `val_loss` where a loss is known.
 
         Where there are images without polyp: `Dice_polyp`, the mean over the others, and `false_alarms`, the fraction
         of those without whose probability reaches 1/2 somewhere.
@@ -93,7 +95,9 @@ class ImageValidation:
         with amp:
             logits = model(normalize(batch["image"].to(self.device, non_blocking=True)))["out"]
         for logit, mask in zip(logits, batch["mask"], strict=True):
-            yield self.row(logit, mask.to(self.device) > 128)
+            target = mask.to(self.device) > 128
+            loss = {"val_loss": self.loss(logit[None], target[None].float())} if self.loss else {}
+            yield self.row(logit, target) | loss
 
     def row(self, logits: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """What is kept of one image: of logits (1, h, w) and mask (1, H, W), its scores, and what is there and seen."""
@@ -103,7 +107,7 @@ class ImageValidation:
 
     def summary(self, rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
         """The scores of all images' rows."""
-        found = with_score([{name: row[name] for name in ("Dice", "IoU", "MAE")} for row in rows])
+        found = with_score([{name: row[name] for name in ("Dice", "IoU", "MAE")} for row in rows]) | mean_loss(rows)
         positive = [row["Dice"] for row in rows if row["has_polyp"]]
         negative = [row["is_marked"] for row in rows if not row["has_polyp"]]
         if not negative:
@@ -117,11 +121,19 @@ class ImageValidation:
 
     @torch.inference_mode()
     def picture(self, model: nn.Module, amp: torch.autocast) -> np.ndarray:
-        """Image, mask, map and overlay of the first samples."""
+        """Image, mask, map and overlay of the first samples, each with its name and Dice."""
         model.eval()
         samples = [self.data[index] for index in range(min(PICTURES, len(self.data)))]
         with amp:
             logits = model(normalize(torch.stack([s["image"] for s in samples]).to(self.device)))["out"]
         images = [resize(s["image"], s["mask"].shape[-2:]).permute(1, 2, 0).numpy() for s in samples]
         planes = [self.shown(logit, s["mask"]) for s, logit in zip(samples, logits, strict=True)]
-        return draw_montage([(image, *both) for image, both in zip(images, planes, strict=True)])
+        captions = [
+            f"{pair.image.stem}   Dice {self.dice(logit, s['mask'] > 128):.3f}"
+            for pair, s, logit in zip(self.data.pairs, samples, logits.cpu(), strict=False)
+        ]
+        return draw_montage([(image, *both) for image, both in zip(images, planes, strict=True)], captions=captions)
+
+    def dice(self, logits: Tensor, mask: Tensor) -> float:
+        """The mean Dice of one image as the epoch's is made, of logits (K, h, w) and mask (K, H, W)."""
+        return self.summary([as_numbers(self.row(logits, mask))])["Dice"]

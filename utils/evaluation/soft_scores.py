@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ["PICTURES", "as_numbers", "means", "overlap", "overlap_scores", "soft_scores", "with_score"]
+__all__ = [
+    "PICTURES",
+    "Loss",
+    "as_numbers",
+    "mean_loss",
+    "means",
+    "overlap",
+    "overlap_scores",
+    "soft_scores",
+    "with_score",
+]
 
 
+Loss = Callable[[Tensor, Tensor], Tensor]  # of logits and mask, (1, K, h, w) and (1, K, H, W)
 PICTURES = 4  # held-out samples shown in TensorBoard
 
 
@@ -56,6 +67,12 @@ def as_numbers(row: Mapping[str, Tensor]) -> dict[str, float]:
 def means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Return the mean of every value over `rows`, at least one."""
     return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
+
+
+def mean_loss(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean of `val_loss` over `rows`; nothing where they have none."""
+    losses = [row["val_loss"] for row in rows if "val_loss" in row]
+    return {"val_loss": sum(losses) / len(losses)} if losses else {}
 
 
 def with_score(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -24,6 +24,7 @@ __all__ = [
     "cross_entropy_dice",
     "dice_loss",
     "structure_loss",
+    "validation_loss",
 ]
 
 WINDOW = 31  # pixels, the side of the neighbourhood that tells how near the border a pixel lies (F3Net, AAAI 2020)
@@ -177,3 +178,9 @@ class DeepSupervision(nn.Module):
         """What all outputs of one size share: the mask resized, and its border weight for a loss that takes one."""
         resized = F.interpolate(mask, size, mode="bilinear", align_corners=True)
         return {"mask": resized, "weight": border_weight(resized)} if self.takes_weight else {"mask": resized}
+
+
+def validation_loss(name: str) -> Callable[[Tensor, Tensor], Tensor]:
+    """The loss of `out` alone, one of `LOSSES`, of (logits, mask): the mask is resized to the logits as in training."""
+    supervision = DeepSupervision(LOSSES[name], {"out": 1.0})
+    return lambda logits, mask: supervision({"out": logits}, mask)[0]

@@ -10,17 +10,24 @@ from typing import Any
 
 import numpy as np
 from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
 
 from measure.io import drop_partials, make_folder, replace_when_whole
 
+from ..runtime import shown
+from .config import neutral_options
+
 __all__ = ["RunLog"]
+
+SCORES = ("val/Dice", "val/IoU", "val/MAE")  # by which TensorBoard compares runs
 
 
 class RunLog:
     """The logs in a run folder; rows of epochs after `last_epoch` (of a run that is taken up again) are dropped.
 
     Args:
-        config: plain data, written to config.json.
+        config: the record of the run, plain data, written to config.json; its `flags` are TensorBoard's
+            hyperparameters.
 
     Raises:
         InputError: the folder cannot be made or written to.
@@ -34,6 +41,7 @@ class RunLog:
             partial.write_text(json.dumps(config, indent=1) + "\n")
         # last: where nothing can be written, its threads tell so by tracebacks
         self.board = SummaryWriter(str(self.folder), purge_step=last_epoch + 1 if last_epoch else None)
+        self._hyperparameters(config.get("flags", {}))
 
     def _read_rows(self) -> list[dict[str, str]]:
         path = self.folder / "log.csv"
@@ -42,21 +50,40 @@ class RunLog:
         with path.open(newline="") as file:
             return list(csv.DictReader(file))
 
-    def epoch(self, row: Mapping[str, float]) -> None:
-        """Add an epoch's numbers to log.csv and TensorBoard; `row["epoch"]` is its number."""
+    def epoch(
+        self, number: int, *, lr: float, losses: Mapping[str, float], scores: Mapping[str, float], seconds: float
+    ) -> None:
+        """Add an epoch's numbers to log.csv and, in groups, to TensorBoard.
+
+        Args:
+            number: of the epoch.
+            lr: learning rate of its last update.
+            losses: training losses: `loss`, the weighted sum, and every output's own.
+            scores: of the validation.
+            seconds: that training took, without validation.
+        """
+        row = {"epoch": number, "lr": lr, **losses, **scores, "seconds": round(seconds, 2)}
         self.rows.append({name: str(value) for name, value in row.items()})
         with replace_when_whole(self.folder / "log.csv") as partial, partial.open("w", newline="") as file:
             writer = csv.DictWriter(file, fieldnames=list(row), extrasaction="ignore")
             writer.writeheader()
             writer.writerows(self.rows)
-        for name, value in row.items():
-            if name != "epoch":
-                self.board.add_scalar(name, value, row["epoch"])
+        named = {f"loss/{'total' if name == 'loss' else name}": value for name, value in losses.items()}
+        named |= {f"val/{name.removeprefix('val_')}": value for name, value in scores.items()}
+        for name, value in {**named, "train/lr": lr, "train/seconds": seconds}.items():
+            self.board.add_scalar(name, value, number)
         self.board.flush()
+
+    def _hyperparameters(self, flags: Mapping[str, Any]) -> None:
+        """Write the options that move numbers, so that TensorBoard's HPARAMS compares runs by them."""
+        given = {name: value for name, value in flags.items() if value is not None and name not in neutral_options()}
+        plain = {name: shown(value) if isinstance(value, list) else value for name, value in given.items()}
+        for summary in hparams(plain, dict.fromkeys(SCORES, 0.0)):
+            self.board.file_writer.add_summary(summary)
 
     def picture(self, picture: np.ndarray, *, epoch: int) -> None:
         """Show an (H, W, 3) uint8 RGB picture in TensorBoard."""
-        self.board.add_image("held out", picture, epoch, dataformats="HWC")
+        self.board.add_image("val/samples", picture, epoch, dataformats="HWC")
 
     def close(self) -> None:
         self.board.close()

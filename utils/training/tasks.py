@@ -28,6 +28,7 @@ from ..data import (
 from ..evaluation import ClassValidation, ClipValidation, ImageValidation, Validation
 from ..runtime import World
 from .config import TrainConfig
+from .losses import validation_loss
 
 __all__ = ["Parts", "Task", "task_of"]
 
@@ -103,7 +104,13 @@ class ImageTask(Task):
 
     def _settings(self, device: torch.device, world: World) -> dict:
         workers = worker_count(self.config.workers, device)
-        return {"batch_size": self.config.batch_size, "workers": workers, "device": device, "world": world}
+        return {
+            "batch_size": self.config.batch_size,
+            "workers": workers,
+            "device": device,
+            "world": world,
+            "loss": validation_loss(self.config.loss),
+        }
 
 
 class ClassTask(ImageTask):
@@ -151,7 +158,12 @@ class ClipTask(Task):
 
     def validation(self, items: Sequence, *, device: torch.device, world: World) -> Validation:
         return ClipValidation(
-            items, size=self.config.train_size, slots=self.config.batch_size, device=device, world=world
+            items,
+            size=self.config.train_size,
+            slots=self.config.batch_size,
+            device=device,
+            world=world,
+            loss=validation_loss(self.config.loss),
         )
 
 

@@ -92,6 +92,7 @@ class Trainer:
             self.load_state(resume)
         elif not world.is_first:
             torch.manual_seed(config.seed + world.rank)  # processes with equal weights, but draws of their own
+        self.began, self.first_step = time.monotonic(), self.steps  # of this start
         self.folder = Path(config.train_model_save_path)
         self.saver = checkpoint.Saver()
         self.log = RunLog(self.folder, config=record, last_epoch=self.epoch - 1) if world.is_first else None
@@ -250,11 +251,11 @@ class Trainer:
         is_best = chosen > max(self.scores, default=-math.inf)
         if self.log:
             rate = self.train_step.optimizer.param_groups[0]["lr"]  # of the epoch's last update
-            self.log.epoch({"epoch": self.epoch, "lr": rate, **losses, **scores, "seconds": round(trained, 2)})
+            self.log.epoch(self.epoch, lr=rate, losses=losses, scores=scores, seconds=trained)
             self.log.picture(self.validation.picture(eval_model, self.train_step.autocast), epoch=self.epoch)
         tqdm.write(
             f"epoch {self.epoch}/{self.config.epoch}: loss {losses['loss']:.3f}, held out {score_text(scores)}"
-            f"{f' (best {self.config.best_by})' if is_best else ''}, {trained:.0f} s"
+            f"{f' (best {self.config.best_by})' if is_best else ''}, {trained:.0f} s{self.time_left()}"
         )
         names = ["last.pth"] + ["best.pth"] * is_best
         if self.epoch % self.config.train_model_save_epoch == 0:
@@ -262,6 +263,18 @@ class Trainer:
         self.scores.append(chosen)
         self.epoch, self.step, self.train_step.losses = self.epoch + 1, 0, LossSums(self.world)
         self.save(*names)
+
+    def time_left(self) -> str:
+        """Say how long the run will still take, at this start's pace so far; nothing at its end.
+
+        An epoch's time includes its validation; an early stop may end the run sooner, and is not foreseen.
+        """
+        limit, now = self.config.limit, time.monotonic()
+        epochs = min(self.config.epoch, limit.epochs) - self.epoch
+        steps = min(epochs * len(self.batches), limit.steps - self.steps)
+        pace = (now - self.began) / max(1, self.steps - self.first_step)  # seconds a step
+        seconds = min(steps * pace, 60 * limit.minutes - (now - self.started))
+        return f", {duration(seconds)} left" if seconds > 0 else ""
 
     def stop(self, number: int) -> None:
         """Save and end the run as a signal asked for."""
@@ -304,9 +317,18 @@ class Trainer:
             torch.manual_seed(self.config.seed + self.world.rank + self.steps)
 
 
+def duration(seconds: float) -> str:
+    """A time to read: 45 s, 12 min, 3 h 05 min."""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
 def score_text(scores: dict[str, float]) -> str:
     """A line's part with an epoch's scores; images without polyp are told apart where there are any."""
-    text = f"Dice {scores['Dice']:.4f} IoU {scores['IoU']:.4f} MAE {scores['MAE']:.4f}"
+    loss = f"loss {scores['val_loss']:.3f} " if "val_loss" in scores else ""
+    text = f"{loss}Dice {scores['Dice']:.4f} IoU {scores['IoU']:.4f} MAE {scores['MAE']:.4f}"
     if "false_alarms" not in scores:
         return text
     dice = f"Dice {scores['Dice_polyp']:.4f} where there is a polyp; " if "Dice_polyp" in scores else ""

@@ -1,10 +1,12 @@
 """The picture of samples: what it shows, and places it refuses before the work."""
 
 import cv2
+import numpy as np
 import pytest
 
 from utils.commands import split
 from utils.commands.montage import main
+from utils.visualization import draw_montage
 
 
 def draw(stills, out, *flags):
@@ -18,6 +20,17 @@ def test_a_row_for_each_sample(stills, tmp_path, capsys):
     two, four = (cv2.imread(str(tmp_path / name)) for name in ("two.png", "four.png"))
     assert four.shape[0] > 1.8 * two.shape[0] and four.shape[1] == two.shape[1]
     assert f"picture: {tmp_path}/four.png" in capsys.readouterr().out
+
+
+def test_captions_stand_above_their_rows():
+    sample = tuple(np.zeros(shape, np.uint8) for shape in ((40, 50, 3), (40, 50), (40, 50)))
+    plain, named = draw_montage([sample] * 2), draw_montage([sample] * 2, captions=["first  Dice 0.912", "second"])
+    line = (named.shape[0] - plain.shape[0]) // 2
+    assert named.shape[1] == plain.shape[1] and line > 10
+    assert np.array_equal(named[:line], plain[:line]), "the titles"
+    above_first = named[line : 2 * line]
+    assert above_first.max() == 255 and above_first.min() < 100
+    assert np.array_equal(named[2 * line : 2 * line + 176], plain[line : line + 176])
 
 
 @pytest.mark.parametrize(

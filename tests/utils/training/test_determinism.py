@@ -1,6 +1,8 @@
 """--deterministic: what it switches, what it puts in place of PyTorch's own, and two runs of equal bits."""
 
 import os
+import shlex
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +14,8 @@ from utils.phantom import write_stills
 from utils.runtime.determinism import deterministic, pool_by_product
 
 pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize(("size", "windows"), [((11, 11), 3), ((44, 22), (3, 5)), ((7, 9), 1), ((4, 6), (8, 6))])
@@ -55,6 +59,33 @@ def runs_twice(tmp_path, device):
 
 def test_two_runs_have_the_same_bits(tmp_path):
     runs_twice(tmp_path, "cpu")
+
+
+def command_of_the_card():
+    """The flags of the command in the model card that trained the starter weights."""
+    card = (ROOT / "checkpoint" / "README.md").read_text(encoding="utf-8").replace("\\\n", " ")
+    (line,) = [line for line in card.splitlines() if "python myTrain.py " in line]
+    words = shlex.split(line)
+    return words[words.index("myTrain.py") + 1 :]
+
+
+def test_two_epochs_of_the_starters_command_give_the_same_bits_again(stills, tmp_path):
+    """The command as the card has it, on a few small synthetic images, without the files that do not come with us."""
+    data = stills(count=8, seed=0, size=(64, 80))
+    names = sorted(path.stem for path in (data / "images").iterdir())
+    parts = {"--split": names[:6], "--val_split": names[6:]}
+    small = ["--train_data_path", str(data), "--train_size", "64", "--epoch", "2", "--batch_size", "3"]
+    small += ["--net_pretrained_backbone_path", "none", "--device", "cpu", "--workers", "0"]
+    for flag, part in parts.items():
+        (tmp_path / f"{flag}.txt").write_text("\n".join(part))
+        small += [flag, str(tmp_path / f"{flag}.txt")]
+    for name in ("first", "second"):
+        torch.manual_seed(len(name))  # whatever was drawn before must not matter
+        assert myTrain.main([*command_of_the_card(), *small, "--train_model_save_path", str(tmp_path / name)]) == 0
+    first, second = state(tmp_path / "first"), state(tmp_path / "second")
+    assert first["config"]["flags"]["ema"] and first["steps"] == 4
+    for entry in ("model_state_dict", "ema_state_dict", "optimizer_state_dict", "losses", "scores"):
+        assert_equal(first[entry], second[entry], entry)
 
 
 @pytest.mark.gpu

@@ -3,16 +3,27 @@
 import csv
 import dataclasses
 import json
+import re
 import signal
+from types import SimpleNamespace
 
 import pytest
 import torch
+import torch.nn.functional as F
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 import myTrain
+from lib import load_model
 from tests.helpers.runs import assert_equal, interrupt_after, state
+from utils.commands.train_flags import parse_train_args
+from utils.data.preprocessing import network_input
 from utils.training import TrainConfig
 from utils.training import config as train_config
+from utils.training.losses import structure_loss
 from utils.training.step import TrainStep
+from utils.training.tasks import task_of
+from utils.training.trainer import Trainer, duration
 
 pytestmark = pytest.mark.slow
 
@@ -63,6 +74,66 @@ def test_the_log_has_every_loss_by_name_and_the_validation_scores(straight):
         parts = {name: float(row[name]) for name in ("out", "logit2", "logit3", "logit4", "deep2", "deep3")}
         assert float(row["loss"]) == pytest.approx(sum(parts.values()) + parts["out"], rel=1e-6)
         assert float(row["score"]) == pytest.approx(float(row["Dice"]) + float(row["IoU"]) - float(row["MAE"]))
+
+
+def test_the_log_has_the_validation_loss_of_the_first_output(data, straight):
+    """Written out: the mean over the held-out images of the structure loss of `out`, the mask resized to it."""
+    model = load_model(straight / "last.pth", aux=True)  # the average of the weights, which is what is validated
+    config = TrainConfig.from_flags(state(straight)["config"]["flags"])
+    losses = []
+    for pair in task_of(config).find_parts()["validation"]:
+        logits = model(network_input(pair.read_image(), 64)[None])["out"]
+        mask = torch.from_numpy(pair.read_mask() > 128).float()[None, None]
+        mask = F.interpolate(mask, logits.shape[-2:], mode="bilinear", align_corners=True)
+        losses.append(structure_loss(logits, mask).item())
+    assert len(losses) == 1
+    last = list(csv.DictReader((straight / "log.csv").open()))[-1]
+    assert float(last["val_loss"]) == pytest.approx(sum(losses) / len(losses), rel=1e-4)
+
+
+def test_tensorboard_has_groups_pictures_and_hyperparameters(straight):
+    events = EventAccumulator(str(straight)).Reload()
+    groups = {"loss/total", "loss/out", "loss/deep3", "val/Dice", "val/loss", "train/lr", "train/seconds"}
+    assert groups <= set(events.Tags()["scalars"])
+    assert [event.step for event in events.Scalars("val/Dice")] == [1, 2]
+    assert events.Tags()["images"] == ["val/samples"]
+    (start,) = [
+        HParamsPluginData.FromString(value).session_start_info
+        for name, value in events.PluginTagToContent("hparams").items()
+        if name.endswith("session_start_info")
+    ]
+    assert start.hparams["lr"].number_value == 1e-3 and start.hparams["loss_weights"].string_value == "out=2"
+    assert "train_data_path" not in start.hparams
+
+
+def test_an_epochs_line_says_loss_scores_and_the_time_left(data, tmp_path, capsys):
+    assert train(data, tmp_path, "--epoch", "2") == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch ")]
+    scores = r"loss \d\.\d{{3}} Dice 0\.\d+ IoU 0\.\d+ MAE 0\.\d+( \(best Dice\))?"
+    form = rf"epoch {{}}/2: loss \d+\.\d{{{{3}}}}, held out {scores}, \d+ s"
+    assert re.fullmatch(form.format(1) + r", \d+ s left", lines[0])
+    assert re.fullmatch(form.format(2), lines[1]), "nothing is left at the end"
+
+
+@pytest.mark.parametrize(
+    ("flags", "left"),
+    [
+        ([], "42 min"),  # 5 epochs of 4 steps left, at 126 s a step
+        (["--budget", "12steps"], "17 min"),  # 8 steps
+        (["--budget", "10minutes"], "76 s"),  # 10 minutes less the 524 s since the run began
+        (["--budget", "1epochs"], ""),
+    ],
+)
+def test_the_time_left_follows_the_pace_of_this_start_and_the_budget(flags, left, monkeypatch):
+    config = parse_train_args(["--epoch", "6", *flags]).config
+    run = SimpleNamespace(config=config, epoch=1, batches=range(4), steps=4, first_step=0, began=20.0, started=0.0)
+    monkeypatch.setattr("time.monotonic", lambda: 524.0)  # 504 s for 4 steps
+    assert Trainer.time_left(run) == (f", {left} left" if left else "")
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(45.4, "45 s"), (89, "89 s"), (91, "2 min"), (3900, "1 h 05 min")])
+def test_a_duration_is_written_to_be_read(seconds, text):
+    assert duration(seconds) == text
 
 
 def test_a_checkpoint_is_plain_data_with_the_promised_entries(straight):
