@@ -28,8 +28,8 @@ __all__ = ["GpuOptions", "Stage", "StageResult", "main", "plan", "run_stages"]
 REPORT, TRAINING = "report", "a real training"
 STARTER_BACKBONE = "tf_efficientnet_lite0"
 WAYS = {
-    "eager": ("float32", "float32+tf32+cudnn", "bf16", "bf16+tf32+cudnn", "fp16+cudnn"),
-    "compiled": ("bf16+compile", "bf16+tf32+cudnn+graphs"),
+    "steps": ("float32", "float32+tf32+cudnn+graph", "bf16", "bf16+cudnn+graph", "fp16"),
+    "compiled": ("bf16+compile",),
 }
 SHOWN_LINES = 30  # of what a failed stage printed
 
@@ -106,7 +106,7 @@ def gpu_stages(options: GpuOptions) -> Iterator[Stage]:
     for backbone in ("pvt-v2-b2", STARTER_BACKBONE):
         for kind, rows in WAYS.items():
             words = ("--backbone", backbone, "--batch_size", "16", "--repeats", "15", "--rows", *rows)
-            yield benchmark_stage(f"{backbone}-{kind}", "train", options, *words, limit=60 if kind == "eager" else 150)
+            yield benchmark_stage(f"{backbone}-{kind}", "train", options, *words, limit=120 if kind == "steps" else 240)
     for amp in ("off", "bf16"):
         words = ("--models", "sepnet", "--backbone", "pvt-v2-b2", "--amp", amp, "--batch_sizes", "16", "64")
         yield benchmark_stage(f"predict-{amp}", "predict", options, *words, limit=60)
@@ -119,7 +119,7 @@ def dry_stages(options: GpuOptions) -> Iterator[Stage]:
     yield benchmark_stage("rates", "rates", options, "--side", "64", "--megabytes", "1", limit=60)
     yield test_stage(("-m", "gpu", "tests/utils/benchmark"), limit=120)
     steps = ("--backbone", "pvt-v2-b0", "--batch_size", "2", "--rows", "float32", "bf16", *small)
-    yield benchmark_stage("pvt-v2-b0-eager", "train", options, *steps, limit=120)
+    yield benchmark_stage("pvt-v2-b0-steps", "train", options, *steps, limit=120)
     predict = ("--models", "sepnet", "--backbone", "pvt-v2-b0", "--batch_sizes", "2", *small)
     yield benchmark_stage("predict-off", "predict", options, *predict, limit=120)
     clip = ("--frames", "7", "--memory_frames", "2", "--write_every", "1", "--size", "256", "--warmup", "1")

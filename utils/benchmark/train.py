@@ -5,8 +5,9 @@ same batch (`plain.step`), one of each in turn. A step counts as 3 x forward mul
 takes twice the forward. The peak is the data sheet's float32 or half-precision rate; PyTorch lets
 convolutions in float32 use TF32, so theirs may seem high.
 
-A way to train is a precision and what is added to it: `tf32`, `cudnn`, `compile` and `graphs` are the trainer's --tf32,
---cudnn_benchmark, --compile and --compile_mode reduce-overhead. On CUDA three more steps of each are profiled.
+A way to train is a precision and what is added to it: `tf32`, `cudnn`, `graph`, `compile` and `reduce-overhead` are the
+trainer's --tf32, --cudnn_benchmark, --cuda_graphs, --compile and --compile_mode reduce-overhead. On CUDA three more
+steps of each are profiled.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from .timing import Timing, backbone_option, device_name, format_timing, summari
 __all__ = ["StepBenchmark", "StepTimes", "add_verb_flags", "benchmark_training", "measure_steps"]
 
 PLAIN = "plain eager loop, float32"
-PRECISIONS, SWITCHES = ("float32", "bf16", "fp16"), ("tf32", "cudnn", "compile", "graphs")
+PRECISIONS, SWITCHES = ("float32", "bf16", "fp16"), ("tf32", "cudnn", "graph", "compile", "reduce-overhead")
 FLOPS_A_MAC = 3 * 2  # forward and twice that backward; a multiplication and an addition
 STEPS = "steps"
 
@@ -115,8 +116,9 @@ def config_of_row(row: str, options: StepBenchmark) -> TrainConfig:
         ema=options.ema,
         tf32="tf32" in switches,
         cudnn_benchmark="cudnn" in switches,
-        compile="compile" in switches or "graphs" in switches,
-        compile_mode="reduce-overhead" if "graphs" in switches else "default",
+        cuda_graphs="graph" in switches,
+        compile="compile" in switches or "reduce-overhead" in switches,
+        compile_mode="reduce-overhead" if "reduce-overhead" in switches else "default",
     )
 
 

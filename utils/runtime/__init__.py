@@ -20,6 +20,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
             "own_process_group",
             "stopped_by",
         ],
+        "cuda_graphs": ["Recorded"],
         "cuda_kernels": ["kernels"],
         "options": [
             "MACHINE",

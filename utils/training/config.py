@@ -213,6 +213,12 @@ class TrainConfig(MachineOptions, NetworkOptions):
         group=SPEED,
         choices=("default", "reduce-overhead", "max-autotune"),
     )
+    cuda_graphs: bool = option(
+        False,
+        "CUDA: record the kernels of a step once and start them all at once: quicker where starting them takes longer "
+        "than computing",
+        group=SPEED,
+    )
     tf32: bool = option(False, "CUDA: matrix products of float32 in TF32, as convolutions are anyway", group=SPEED)
     cudnn_benchmark: bool = option(
         False, "CUDA: try the algorithms of every convolution once and keep the fastest", group=SPEED
@@ -248,6 +254,14 @@ class TrainConfig(MachineOptions, NetworkOptions):
                 "--multi_scale_training and --scales were given; the first trains every batch at several sizes, the "
                 "second at one: drop one of them"
             )
+        others = {
+            "--compile": self.compile,
+            "--amp fp16": self.amp == "fp16",
+            "--optimizer SGD": self.optimizer == "SGD",
+        }
+        if self.cuda_graphs and any(others.values()):
+            refused = " and ".join(name for name, given in others.items() if given)
+            raise InputError(f"--cuda_graphs was given with {refused}; such steps cannot be recorded: leave one out")
 
     @property
     def limit(self) -> Budget:

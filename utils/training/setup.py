@@ -72,6 +72,7 @@ def train(
         resumed = start.load_checkpoint_path if resume else None
         refuse_other_run(config.train_model_save_path, resumed=resumed, overwrite=start.overwrite)
         device = choose_device(config.device, config.gpu_id + world.local_rank)
+        refuse_graphs(config, device, world)
         task = task_of(config)
         data = load_data(config, task, device, world)
         if resume and not start.allow_changed_data:
@@ -150,6 +151,17 @@ def with_enough_images(config: TrainConfig, world: World, *, resumed: bool) -> T
         f"--batch_size {config.batch_size} was given for {world.size} processes with --accumulate "
         f"{config.accumulate}; it counts the images of all of them, so give at least {least}"
     )
+
+
+def refuse_graphs(config: TrainConfig, device: torch.device, world: World) -> None:
+    """Refuse to record steps where there are no CUDA graphs, or none over several processes.
+
+    Raises:
+        InputError: --cuda_graphs was given on a CPU or under torchrun.
+    """
+    if config.cuda_graphs and (device.type != "cuda" or world.size > 1):
+        where = f"{world.size} processes" if world.size > 1 else f"the device {device.type}"
+        raise InputError(f"--cuda_graphs was given for {where}; it needs one process on a CUDA device: leave it out")
 
 
 def check_sizes(config: TrainConfig) -> None:

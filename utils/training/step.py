@@ -9,13 +9,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from ..runtime import SINGLE_PROCESS, World, autocast, compiled
+from ..runtime import SINGLE_PROCESS, Recorded, World, autocast, compiled
 from .config import TrainConfig
 from .loss_sums import LossSums
 from .losses import DeepSupervision
 from .weight_average import WeightAverage
 
 __all__ = ["TrainStep", "make_optimizer"]
+
+OWN = ("lr", "weight_decay", "capturable")  # what a resumed optimizer keeps of its own
+Losses = list[tuple[Tensor, dict[str, Tensor], float]]  # of a batch's pieces: loss, its parts, share of the images
 
 
 class TrainStep:
@@ -52,6 +55,7 @@ class TrainStep:
         parts = (self.model, loss) if config.compile else ()
         self.compiled = [compiled(part, mode=config.compile_mode) for part in parts]
         self.network = world.replicate(self.model, sync_norms=config.sync_batchnorm)
+        self.recorded = Recorded(self._whole_batch, before=self.optimizer.zero_grad) if config.cuda_graphs else None
 
     def __call__(self, inputs: dict[str, Tensor], mask: Tensor, *, images: int) -> None:
         """Make one update.
@@ -70,8 +74,21 @@ class TrainStep:
 
     def _step(self, inputs: dict[str, Tensor], mask: Tensor, images: int) -> None:
         """The update, and its losses once it is made."""
+        is_whole = images == self.config.batch_size  # an epoch's last batch is often smaller
         for part in self.compiled:
-            part.active = images == self.config.batch_size  # an epoch's last batch is often smaller
+            part.active = is_whole
+        named = {**inputs, "mask": mask}
+        for losses in self.recorded(named) if self.recorded and is_whole else self._update_from(inputs, mask, images):
+            self.losses.add(*losses)
+        self.losses.end_step()
+
+    def _whole_batch(self, named: dict[str, Tensor]) -> Losses:
+        """The update from a batch of the size that --batch_size says, whose kernels are the same every time."""
+        mask = named.pop("mask")
+        return self._update_from(named, mask, self.config.batch_size)
+
+    def _update_from(self, inputs: dict[str, Tensor], mask: Tensor, images: int) -> Losses:
+        """Compute the gradients piece by piece and use them."""
         self.optimizer.zero_grad(set_to_none=True)
         pieces = min(self.config.accumulate, max(1, len(mask) // 2))
         split = {name: tensor.tensor_split(pieces) for name, tensor in inputs.items()}
@@ -84,9 +101,7 @@ class TrainStep:
             finite = has_gradients and finite
         if finite:
             self._update()
-        for losses in found:
-            self.losses.add(*losses)
-        self.losses.end_step()
+        return found
 
     def _update(self) -> None:
         """Let the optimizer use the gradients."""
@@ -128,7 +143,10 @@ class TrainStep:
     def set_learning_rate(self, rate: float) -> None:
         """Give the optimizer the learning rate of the next update."""
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
 
     def non_finite_entries(self) -> list[str]:
         """Names of the weights and statistics that hold an infinity or NaN, of the network and of the average."""
@@ -141,19 +159,23 @@ class TrainStep:
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps of it."""
         average = {} if self.average is None else {"ema_state_dict": self.average.module.state_dict()}
+        optimizer = self.optimizer.state_dict()
+        for group in optimizer["param_groups"]:
+            group["lr"] = float(group["lr"])  # a tensor where steps are recorded
         return {
             **average,
             "model_state_dict": self.model.state_dict(),
-            "optimizer_state_dict": self.optimizer.state_dict(),
+            "optimizer_state_dict": optimizer,
             "scaler_state_dict": self.scaler.state_dict(),
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint; options of the optimizer that differ now hold from now on."""
         self.model.load_state_dict(state["model_state_dict"])
+        own = [{name: group[name] for name in OWN if name in group} for group in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state["optimizer_state_dict"])
-        for group in self.optimizer.param_groups:
-            group["weight_decay"] = self.config.weight_decay
+        for group, values in zip(self.optimizer.param_groups, own, strict=True):
+            group.update(values)
         if self.scaler.is_enabled() and state["scaler_state_dict"]:
             self.scaler.load_state_dict(state["scaler_state_dict"])
         if self.average is not None:  # one that is new with this resume starts from the weights
@@ -166,12 +188,13 @@ def is_finite(tensor: Tensor) -> bool:
 
 
 def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """Build the optimizer by its name; the rate is set before every update."""
+    """Build the optimizer by its name; the rate is set before every update, in a tensor where steps are recorded."""
     kinds = {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW, "SGD": torch.optim.SGD}
-    own = {"momentum": 0.9} if config.optimizer == "SGD" else {}
-    return kinds[config.optimizer](
-        model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True, **own
-    )
+    own: dict[str, Any] = {"momentum": 0.9} if config.optimizer == "SGD" else {}
+    rate: float | Tensor = config.lr
+    if config.cuda_graphs:
+        rate, own = torch.tensor(config.lr, device=next(model.parameters()).device), own | {"capturable": True}
+    return kinds[config.optimizer](model.parameters(), lr=rate, weight_decay=config.weight_decay, fused=True, **own)
 
 
 def clip_gradients(model: nn.Module, bound: float, mode: str) -> None:

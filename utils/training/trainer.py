@@ -250,7 +250,7 @@ class Trainer:
         chosen = scores[self.config.best_by]
         is_best = chosen > max(self.scores, default=-math.inf)
         if self.log:
-            rate = self.train_step.optimizer.param_groups[0]["lr"]  # of the epoch's last update
+            rate = float(self.train_step.optimizer.param_groups[0]["lr"])  # of the epoch's last update
             self.log.epoch(self.epoch, lr=rate, losses=losses, scores=scores, seconds=trained)
             self.log.picture(self.validation.picture(eval_model, self.train_step.autocast), epoch=self.epoch)
         tqdm.write(

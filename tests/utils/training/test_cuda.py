@@ -112,7 +112,34 @@ def test_a_resumed_run_has_the_same_bits(data, tmp_path, monkeypatch):
         assert_equal(first[entry], second[entry], entry)
 
 
-@pytest.mark.parametrize("mode", ["default", "reduce-overhead"])
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+@pytest.mark.parametrize("amp", ["off", "bf16"])
+def test_recorded_steps_do_what_plain_ones_do(amp, ema):
+    found = []
+    for recording in (False, True):
+        model = network("sepnet").train()
+        loss = DeepSupervision(structure_loss, dict.fromkeys(model.output_names, 1.0))
+        config = TrainConfig(batch_size=2, amp=amp, ema=ema, cuda_graphs=recording)
+        step = TrainStep(model, loss, config=config, device=CUDA)
+        inputs, mask = inputs_of("sepnet", 96, CUDA)
+        for number in range(8):
+            step.set_learning_rate(1e-3 / (number + 1))
+            step({"image": inputs["image"].roll(number, -1)}, mask.roll(number, -1), images=2)
+        assert not recording or (step.recorded.failure == "" and len(step.recorded._records) == 1)
+        found.append((step.losses.means()["loss"], torch.cat([p.flatten() for p in step.eval_model.parameters()])))
+    (plain_loss, plain), (loss, recorded) = found
+    assert loss == pytest.approx(plain_loss, rel=5e-3)
+    assert gap(recorded, plain) < 5e-3
+
+
+def test_a_recorded_run_is_gone_on_with_by_plain_steps_and_the_reverse(data, tmp_path):
+    assert train(data, tmp_path, "--epoch", "3", "--cuda_graphs") == 0
+    assert train(data, tmp_path, "--epoch", "4", "--resume", "auto", "--no-cuda_graphs") == 0
+    assert train(data, tmp_path, "--epoch", "7", "--resume", "auto", "--cuda_graphs") == 0
+    assert all(value.isfinite().all() for value in state(tmp_path)["model_state_dict"].values())
+
+
+@pytest.mark.parametrize("mode", ["default"])
 def test_compiled_steps_learn_as_eager_ones(mode):
     losses = []
     for compiling in (False, True):
