@@ -14,7 +14,7 @@ from utils.prediction.streaming import stream
 from utils.training import TrainConfig, TrainStep
 from utils.training.losses import DeepSupervision, structure_loss
 
-pytestmark = [pytest.mark.slow, pytest.mark.gpu]
+pytestmark = pytest.mark.slow
 
 CUDA = torch.device("cuda")
 PRECISIONS = {"off": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -47,6 +47,7 @@ def gap(ours, theirs):
     return ((ours - theirs).norm() / theirs.norm().clamp(min=1e-6)).item()
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("amp", ["off", "bf16", "fp16"])
 @pytest.mark.parametrize("name", list_models())
 def test_forward_and_backward_agree_with_the_cpu(name, amp):
@@ -68,6 +69,7 @@ def test_forward_and_backward_agree_with_the_cpu(name, amp):
     assert gap(gradients, cpu_gradients) < 10 * BOUNDS[amp]
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("ema", [0.0, 0.9])
 @pytest.mark.parametrize("amp", ["off", "bf16", "fp16"])
 def test_a_step_never_makes_the_host_wait(amp, ema):
@@ -100,6 +102,7 @@ def train(data, folder, *flags):
     return myTrain.main([*words, "--lr_warmup_epoch", "0", "--device", "cuda", *flags])
 
 
+@pytest.mark.gpu
 def test_a_resumed_run_has_the_same_bits(data, tmp_path, monkeypatch):
     flags = ["--epoch", "2", "--ema", "0.9", "--deterministic"]
     assert train(data, tmp_path / "straight", *flags) == 0
@@ -112,6 +115,7 @@ def test_a_resumed_run_has_the_same_bits(data, tmp_path, monkeypatch):
         assert_equal(first[entry], second[entry], entry)
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("ema", [0.0, 0.9])
 @pytest.mark.parametrize("amp", ["off", "bf16"])
 def test_recorded_steps_do_what_plain_ones_do(amp, ema):
@@ -132,6 +136,7 @@ def test_recorded_steps_do_what_plain_ones_do(amp, ema):
     assert gap(recorded, plain) < 5e-3
 
 
+@pytest.mark.gpu
 def test_a_recorded_run_is_gone_on_with_by_plain_steps_and_the_reverse(data, tmp_path):
     assert train(data, tmp_path, "--epoch", "3", "--cuda_graphs") == 0
     assert train(data, tmp_path, "--epoch", "4", "--resume", "auto", "--no-cuda_graphs") == 0
@@ -139,6 +144,7 @@ def test_a_recorded_run_is_gone_on_with_by_plain_steps_and_the_reverse(data, tmp
     assert all(value.isfinite().all() for value in state(tmp_path)["model_state_dict"].values())
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("mode", ["default"])
 def test_compiled_steps_learn_as_eager_ones(mode):
     losses = []
@@ -157,6 +163,7 @@ def test_compiled_steps_learn_as_eager_ones(mode):
     assert losses[1] == pytest.approx(losses[0], rel=0.02)
 
 
+@pytest.mark.gpu
 def test_validation_scores_are_the_cpus(data, tmp_path):
     """A run on CUDA, and its weights judged on the CPU."""
     assert train(data, tmp_path, "--epoch", "1") == 0
@@ -168,6 +175,7 @@ def test_validation_scores_are_the_cpus(data, tmp_path):
     assert state(tmp_path / "cpu")["scores"][0] == pytest.approx(scores[0], abs=0.1)
 
 
+@pytest.mark.gpu
 @torch.inference_mode()
 def test_a_stream_agrees_with_the_cpus():
     model = network("sali").eval()
@@ -179,6 +187,7 @@ def test_a_stream_agrees_with_the_cpus():
         assert grey.max() <= 2
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
 def test_two_devices_train_together(data, tmp_path):
     import subprocess
@@ -189,3 +198,19 @@ def test_two_devices_train_together(data, tmp_path):
     launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "myTrain.py", *words]
     assert subprocess.run(launch, check=False).returncode == 0
     assert (tmp_path / "best.pth").is_file()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--amp", "fp16"], "--cuda_graphs was given with --amp fp16"),
+        (["--compile", "--optimizer", "SGD"], "--cuda_graphs was given with --compile and --optimizer SGD"),
+        (["--device", "cpu"], "--cuda_graphs was given for the device cpu; it needs one process on a CUDA device"),
+    ],
+)
+def test_steps_that_cannot_be_recorded_are_refused(stills, tmp_path, capsys, flags, message):
+    words = ["--train_data_path", str(stills(count=10, seed=0, size=(64, 80))), "--cuda_graphs"]
+    words += ["--train_model_save_path", str(tmp_path / "run"), "--net_pretrained_backbone_path", "none"]
+    assert myTrain.main([*words, *flags]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
