@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from inspect import signature
 
 import torch
@@ -116,10 +116,11 @@ def products(logits: Tensor, subsets: Tensor) -> Tensor:
 MIXTURES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"sum": sums, "product": products}
 
 
-def subsets_of(count: int) -> Tensor:
+@cache
+def subsets_of(count: int, device: torch.device) -> Tensor:
     """All subsets of two or more of `count` outputs, (2^count - count - 1, count), 1 where one belongs to it."""
     rows = [[float(bool(number >> n & 1)) for n in range(count)] for number in range(2**count)]
-    return torch.tensor([row for row in rows if sum(row) > 1])
+    return torch.tensor([row for row in rows if sum(row) > 1], device=device)
 
 
 class DeepSupervision(nn.Module):
@@ -129,7 +130,8 @@ class DeepSupervision(nn.Module):
         loss: one of `LOSSES` or another function of (logits, mask); one that takes `weight` is given the border weight.
         weights: weight of each output's loss by name; the names must be the network's.
         mixtures: weight of each kind of `MIXTURES`: of the mean loss of the mixtures of all subsets of two or more
-            outputs, resized to the largest output's size, so that 1 counts as much as one output.
+            outputs, resized to the largest output's size, so that 1 counts as much as one output. LoMix's uniform
+            weighting, which counts every mixture as an output, is as many as there are: 57 of six outputs.
     """
 
     def __init__(
@@ -169,7 +171,7 @@ class DeepSupervision(nn.Module):
         size = max(targets, key=math.prod)
         resized = [F.interpolate(z.float(), size, mode="bilinear", align_corners=True) for z in outputs.values()]
         logits = torch.stack(resized)
-        subsets = subsets_of(len(resized)).to(logits)
+        subsets = subsets_of(len(resized), logits.device)
         target = {name: planes.repeat(1, len(subsets), 1, 1) for name, planes in targets[size].items()}
         with torch.autocast(logits.device.type, enabled=False):
             return {kind: self.loss(MIXTURES[kind](logits, subsets), **target) for kind in self.mixtures}
