@@ -10,6 +10,9 @@ A run's result is one dictionary per method, of plain Python values, written to 
     per_image   {name: {stem: {metric: value}}}         VPS: the stem is case/frame; "size" is the polyp's share
     per_case    {name: {case: {metric: value}}}         VPS only
     by_size     {name: {size: {"images": n, metric: value}}}
+    intervals   {name: {metric: [low, high]}}           95 %, of `datasets`; nothing of fewer than ten units
+    quartiles   {name: {metric: [q1, median, q3]}}      of the units that `datasets` averages: images, or cases
+    units       {name: {"kind": "images", "number": n}} what was resampled: images, cases or groups
 
 Axes: a curve is averaged over images (VPS: over a case's frames, then over cases); then `mean...` is its mean and
 `max...` its maximum over thresholds. In `per_image`, both are of the image's own curve. NaN is carried into means and
@@ -19,13 +22,26 @@ is null in JSON; only the border-region scores, and distances `..._both`, skip t
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .io import GroupOf
 from .metrics import CURVES, DISTANCES, WHERE_BOTH, PairScores, pooled_scores
 
-__all__ = ["FORMAT_VERSION", "SIZE_CLASSES", "DatasetAggregation", "MeanScores", "image_scores", "size_class"]
+if TYPE_CHECKING:
+    from .statistics import Bootstrap
+
+__all__ = [
+    "FORMAT_VERSION",
+    "SIZE_CLASSES",
+    "DatasetAggregation",
+    "MeanScores",
+    "curve_scores",
+    "image_scores",
+    "size_class",
+]
 
 FORMAT_VERSION = 1
 
@@ -50,47 +66,62 @@ def size_class(share: float) -> str:
 
 
 class MeanScores:
-    """The mean of numbers and of curves over whatever is added: images, frames or cases."""
+    """The mean of numbers and of curves, and the sum of counts, over whatever is added: images, frames or cases.
+
+    Attributes:
+        count: what was added.
+        sums: of the numbers, by name.
+        present: how many had each number.
+        curve_sums: (8, 256).
+        counts: summed, by name.
+    """
 
     def __init__(self) -> None:
         self.count = 0
-        self._sums: dict[str, float] = {}
-        self._counts: dict[str, int] = {}
-        self._curves = np.zeros((len(CURVES), 256))
+        self.sums: dict[str, float] = {}
+        self.present: dict[str, int] = {}
+        self.curve_sums = np.zeros((len(CURVES), 256))
+        self.counts: dict[str, np.ndarray] = {}
 
-    def add(self, numbers: dict[str, float], curves: np.ndarray) -> None:
-        """Add one unit: its numbers by name and its curves (8, 256)."""
+    def add(self, numbers: dict[str, float], curves: np.ndarray, counts: Mapping[str, np.ndarray]) -> None:
+        """Add one unit: its numbers by name, its curves (8, 256) and its counts by name."""
         self.count += 1
-        self._curves += curves
+        self.curve_sums += curves
         for name, value in numbers.items():
             if name in _SKIPPED_WHERE_MISSING and math.isnan(value):
                 continue
-            self._sums[name] = self._sums.get(name, 0.0) + value
-            self._counts[name] = self._counts.get(name, 0) + 1
+            self.sums[name] = self.sums.get(name, 0.0) + value
+            self.present[name] = self.present.get(name, 0) + 1
+        for name, added in counts.items():
+            self.counts[name] = self.counts.get(name, 0) + added
 
     @property
     def curves(self) -> np.ndarray:
         """Mean curves, (8, 256)."""
-        return self._curves / self.count
+        return self.curve_sums / self.count
 
     @property
     def numbers(self) -> dict[str, float]:
         """Mean numbers by name."""
-        return {name: total / self._counts[name] for name, total in self._sums.items()}
+        return {name: total / self.present[name] for name, total in self.sums.items()}
 
     def scores(self) -> dict[str, float]:
         """Mean numbers, and the mean and maximum of the mean curves over the thresholds, in the tables' order."""
-        return _ordered(self.numbers | _curve_numbers(self.curves))
+        return _ordered(self.numbers | _plain(curve_scores(self.curves)))
 
 
-def _curve_numbers(curves: np.ndarray) -> dict[str, float]:
-    """Mean and maximum over the thresholds of curves (8, 256), and the false negative rate; NaN stays NaN."""
-    means, tops = curves.mean(axis=1).tolist(), curves.max(axis=1).tolist()
+def curve_scores(curves: np.ndarray) -> dict[str, np.ndarray]:
+    """Mean and maximum over the thresholds of curves (..., 8, 256), and the false negative rate; NaN stays NaN."""
+    means, tops = curves.mean(axis=-1), curves.max(axis=-1)
     place = {name: position for position, name in enumerate(CURVES)}
-    numbers = {"fnr": 1.0 - means[place["recall"]]}
+    numbers = {"fnr": 1.0 - means[..., place["recall"]]}
     for name in _SWEPT:
-        numbers |= {f"mean{name}": means[place[name]], f"max{name}": tops[place[name]]}
+        numbers |= {f"mean{name}": means[..., place[name]], f"max{name}": tops[..., place[name]]}
     return numbers
+
+
+def _plain(scores: Mapping[str, np.ndarray]) -> dict[str, float]:
+    return {name: float(value) for name, value in scores.items()}
 
 
 def image_scores(scores: PairScores) -> dict[str, float]:
@@ -98,7 +129,7 @@ def image_scores(scores: PairScores) -> dict[str, float]:
     numbers = {
         name: value for name, value in scores.numbers.items() if name != "size" and not name.endswith(WHERE_BOTH)
     }
-    return _ordered(numbers | _curve_numbers(scores.curves)) | {"size": scores.numbers["size"]}
+    return _ordered(numbers | _plain(curve_scores(scores.curves))) | {"size": scores.numbers["size"]}
 
 
 def _ordered(scores: dict[str, float]) -> dict[str, float]:
@@ -110,12 +141,21 @@ def _ordered(scores: dict[str, float]) -> dict[str, float]:
 class DatasetAggregation:
     """Collects one data set (VPS: one split) and gives its part of the result; per image only numbers are kept."""
 
-    def __init__(self, *, by_case: bool) -> None:
+    def __init__(self, *, by_case: bool, bootstrap: Bootstrap | None = None, group_of: GroupOf | None = None) -> None:
+        """Begin an empty one.
+
+        Args:
+            by_case: average over the frames of each case, then over cases.
+            bootstrap: for intervals of every score; None leaves them out.
+            group_of: the group of an image (of a case, `by_case`) that is resampled as a whole.
+        """
         self._by_case = by_case
+        self._bootstrap = bootstrap
+        self._group_of = group_of
         self._images = MeanScores()
         self._cases: dict[str, MeanScores] = {}
         self._sizes: dict[str, MeanScores] = {}
-        self._counts: dict[str, np.ndarray] = {}
+        self._units: dict[str, MeanScores] = {}
         self.per_image: dict[str, dict[str, float]] = {}
 
     def add(self, stem: str, scores: PairScores) -> None:
@@ -123,19 +163,21 @@ class DatasetAggregation:
         size = scores.numbers["size"]
         numbers = {name: value for name, value in scores.numbers.items() if name != "size"}
         self.per_image[stem] = image_scores(scores)
-        for name, counts in scores.counts.items():
-            self._counts[name] = self._counts.get(name, 0) + counts
-        self._sizes.setdefault(size_class(size), MeanScores()).add(numbers, scores.curves)
+        means = [self._sizes.setdefault(size_class(size), MeanScores())]
         if self._by_case:
-            self._cases.setdefault(stem.rpartition("/")[0], MeanScores()).add(numbers, scores.curves)
+            means.append(self._cases.setdefault(stem.rpartition("/")[0], MeanScores()))
         else:
-            self._images.add(numbers, scores.curves)
+            means.append(self._images)
+            if self._bootstrap:
+                means.append(self._units.setdefault(self._unit(stem), MeanScores()))
+        for mean in means:
+            mean.add(numbers, scores.curves, scores.counts)
 
     def result(self) -> dict[str, Any]:
         """The data set's part of the result: keys `datasets`, `curves`, `per_image`, `by_size` (and `per_case`)."""
         mean = self._mean()
         part = {
-            "datasets": mean.scores() | pooled_scores(self._counts),
+            "datasets": mean.scores() | _plain(pooled_scores(mean.counts)),
             "curves": {name: curve.tolist() for name, curve in zip(CURVES, mean.curves, strict=True)},
             "per_image": self.per_image,
             "by_size": {
@@ -148,7 +190,28 @@ class DatasetAggregation:
             part["per_case"] = {
                 case: {"images": frames.count, **frames.scores()} for case, frames in self._cases.items()
             }
+        if self._bootstrap:
+            part |= self._certainty(self._bootstrap)
         return part
+
+    def _certainty(self, bootstrap: Bootstrap) -> dict[str, Any]:
+        """Keys `intervals`, `quartiles` and `units`."""
+        from .intervals import score_intervals, score_quartiles  # needs scipy, which scoring does not
+
+        for case, frames in self._cases.items():
+            self._units.setdefault(self._unit(case), MeanScores()).add(frames.numbers, frames.curves, frames.counts)
+        averaged = {case: frames.scores() for case, frames in self._cases.items()} if self._by_case else self.per_image
+        kind = "groups" if self._group_of else "cases" if self._by_case else "images"
+        return {
+            "intervals": score_intervals(list(self._units.values()), bootstrap),
+            "quartiles": score_quartiles(averaged.values()),
+            "units": {"kind": kind, "number": len(self._units)},
+        }
+
+    def _unit(self, name: str) -> str:
+        """What an image or a case is resampled with; one in no group stands alone."""
+        group = self._group_of(name) if self._group_of else None
+        return name if group is None else f"group {group}"
 
     def _mean(self) -> MeanScores:
         """Mean over images, or over the cases' means over frames."""
@@ -156,5 +219,5 @@ class DatasetAggregation:
             return self._images
         mean = MeanScores()
         for frames in self._cases.values():
-            mean.add(frames.numbers, frames.curves)
+            mean.add(frames.numbers, frames.curves, frames.counts)
         return mean

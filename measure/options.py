@@ -14,7 +14,10 @@ __all__ = ["PROTOCOLS", "Options"]
 
 PROTOCOLS = ("image", "vps")
 
-_RECORDED_AT_WISH = {"distances": ("nsd_tolerance", "threshold")}
+_RECORDED_AT_WISH = {
+    "distances": ("nsd_tolerance", "threshold"),
+    "intervals": ("resamples", "seed", "groups", "group_pattern"),
+}
 """Options that are recorded only where the switch before them is on, and with it."""
 
 
@@ -30,6 +33,11 @@ class Options:
         distances: also score how far the outlines of map and mask are apart.
         nsd_tolerance: distance up to which `NSD` takes outlines for the same, pixels.
         threshold: at which distances cut the map, of the saved levels / 255, in (0, 1].
+        intervals: also give 95 % bootstrap intervals and quartiles of every mean.
+        resamples: of the bootstrap.
+        seed: of the bootstrap's draw.
+        groups: file that names the groups (patients, sequences) of images or cases, which are resampled as a whole.
+        group_pattern: regular expression that finds the group in a name, instead of a file.
         partial: score the pairs that are there and readable; otherwise a missing map is an error.
         classes: of masks that tell several apart; every class is scored against its own plane, then all merged.
         layout: names of the folders and files of stills, and the values of the masks that mean polyp.
@@ -42,6 +50,11 @@ class Options:
     distances: bool = False
     nsd_tolerance: float = 2.0
     threshold: float = 0.5
+    intervals: bool = False
+    resamples: int = 9999
+    seed: int = 0
+    groups: str | None = None
+    group_pattern: str | None = None
     partial: bool = False
     classes: Classes | None = None
     layout: Layout = STILLS
@@ -55,6 +68,10 @@ class Options:
             raise InputError(f"threshold is {self.threshold}; more than 0 and at most 1 was expected")
         if not self.nsd_tolerance >= 0:
             raise InputError(f"nsd_tolerance is {self.nsd_tolerance}; at least 0 pixels was expected")
+        if self.groups and self.group_pattern:
+            raise InputError("--groups and --group_pattern were given; both name the groups, keep one")
+        if (self.groups or self.group_pattern) and not self.intervals:
+            raise InputError("groups were given without intervals, which alone use them; leave out one or the other")
         if self.classes and self.protocol == "vps":
             raise InputError("--classes was given with --protocol vps; only still images are scored by class")
         if self.classes and self.layout.mask_values:

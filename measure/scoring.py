@@ -20,6 +20,7 @@ from .io import (
     InputError,
     MaskFile,
     examine_masks,
+    group_reading,
     natural_key,
     orientation_of,
     read_map,
@@ -90,7 +91,7 @@ def score_folder(
     method = method or Path(pred_root).resolve().name
     datasets = find_datasets(gt_root, pred_root, options)
     pairs = [pair for dataset in datasets for pair in dataset.pairs]
-    aggregations = {dataset.name: DatasetAggregation(by_case=options.protocol == "vps") for dataset in datasets}
+    aggregations = {dataset.name: _aggregation(options) for dataset in datasets}
     counts = {dataset.name: _counts(dataset) for dataset in datasets}
     faults: list[tuple[MapPair, str]] = []
     scored = map_in_order(partial(score_mask, options=options), _by_mask(pairs), workers=workers)
@@ -117,6 +118,21 @@ def score_folder(
         "counts": counts,
         **_merged(aggregations),
     }
+
+
+def _aggregation(options: Options) -> DatasetAggregation:
+    """An empty one, with intervals where they are asked for."""
+    by_case = options.protocol == "vps"
+    if not options.intervals:
+        return DatasetAggregation(by_case=by_case)
+    from .statistics import Bootstrap  # needs scipy, which scoring does not
+
+    grouped = options.groups or options.group_pattern
+    return DatasetAggregation(
+        by_case=by_case,
+        bootstrap=Bootstrap(options.resamples, options.seed),
+        group_of=group_reading(options.groups, options.group_pattern) if grouped else None,
+    )
 
 
 def _by_mask(pairs: Sequence[MapPair]) -> list[list[MapPair]]:

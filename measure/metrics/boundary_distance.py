@@ -105,7 +105,7 @@ def empty_counts(scores: Mapping[str, float]) -> np.ndarray:
     return np.array([unpaired and scores["HD"] == 0.0, unpaired and scores["HD"] > 0.0], np.int64)
 
 
-def empty_scores(both: int, one: int) -> dict[str, int]:
+def empty_scores(both: np.ndarray, one: np.ndarray) -> dict[str, np.ndarray]:
     """Images of a data set by what is empty, from the sums of `empty_counts`."""
     return {"BothEmpty": both, "OneEmpty": one}
 

@@ -117,15 +117,22 @@ def pair_scores(
     return PairScores(numbers, curves, counts)
 
 
-def pooled_scores(counts: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Scores of the counts summed over a data set, by the names that `PairScores.counts` has."""
-    pooled: dict[str, float] = {}
+def pooled_scores(counts: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Scores of counts summed over a data set, or of R such sums at once.
+
+    Args:
+        counts: by the names that `PairScores.counts` has, each (..., N): N kinds of counts of every sum.
+
+    Returns:
+        The scores by name, each of shape (...).
+    """
+    pooled: dict[str, np.ndarray] = {}
     for name, summed in counts.items():
-        pooled |= _POOLED[name](*summed.tolist())
+        pooled |= _POOLED[name](*np.moveaxis(np.asarray(summed, np.float64), -1, 0))
     return pooled
 
 
-def _pooled_hard_scores(*confusion: int) -> dict[str, float]:
+def _pooled_hard_scores(*confusion: np.ndarray) -> dict[str, np.ndarray]:
     return {f"pooled{name}": value for name, value in hard_scores(*confusion).items()}
 
 

@@ -5,11 +5,13 @@ from ..io import lazy_exports
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
+        "certainty": ["Comparison"],
+        "columns": ["mean_metrics"],
         "dice_definitions": ["definitions_table"],
         "representatives": ["dice_key"],
         "sanity": ["cautions"],
         "table_files": ["headline_table", "write_tables"],
-        "tables": ["Result", "score_value"],
+        "tables": ["Result", "kind_of", "metric_keys", "score_value"],
         "write": ["write_reports"],
     },
 )

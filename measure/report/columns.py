@@ -18,6 +18,7 @@ __all__ = [
     "column_of",
     "families_of",
     "headline_keys",
+    "mean_metrics",
     "papers_of",
 ]
 
@@ -246,6 +247,12 @@ def headline_keys(kind: str, keys: Iterable[str]) -> list[str]:
     """The few columns of `keys` that fit a line: those that papers of a protocol, or on "classes", print most."""
     present = set(keys)
     return [key for key in (*_HEADLINE.get(kind, _HEADLINE["image"]), *_HEADLINE_AT_WISH) if key in present]
+
+
+def mean_metrics(kind: str, keys: Iterable[str]) -> dict[str, bool]:
+    """The headline columns that are a mean over images, so that images can be compared: key -> higher is better."""
+    usual = [key for key in headline_keys(kind, keys) if not key.startswith(("max", "pooled"))]
+    return {key: bool(column_of(key).higher_is_better) for key in usual}
 
 
 def papers_of(key: str, protocol: str) -> list[str]:

@@ -17,6 +17,7 @@ from typing import Any
 import cv2
 
 from ..io import InputError
+from .certainty import Comparison, certainty_tables, comparison_tables, marking_rule
 from .colors import method_color
 from .columns import PAPER_TABLES, column_of, families_of, headline_keys, papers_of
 from .representatives import dice_key
@@ -78,13 +79,19 @@ class ReportImage:
         return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def report_page(results: Sequence[Result], images: Sequence[ReportImage], warnings: Sequence[str]) -> str:
+def report_page(
+    results: Sequence[Result],
+    images: Sequence[ReportImage],
+    warnings: Sequence[str],
+    comparison: Comparison | None = None,
+) -> str:
     """The whole page for one or several methods scored under one protocol.
 
     Args:
         results: one dictionary per method, as in its `scores.json`.
         images: figures in reading order; none is fine.
         warnings: sentences shown on top; none is fine.
+        comparison: of the methods, as in `comparison.json`.
 
     Raises:
         InputError: Jinja2 is not installed.
@@ -95,6 +102,8 @@ def report_page(results: Sequence[Result], images: Sequence[ReportImage], warnin
         "Results": results,
         "Data sets": dataset_names(results),
         "Polyp size": size_tables(results),
+        "Certainty": certainty_tables(results),
+        "Comparison": comparison_tables(comparison),
         "Figures": [image for image in images if not image.photograph],
         "Worst, median, best": [image for image in images if image.photograph],
         "Image by image": _image_rows(results),
@@ -109,6 +118,9 @@ def report_page(results: Sequence[Result], images: Sequence[ReportImage], warnin
         headline=combined_table(results),
         datasets=[(name, dataset_tables(results, name)) for name in dataset_names(results)],
         sizes=sections["Polyp size"],
+        certainty=sections["Certainty"],
+        comparison=sections["Comparison"],
+        marking=marking_rule(results),
         plots=sections["Figures"],
         sheets=sections["Worst, median, best"],
         images=sections["Image by image"],

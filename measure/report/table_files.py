@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..io import make_folder, markdown_text, write_text
+from .certainty import Comparison, certainty_tables, comparison_tables, interval_rows, marking_rule
 from .columns import families_of
 from .sanity import cautions
 from .tables import (
@@ -34,34 +35,40 @@ def headline_table(results: Sequence[Result]) -> str:
     return render_markdown(combined_table(results))
 
 
-def write_tables(results: Sequence[Result], out: str | Path) -> list[Path]:
+def write_tables(results: Sequence[Result], out: str | Path, comparison: Comparison | None = None) -> list[Path]:
     """Write `scores.csv`, `per_image.csv` (and `per_case.csv` for video) in full precision, `scores.md`, `scores.tex`.
+
+    With intervals `intervals.csv` too.
 
     A missing score is an empty cell in CSV and a dash elsewhere. Every file appears whole or not at all.
 
     Args:
         results: one dictionary per method, as in its `scores.json`, all of one protocol.
         out: a folder, created where missing.
+        comparison: of the methods, as in `comparison.json`.
 
     Returns:
         The paths written.
     """
     out = make_folder(out)
-    texts = {"scores.md": _markdown_report(results), "scores.tex": _latex_report(results)}
+    texts = {"scores.md": _markdown_report(results, comparison), "scores.tex": _latex_report(results)}
     written = [write_text(text, out / name) for name, text in texts.items()]
     written.append(_write_csv(out / "scores.csv", ["method", "dataset", "subset"], _score_rows(results)))
     for name, level, unit in (("per_image.csv", "per_image", "image"), ("per_case.csv", "per_case", "case")):
         if rows := _unit_rows(results, level):
             written.append(_write_csv(out / name, ["method", "dataset", unit], rows))
+    if rows := interval_rows(results):
+        written.append(_write_csv(out / "intervals.csv", ["method", "dataset", "metric"], rows))
     return written
 
 
-def _markdown_report(results: Sequence[Result]) -> str:
+def _markdown_report(results: Sequence[Result], comparison: Comparison | None) -> str:
     warnings = cautions(results)
     chapters = [("Summary", [combined_table(results)])]
     chapters += [(name, dataset_tables(results, name)) for name in dataset_names(results)]
     chapters += [("By polyp size", size_tables(results))]
-    parts = ["# Scores", "Best in bold, second best underlined; numbers that print alike share their mark."]
+    chapters += [("Certainty", certainty_tables(results)), ("Comparison", comparison_tables(comparison))]
+    parts = ["# Scores", marking_rule(results)]
     for title, tables in chapters:
         if tables:
             parts.append(f"## {markdown_text(title)}")

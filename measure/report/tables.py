@@ -7,7 +7,7 @@ nowhere before.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ __all__ = [
     "Result",
     "Row",
     "Table",
+    "TextTable",
     "combined_table",
     "dataset_names",
     "dataset_tables",
@@ -62,26 +63,54 @@ class Block:
     Attributes:
         name: of what they have in common, a data set or a polyp size.
         rows: one per method.
+        beaten: per key of a column and method, the methods that it is told apart from: marks are then given only where
+            they are certain; None: as printed.
     """
 
     name: str
     rows: tuple[Row, ...]
+    beaten: Mapping[str, Mapping[str, Collection[str]]] | None = None
 
     def marks(self, columns: Sequence[Column]) -> list[list[str]]:
         """`BEST`, `SECOND` or "" for every value, [row][column]."""
-        by_column = [
-            rank_marks(
-                [row.values[place] for row in self.rows], higher_is_better=known.higher_is_better, digits=known.digits
-            )
-            for place, known in enumerate(columns)
-        ]
+        by_column = [self._column_marks(place, known) for place, known in enumerate(columns)]
         return [list(row) for row in zip(*by_column, strict=True)]
+
+    def _column_marks(self, place: int, known: Column) -> list[str]:
+        values = [row.values[place] for row in self.rows]
+        marks = rank_marks(values, higher_is_better=known.higher_is_better, digits=known.digits)
+        if self.beaten is None:
+            return marks
+        apart = self.beaten.get(known.key, {})
+        methods = [row.method for row in self.rows]
+        best = {method for method, mark in zip(methods, marks, strict=True) if mark == BEST}
+        second = {method for method, mark in zip(methods, marks, strict=True) if mark == SECOND}
+        certain = {m for m in best if {*methods} - best <= {*apart.get(m, ())}}
+        certain |= {m for m in second if best <= certain and {*methods} - best - second <= {*apart.get(m, ())}}
+        return [mark if method in certain else PLAIN for method, mark in zip(methods, marks, strict=True)]
 
     def marked_rows(self, columns: Sequence[Column]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
         """Every row's method with its numbers as printed, each with its mark."""
         for row, marks in zip(self.rows, self.marks(columns), strict=True):
             cells = [format_score(value, known.digits) for value, known in zip(row.values, columns, strict=True)]
             yield row.method, list(zip(cells, marks, strict=True))
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A table of ready cells.
+
+    Attributes:
+        caption: what it shows.
+        titles: of the columns.
+        rows: as many cells each.
+        text_columns: how many columns, from the left, are words.
+    """
+
+    caption: str
+    titles: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    text_columns: int = 1
 
 
 @dataclass(frozen=True)
@@ -167,8 +196,11 @@ def size_tables(results: Sequence[Result]) -> list[Table]:
     return [table for name in dataset_names(results) if (table := _size_table(results, name))]
 
 
-def render_markdown(table: Table) -> str:
+def render_markdown(table: Table | TextTable) -> str:
     """The table in Markdown; best bold, second underlined."""
+    if isinstance(table, TextTable):
+        escaped = [[markdown_text(cell) for cell in row] for row in table.rows]
+        return markdown_table(table.titles, escaped, text_columns=table.text_columns)
     labels = ([table.block_title] if table.block_title else []) + ["Method"]
     cells = []
     for block in table.blocks:
@@ -221,7 +253,11 @@ def _latex_heading(known: Column) -> str:
 
 
 def _dataset_block(results: Sequence[Result], name: str, keys: Sequence[str]) -> Block:
-    return Block(name, tuple(_row(result["method"], result["datasets"].get(name), keys) for result in results))
+    rows = tuple(_row(result["method"], result["datasets"].get(name), keys) for result in results)
+    if not all("beaten" in result for result in results):
+        return Block(name, rows)
+    by_method = {result["method"]: result["beaten"].get(name, {}) for result in results}
+    return Block(name, rows, {key: {method: keyed.get(key, ()) for method, keyed in by_method.items()} for key in keys})
 
 
 def _row(method: str, scores: Mapping[str, Any] | None, keys: Sequence[str]) -> Row:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..io import InputError, make_folder, write_text
 from ..options import Options
+from .certainty import Comparison
 from .html_page import ReportImage, report_page
 from .sanity import cautions
 from .tables import Result
@@ -22,6 +23,7 @@ def write_reports(
     pred_roots: Sequence[str | Path],
     image_root: str | Path | None = None,
     plots: bool = True,
+    comparison: Comparison | None = None,
 ) -> list[Path]:
     """Write the figures (PNG and PDF), a contact sheet per method, and `report.html` with all of it.
 
@@ -33,13 +35,14 @@ def write_reports(
         image_root: where the images are, if not beside the masks: `<image_root>/<dataset>/images/`,
             `<image_root>/<dataset>/` or for video `<image_root>/<split>/Frame/<case>/`.
         plots: False leaves out figures and contact sheets; the page then holds the tables alone.
+        comparison: of the methods, as in `comparison.json`.
 
     Raises:
         InputError: figures are asked for and matplotlib is not installed.
     """
     out = make_folder(out)
-    pictures = _draw(results, out, Path(gt_root), pred_roots, image_root) if plots else []
-    page = report_page(results, pictures, cautions(results))
+    pictures = _draw(results, out, Path(gt_root), pred_roots, image_root, comparison) if plots else []
+    page = report_page(results, pictures, cautions(results), comparison)
     return [*(picture.path for picture in pictures), write_text(page, out / "report.html")]
 
 
@@ -49,10 +52,11 @@ def _draw(
     gt_root: Path,
     pred_roots: Sequence[str | Path],
     image_root: str | Path | None,
+    comparison: Comparison | None,
 ) -> list[ReportImage]:
     try:
-        from .contact_sheet import Sources, draw_contact_sheets
-        from .plots import draw_plots
+        from .figures.contact_sheet import Sources, draw_contact_sheets
+        from .figures.plots import draw_plots
     except ModuleNotFoundError as error:
         raise InputError(
             f"figures need {error.name}, which is not installed; run pip install {error.name} or leave the plots out"
@@ -60,4 +64,4 @@ def _draw(
     images = Path(image_root) if image_root else None
     options = Options.from_record(results[0].get("options", {}) | {"protocol": results[0]["protocol"]}, partial=True)
     sources = [Sources(options, gt_root, Path(root), images) for root in pred_roots]
-    return [*draw_plots(results, out), *draw_contact_sheets(results, sources, out)]
+    return [*draw_plots(results, out, comparison), *draw_contact_sheets(results, sources, out)]

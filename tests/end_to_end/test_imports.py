@@ -15,7 +15,7 @@ MOST_ENTRIES = 15  # of a folder; more have no obvious place
 
 # rooms of a package, bottom up; those of one floor do not know each other, "" are the files beside the rooms
 FLOORS = {
-    "measure": [["io"], ["metrics"], [""], ["report"], ["commands"]],
+    "measure": [["io"], ["metrics"], ["statistics"], [""], ["report"], ["commands"]],
     "utils": [
         ["runtime", "visualization", "phantom"],
         ["data"],

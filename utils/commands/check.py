@@ -19,7 +19,9 @@ from pathlib import Path
 from measure.io import (
     CommandParser,
     InputError,
+    add_group_flags,
     add_layout_flags,
+    group_reading,
     make_folder,
     nonempty,
     number,
@@ -33,7 +35,6 @@ from measure.io import (
 
 from ..data import NEAR, check_parts, find_parts_to_check, parts_of_splits, render_page, render_text
 from ..runtime import run
-from .split import add_group_flags, group_reading
 
 __all__ = ["check_folders", "main"]
 
@@ -80,8 +81,8 @@ def check_folders(args: argparse.Namespace) -> int:
     refuse_outputs_in_inputs(outputs, args.folders)
     layout = read_layout(args)
     classes = parse_classes(args.classes) if args.classes else None
-    grouped = args.groups or args.group_pattern
-    parts = find_parts_to_check(args.folders, layout=layout, group_of=group_reading(args) if grouped else None)
+    group_of = group_reading(args.groups, args.group_pattern) if args.groups or args.group_pattern else None
+    parts = find_parts_to_check(args.folders, layout=layout, group_of=group_of)
     if args.splits:
         if len(parts) > 1:
             raise InputError(f"--splits divides one part, and {len(parts)} were found; give one set or one split")

@@ -31,13 +31,14 @@ from measure.io import (
     Switch,
     add_layout_flags,
     drop_partials,
+    group_reader,
     make_folder,
     path,
     read_layout,
     refuse_outputs_in_inputs,
 )
 
-from ..data import Pair, find_pairs, group_reader
+from ..data import Pair, find_pairs
 from ..runtime import run
 from .sunseg import place
 

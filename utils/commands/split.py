@@ -24,8 +24,10 @@ from measure.io import (
     CommandParser,
     InputError,
     Layout,
+    add_group_flags,
     add_layout_flags,
     drop_partials,
+    group_reading,
     has_clips,
     images_by_stem,
     make_folder,
@@ -37,7 +39,7 @@ from measure.io import (
     subfolders,
 )
 
-from ..data import GroupOf, group_reader, part_sizes, pattern_reader, split_names
+from ..data import part_sizes, split_names
 from ..runtime import run
 
 __all__ = ["main", "write_splits"]
@@ -67,17 +69,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def add_group_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that `group_reading` reads."""
-    groups = parser.add_mutually_exclusive_group()
-    groups.add_argument(
-        "--groups", type=path, help="file of `name,group` lines, or of `first last` ranges of numbered names"
-    )
-    groups.add_argument(
-        "--group_pattern", type=nonempty, help="regular expression that finds the group in a name, as '^case\\d+'"
-    )
-
-
 def write_splits(args: argparse.Namespace) -> None:
     """Write the split files as the flags say, and tell how many names and groups each got.
 
@@ -85,7 +76,7 @@ def write_splits(args: argparse.Namespace) -> None:
         InputError: a folder, a file or a flag that cannot be used.
     """
     names = names_in(args.data, read_layout(args))
-    group_of = group_reading(args)
+    group_of = group_reading(args.groups, args.group_pattern)
     group_by_name = {name: group_of(name) for name in names}
     grouped = bool(args.groups or args.group_pattern)
     if grouped:
@@ -110,13 +101,6 @@ def names_in(folder: Path, layout: Layout = STILLS) -> list[str]:
         return subfolders(folder / FRAMES)
     named = layout.names_files or (folder / layout.images).is_dir()
     return list(layout.list_images(folder) if named else images_by_stem(folder))
-
-
-def group_reading(args: argparse.Namespace) -> GroupOf:
-    """The function that the flags ask for: name -> its group, None where it is in none."""
-    if args.groups:
-        return group_reader(args.groups)
-    return pattern_reader(args.group_pattern) if args.group_pattern else lambda name: None
 
 
 def tell_doubts(group_by_name: Mapping[str, str | None]) -> None:

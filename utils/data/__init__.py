@@ -26,12 +26,9 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "published_sets": ["SUN_SEG"],
         "sampler": ["TrainingBatches", "batches_in_order"],
         "splits": [
-            "GroupOf",
             "check_known",
             "find_parts",
-            "group_reader",
             "part_sizes",
-            "pattern_reader",
             "read_split",
             "split_names",
         ],

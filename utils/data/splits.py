@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 import reprlib
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from measure.io import IMAGE_SUFFIXES, STILLS, InputError, Layout, first_names
+from measure.io import STILLS, GroupOf, InputError, Layout, first_names, name_without_suffix, text_lines
 
 from .pairs import Pair, find_pairs
 
@@ -21,7 +19,6 @@ __all__ = [
     "check_known",
     "choose_parts",
     "find_parts",
-    "group_reader",
     "hold_out",
     "part_sizes",
     "read_split",
@@ -142,24 +139,10 @@ def read_split(path: str | Path) -> list[str]:
     Raises:
         InputError: the file cannot be read or names nothing.
     """
-    names = [_stem(line) for line in _lines(path)]
+    names = [name_without_suffix(line) for line in text_lines(path)]
     if not names:
         raise InputError(f"{path} names nothing; expected one name a line")
     return list(dict.fromkeys(names))
-
-
-def _lines(path: str | Path) -> list[str]:
-    try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
-        raise InputError(f"cannot read {path} ({reason}); expected a text file with a name a line") from error
-    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-
-
-def _stem(name: str) -> str:
-    name = unicodedata.normalize("NFC", name)
-    return Path(name).stem if name.lower().endswith(IMAGE_SUFFIXES) else name
 
 
 def check_known(
@@ -209,9 +192,6 @@ def part_sizes(texts: Sequence[str], total: int) -> dict[str, int]:
     return sizes
 
 
-GroupOf = Callable[[str], str | None]  # the group of a name; None: it is in no group
-
-
 def split_names(
     names: Sequence[str], sizes: Mapping[str, int], *, seed: int, group_of: GroupOf = lambda name: None
 ) -> dict[str, list[str]]:
@@ -247,62 +227,3 @@ def split_names(
         if fitting:
             chosen[max(fitting, key=lambda part: lacking[part] / sizes[part])].update(group)
     return {part: [name for name in names if name in members] for part, members in chosen.items()}
-
-
-def group_reader(path: str | Path) -> GroupOf:
-    """Read groups from a file: lines `name,group`, or `first last` for a range of numbers that are names.
-
-    A name that the file does not speak of is in no group; a range is called `first-last`.
-
-    Raises:
-        InputError: the file cannot be read, holds another kind of line, or puts a name into two groups.
-    """
-    named: dict[str, str] = {}
-    ranges: list[tuple[int, int]] = []
-    for line in _lines(path):
-        if form := re.fullmatch(r"(\d{1,18})\s+(\d{1,18})", line):
-            ranges.append((int(form[1]), int(form[2])))
-        elif form := re.fullmatch(r"([^,]*[^,\s])\s*,\s*([^,]+)", line):
-            name, group = _stem(form[1]), form[2]
-            if named.setdefault(name, group) != group:
-                raise InputError(f"{path} puts {name} into two groups, {named[name]} and {group}; keep one")
-        else:
-            raise InputError(f"{path}: {reprlib.repr(line)} is neither `name,group` nor `first last`, two numbers")
-    check_ranges(sorted(ranges), path)
-
-    def group_of(name: str) -> str | None:
-        if name.isdecimal():
-            for first, last in ranges:
-                if first <= int(name) <= last:
-                    return f"{first}-{last}"
-        return named.get(name)
-
-    return group_of
-
-
-def check_ranges(ranges: Sequence[tuple[int, int]], path: str | Path) -> None:
-    """Refuse ranges that end before they begin or share numbers; they are sorted by their first one."""
-    for first, last in ranges:
-        if last < first:
-            raise InputError(f"{path}: the range {first} {last} ends before it begins; write {last} {first}")
-    for (first, last), (following, end) in itertools.pairwise(ranges):
-        if following <= last:
-            raise InputError(f"{path}: the ranges {first} {last} and {following} {end} share numbers; make them apart")
-
-
-def pattern_reader(pattern: str) -> GroupOf:
-    """Take what the pattern's first bracket (or the whole pattern) finds in a name as its group.
-
-    Raises:
-        InputError: it is no regular expression.
-    """
-    try:
-        compiled = re.compile(pattern)
-    except re.error as error:
-        raise InputError(f"--group_pattern {pattern!r} is no regular expression ({error})") from error
-
-    def group_of(name: str) -> str | None:
-        found = compiled.search(name)
-        return found[min(1, compiled.groups)] or "" if found else None
-
-    return group_of

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from measure import Options
-from measure.report import contact_sheet, plots
-from measure.report import plot_style as figures
+from measure.report.figures import contact_sheet, plots
+from measure.report.figures import plot_style as figures
 from measure.report.representatives import dice_key, worst_median_best
 from measure.report.table_files import write_tables
 from measure.report.write import write_reports

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from measure.io.errors import InputError
+from measure.io import InputError, group_reader, pattern_reader
 from utils.commands import split
 from utils.commands.train_flags import parse_train_args
-from utils.data.splits import check_known, group_reader, part_sizes, pattern_reader, read_split, split_names
+from utils.data.splits import check_known, part_sizes, read_split, split_names
 from utils.training.tasks import task_of
 
 NAMES = [str(n) for n in range(1, 101)]

@@ -10,6 +10,7 @@ from measure.io import (
     FRAMES,
     STILLS,
     TRAINING_SPLIT,
+    GroupOf,
     InputError,
     Layout,
     contents,
@@ -22,7 +23,7 @@ from measure.io import (
 
 from ..clip_dataset import pair_cases
 from ..pairs import Pair
-from ..splits import GroupOf, check_known, read_split
+from ..splits import check_known, read_split
 from .problems import Problem
 
 __all__ = ["Part", "find_parts_to_check", "parts_of_splits"]

@@ -15,12 +15,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from ..aggregation import SIZE_CLASSES
-from .colors import INK, MUTED, line_style, method_color
-from .html_page import ReportImage
+from ...aggregation import SIZE_CLASSES
+from ..certainty import Comparison
+from ..colors import INK, MUTED, line_style, method_color
+from ..html_page import ReportImage
+from ..representatives import SIZE_KEY, dice_key
+from ..tables import Result, dataset_names, score_value
+from .forest import comparison_figures
 from .plot_style import file_stem, free_path, label, method_legend, quiet_axes, save_figure
-from .representatives import SIZE_KEY, dice_key
-from .tables import Result, dataset_names, score_value
 
 __all__ = ["case_figure", "curve_figure", "draw_plots", "size_figure"]
 
@@ -33,10 +35,10 @@ IMAGES_PER_MEDIAN, MEDIANS = 10, 8
 """A point of the trend line is the median of at least so many images; a line has at most so many points."""
 
 
-def draw_plots(results: Sequence[Result], out: Path) -> list[ReportImage]:
+def draw_plots(results: Sequence[Result], out: Path, comparison: Comparison | None = None) -> list[ReportImage]:
     """Write every figure the results allow into `out`; list them in reading order, a shared caption once."""
     pictures: list[ReportImage] = []
-    for title, text, stem, figure in _figures(results):
+    for title, text, stem, figure in (*_figures(results), *comparison_figures(results, comparison)):
         path = save_figure(figure, free_path(out / stem, [picture.path for picture in pictures]))
         pictures.append(ReportImage(title, "" if text in {p.caption for p in pictures} else text, path))
     return pictures

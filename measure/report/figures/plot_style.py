@@ -15,8 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ..io import replace_when_whole
-from .colors import INK, MUTED, RULE, line_style, method_color
+from ...io import replace_when_whole
+from ..colors import INK, MUTED, RULE, line_style, method_color
 
 __all__ = ["file_stem", "free_path", "label", "method_legend", "quiet_axes", "save_figure"]
 

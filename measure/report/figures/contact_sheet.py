@@ -14,15 +14,15 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from ..io import FOREGROUND_ABOVE, FRAMES, InputError, examine_masks, images_by_stem, read_grey, read_rgb
-from ..metrics import HALF_LEVEL
-from ..options import Options
-from ..protocols import MapPair, find_datasets
-from .colors import FALSE_NEGATIVE, FALSE_POSITIVE, INK, MUTED, TRUE_POSITIVE
-from .html_page import ReportImage
+from ...io import FOREGROUND_ABOVE, FRAMES, InputError, examine_masks, images_by_stem, read_grey, read_rgb
+from ...metrics import HALF_LEVEL
+from ...options import Options
+from ...protocols import MapPair, find_datasets
+from ..colors import FALSE_NEGATIVE, FALSE_POSITIVE, INK, MUTED, TRUE_POSITIVE
+from ..html_page import ReportImage
+from ..representatives import Chosen, dice_key, worst_median_best
+from ..tables import Result
 from .plot_style import file_stem, free_path, label, save_figure
-from .representatives import Chosen, dice_key, worst_median_best
-from .tables import Result
 
 __all__ = ["Sources", "contact_sheet", "draw_contact_sheets", "error_overlay"]
 

@@ -1,0 +1,74 @@
+"""Intervals and quartiles of a data set's scores, from the sums of its units: images, cases, or groups of either."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from .aggregation import MeanScores, curve_scores
+from .metrics import pooled_scores
+from .statistics import FEWEST_UNITS, Bootstrap, bca_intervals
+
+__all__ = ["score_intervals", "score_quartiles"]
+
+_PLAIN_COUNTS = ("empty",)
+"""Counts that are told as they are; an interval of theirs says nothing."""
+
+
+def score_intervals(units: Sequence[MeanScores], bootstrap: Bootstrap) -> dict[str, list[float]]:
+    """The 95 % interval of every score of the data set, [low, high] by name; those not defined are left out.
+
+    Args:
+        units: what is resampled, each holding the sums over its images (or cases); below ten the result is empty.
+        bootstrap: number of resamples and seed.
+    """
+    if len(units) < FEWEST_UNITS:
+        return {}
+    statistic = _Scores(units)
+    ends = bca_intervals(statistic, len(units), bootstrap)
+    return {name: row.tolist() for name, row in zip(statistic.names, ends, strict=True) if np.isfinite(row).all()}
+
+
+class _Scores:
+    """From weights of the units (R, U) to the data set's scores (R, K), in the order of `names`."""
+
+    def __init__(self, units: Sequence[MeanScores]) -> None:
+        self._numbers = list(dict.fromkeys(name for unit in units for name in unit.sums))
+        self._sums = np.array([[unit.sums.get(name, 0.0) for name in self._numbers] for unit in units])
+        self._present = np.array([[unit.present.get(name, 0.0) for name in self._numbers] for unit in units])
+        self._sizes = np.array([float(unit.count) for unit in units])
+        # intervals need no more than float32, in which the largest product takes half the time
+        self._curves = np.array([unit.curve_sums for unit in units], np.float32)
+        self._counts = {
+            name: np.array([unit.counts[name] for unit in units], np.float64)
+            for name in units[0].counts
+            if name not in _PLAIN_COUNTS
+        }
+        self.names = list(self._by_name(np.ones((1, len(units)))))
+
+    def __call__(self, weights: np.ndarray) -> np.ndarray:
+        return np.stack(list(self._by_name(weights).values()), axis=1)
+
+    def _by_name(self, weights: np.ndarray) -> Mapping[str, np.ndarray]:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            numbers = dict(zip(self._numbers, (weights @ self._sums / (weights @ self._present)).T, strict=True))
+        curves = weights.astype(np.float32) @ self._curves.reshape(len(self._curves), -1)
+        curves = curves.reshape(len(weights), *self._curves.shape[1:])
+        swept = curve_scores(curves / (weights @ self._sizes)[:, None, None].astype(np.float32))
+        pooled = pooled_scores({name: weights @ counts for name, counts in self._counts.items()})
+        return numbers | swept | pooled
+
+
+def score_quartiles(averaged: Iterable[Mapping[str, float]]) -> dict[str, list[float]]:
+    """First quartile, median and third quartile of every score, by name; missing scores (NaN) are passed over.
+
+    Args:
+        averaged: the scores of every image, or case, that the data set's mean is taken over.
+    """
+    columns: dict[str, list[float]] = {}
+    for scores in averaged:
+        for name, value in scores.items():
+            columns.setdefault(name, []).append(value)
+    finite = {name: np.array(values)[np.isfinite(values)] for name, values in columns.items()}
+    return {name: np.quantile(v, [0.25, 0.5, 0.75]).tolist() for name, v in finite.items() if v.size}

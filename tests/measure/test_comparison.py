@@ -1,0 +1,158 @@
+"""Several methods through the command line: intervals, comparison, groups, marks, and what is refused."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from measure.commands.score import main
+from measure.comparison import compare_methods, told_apart
+from measure.report.certainty import comparison_tables
+from measure.report.figures.forest import comparison_figures
+from measure.report.tables import BEST, PLAIN, SECOND, Block, Row, column_of
+from measure.statistics import Bootstrap
+from tests.helpers.report_results import result
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> list[str]:
+    """Twelve discs in six sequences, and maps of three methods: nearly right, nearly the same, far off."""
+    random = np.random.default_rng(0)
+    for number in range(12):
+        mask = np.zeros((40, 48), np.uint8)
+        cv2.circle(mask, (16 + number, 20), 8, 255, -1)
+        maps = {"A": np.roll(mask, random.integers(-1, 2), 1), "B": np.roll(mask, random.integers(-1, 2), 0)}
+        maps |= {"C": np.roll(mask, 7 + number % 3, 1)}
+        for place, image in {"gt/Set/masks": mask, **{f"{name}/Set": map_ for name, map_ in maps.items()}}.items():
+            (tmp_path / place).mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(tmp_path / place / f"seq{number // 2}_{number}.png"), image)
+    roots = ["--GT_root", str(tmp_path / "gt"), "--pred_root", *(str(tmp_path / name) for name in "ABC")]
+    return [*roots, "--out", str(tmp_path / "out"), "--workers", "1", "--resamples", "500", "--no-plots"]
+
+
+def test_files_of_a_comparison(folders, tmp_path, capsys) -> None:
+    assert main(folders) == 0
+    out = tmp_path / "out"
+    scores = json.loads((out / "A" / "scores.json").read_text())
+    low, high = scores["intervals"]["Set"]["Dice"]
+    assert low <= scores["datasets"]["Set"]["Dice"] <= high
+    assert scores["units"] == {"Set": {"kind": "images", "number": 12}}
+    assert scores["quartiles"]["Set"]["Dice"][1] == pytest.approx(
+        np.median([image["Dice"] for image in scores["per_image"]["Set"].values()])
+    )
+    comparison = json.loads((out / "comparison.json").read_text())
+    pair = next(p for p in comparison["pairs"] if (p["a"], p["b"], p["metric"]) == ("A", "C", "Dice"))
+    assert pair["difference"] > 0 and pair["interval"][0] > 0 and pair["p"] <= pair["p_holm"] <= 1
+    assert (pair["wins"], pair["losses"], pair["units"]) == (12, 0, 12)
+    assert comparison["ranks"]["Set"]["Dice"]["methods"]["C"]["rank"] == 3
+    assert not [metric for metric in comparison["metrics"] if metric.startswith("max")]
+    with (out / "intervals.csv").open() as file:
+        rows = {(row["method"], row["metric"]): row for row in csv.DictReader(file)}
+    assert float(rows["A", "Dice"]["low"]) == low
+    text = (out / "scores.md").read_text()
+    assert "Set, differences on 12 images" in text and "A better" in text and "not told apart" in text
+    page = (out / "report.html").read_text()
+    assert 'id="certainty"' in page and 'id="comparison"' in page
+    capsys.readouterr()
+
+
+def test_only_what_is_certain_is_marked(folders, tmp_path, capsys) -> None:
+    """A and B are not told apart, so neither is bold; without the flag one of them is."""
+    assert main([*folders, "--mark", "certain"]) == 0
+    assert "**" not in capsys.readouterr().out
+    assert main(folders) == 0
+    assert "**" in capsys.readouterr().out
+
+
+def test_groups_are_resampled_as_a_whole(folders, tmp_path, capsys) -> None:
+    assert main([*folders, "--group_pattern", r"^seq\d+"]) == 0
+    scores = json.loads((tmp_path / "out" / "A" / "scores.json").read_text())
+    assert scores["units"] == {"Set": {"kind": "groups", "number": 6}}
+    assert scores["intervals"] == {"Set": {}}
+    assert "Set: 6 groups are too few for intervals or tests" in capsys.readouterr().err
+    comparison = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    assert {pair[key] for pair in comparison["pairs"] for key in ("interval", "p", "p_holm")} == {None}
+    groups = tmp_path / "groups.csv"
+    groups.write_text("".join(f"seq{n // 2}_{n}.png,{'first' if n < 2 else n}\n" for n in range(12)))
+    assert main([*folders, "--groups", str(groups)]) == 0
+    scores = json.loads((tmp_path / "out" / "A" / "scores.json").read_text())
+    assert scores["units"]["Set"] == {"kind": "groups", "number": 11} and scores["intervals"]["Set"]["Dice"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--groups", "nowhere.csv"], "cannot read nowhere.csv"),
+        (["--group_pattern", "("], "is no regular expression"),
+        (["--group_pattern", "a", "--groups", "b"], "not allowed with"),
+        (["--no-intervals", "--group_pattern", "a"], "groups were given without intervals"),
+        (["--resamples", "10"], "--resamples 10 was given; it must be at least 100"),
+        (["--mark", "maybe"], "invalid choice"),
+    ],
+)
+def test_mistakes(folders, tmp_path, capsys, flags, said) -> None:
+    assert main([*folders, *flags]) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_intervals_leaves_everything_out(folders, tmp_path, capsys) -> None:
+    assert main([*folders, "--no-intervals"]) == 0
+    scores = json.loads((tmp_path / "out" / "A" / "scores.json").read_text())
+    assert not {"intervals", "quartiles", "units"} & scores.keys() and "resamples" not in scores["options"]
+    assert not (tmp_path / "out" / "comparison.json").exists()
+    assert "Certainty" not in (tmp_path / "out" / "scores.md").read_text()
+    capsys.readouterr()
+
+
+def test_figures_of_a_comparison() -> None:
+    """A forest plot with a row per pair, and ranks with a bar that joins what is not told apart."""
+    methods = [runs("A", 0.0), runs("B", 0.1), runs("C", 0.1001)]
+    found = compare_methods(methods, {"Dice": True}, bootstrap=Bootstrap(200))
+    figures = {stem: figure for _, _, stem, figure in comparison_figures(methods, found)}
+    assert figures.keys() == {"differences_S", "ranks_S"}
+    forest, ranks = (figure.axes[0] for figure in figures.values())
+    assert [text.get_text() for text in forest.get_yticklabels()] == ["B - C", "A - C", "A - B"]
+    assert [text.get_text() for text in ranks.get_yticklabels()] == ["C", "B", "A"]
+
+
+def runs(method: str, shift: float) -> dict:
+    dice = np.linspace(0.3, 0.8, 15) + shift
+    return result(
+        method, {"S": {"Dice": dice.mean()}}, per_image={"S": {str(i): {"Dice": d} for i, d in enumerate(dice)}}
+    )
+
+
+def test_seeds_of_a_method_are_told_from_methods() -> None:
+    """Seeds .00 and .02 apart of A, B one tenth above: of single runs nearly all variance lies between the methods."""
+    found = compare_methods(
+        [runs("A@0", 0.0), runs("A@1", 0.02), runs("B@0", 0.1), runs("B@1", 0.12)],
+        {"Dice": True, "HD95": False},
+        bootstrap=Bootstrap(200),
+    )
+    seeds = found["seeds"]["S"]["Dice"]
+    assert seeds["means"] == pytest.approx({"A": 0.56, "B": 0.66})
+    assert seeds["deviations"] == pytest.approx({"A": 0.02 / 2**0.5, "B": 0.02 / 2**0.5})
+    assert seeds["seed_share"] == pytest.approx(0.0002 / (0.0002 + (0.01 - 0.0002) / 2))
+    assert found["metrics"] == ["Dice"]
+    assert any("over seeds" in table.caption for table in comparison_tables(found))
+
+
+def test_marks_fall_away_where_a_difference_is_not_certain() -> None:
+    rows = (Row("A", (0.9,)), Row("B", (0.8,)), Row("C", (0.5,)))
+    columns = [column_of("Dice")]
+
+    def marks(beaten):
+        return [row[0] for row in Block("S", rows, {"Dice": beaten}).marks(columns)]
+
+    assert marks({"A": ["B", "C"], "B": ["A", "C"], "C": ["A", "B"]}) == [BEST, SECOND, PLAIN]
+    assert marks({"A": ["B", "C"], "B": ["A"], "C": ["A"]}) == [BEST, PLAIN, PLAIN]
+    assert marks({"A": ["C"], "B": ["C"], "C": ["A", "B"]}) == [PLAIN, PLAIN, PLAIN]
+    pair = {"a": "A", "b": "B", "dataset": "S", "metric": "Dice", "interval": [0.1, 0.2]}
+    assert told_apart({"pairs": [pair, {**pair, "b": "C", "interval": [-0.1, 0.2]}]}, "A") == {"S": {"Dice": ["B"]}}
