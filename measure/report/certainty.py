@@ -45,15 +45,19 @@ def certainty_tables(results: Sequence[Result]) -> list[TextTable]:
             rows = [(result["method"], *(cell(result, name, key) for key in shown)) for result in results]
             if shown:
                 titles = ("Method", *(column_of(key).title for key in shown))
-                units = _of_units(results, name) if part == "intervals" else ""
+                units = _of_units(results, name, part)
                 tables.append(TextTable(f"{name}, {caption}{units}", titles, tuple(rows)))
     return tables
 
 
-def _of_units(results: Sequence[Result], name: str) -> str:
-    """What was resampled, as ` (100 images)`; "" where the methods differ in it."""
-    units = [result.get("units", {}).get(name) for result in results]
-    return f" ({units[0]['number']} {units[0]['kind']})" if units[0] and all(unit == units[0] for unit in units) else ""
+def _of_units(results: Sequence[Result], name: str, part: str) -> str:
+    """What was resampled, as ` (100 images)`, or beside the quartiles that it was too little."""
+    units = next((result["units"][name] for result in results if result.get("units", {}).get(name)), None)
+    has_intervals = any(result.get("intervals", {}).get(name) for result in results)
+    if units is None or (part == "quartiles" and has_intervals):
+        return ""
+    number = f"{units['number']} {units['kind']}"
+    return f" ({number})" if has_intervals else f"; no intervals, as {number} are too few: ten are the least"
 
 
 def _mean_cell(result: Result, name: str, key: str) -> str:

@@ -98,7 +98,7 @@ def _sentences(result: Result) -> Iterator[str]:
     if any(_amount(counts.get("empty_masks")) for counts in result.get("counts", {}).values()):
         yield EMPTY_CONVENTION
     for name, units in result.get("units", {}).items():
-        if not result.get("intervals", {}).get(name):
+        if units["kind"] == "groups" and not result.get("intervals", {}).get(name):
             yield f"{name}: {units['number']} {units['kind']} are too few for intervals or tests; ten are the least."
     for name, scores in result["datasets"].items():
         for dice, iou, floor in impossible_pairs(scores):
