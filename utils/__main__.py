@@ -21,7 +21,10 @@ VERBS = {
     "sunseg": ("commands.sunseg", "lay SUN-SEG out from its two downloads, counted and checked"),
     "sequences": ("commands.sequences", "lay numbered stills (CVC-ClinicDB) out as clips"),
     "montage": ("commands.montage", "draw image, mask, map and overlay of some samples into one picture"),
-    "export": ("commands.export", "write the weights of a run for prediction alone, in half precision"),
+    "export": (
+        "commands.export",
+        "write weights for use elsewhere: half precision, ONNX, torch.export, checked at once",
+    ),
     "repeat": ("commands.repeat", "print the command that repeats a run; refused when its data have changed"),
     "gpu": ("benchmark.gpu", "try everything on a GPU, in nine minutes: tests, speeds, a training; one report"),
     "benchmark": ("benchmark.command", "measure time and memory of networks, training steps, loading and video"),

@@ -1,41 +1,156 @@
-"""Write the weights of a training run for prediction alone: python -m utils export --weights best.pth --out sepnet.pth
+"""Write the weights of a training run, or a published file, for use elsewhere; the suffix of --out chooses the form.
 
-Without optimizer, training branch and, unless --no-half says so, half of every number's bits, a file is a sixth of the
-checkpoint. myTest.py, Predictor and lib.load_model take it as they take the checkpoint.
+.pth is for this code: without optimizer, training branch and, unless --no-half says so, half of every number's bits, a
+file is a sixth of the checkpoint. myTest.py, Predictor and lib.load_model take it as they take the checkpoint.
+
+.onnx runs in ONNX Runtime, OpenVINO and others; .pt2 is PyTorch's own exported program. Both take any number of images
+a forward. The written file is run beside PyTorch at once, on --images, and refused where they differ.
+
+  python -m utils export --weights best.pth --out sepnet.onnx --images data/ValDataset/images
+  python -m utils export --weights best.pth --out frames.onnx --processing      (uint8 frames in, probabilities out)
+  python -m utils export --weights best.pth --out int8.onnx --int8 --images data/TrainDataset/images
 """
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Sequence
+from pathlib import Path
 
-from measure.io import CommandParser, InputError, Switch, path
+from lib import list_models
+from measure.io import CommandParser, InputError, Switch, nonempty, number, path, refuse_outputs_in_inputs
 
 from ..runtime import run
 
 __all__ = ["main"]
 
+SUFFIXES = (".pth", ".onnx", ".pt2")
+MOST_IMAGES = 10_000
+PHANTOMS = 4  # drawn to compare on where no images are given
+PHANTOM_SIZE = (288, 384)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the verb; returns the exit status."""
-    return run(lambda: export(argv))
+    return run(lambda: export(parse_args(argv)))
 
 
-def export(argv: Sequence[str] | None) -> None:
+def parse_args(argv: Sequence[str] | None) -> Namespace:
+    """Read the flags.
+
+    Raises:
+        InputError: flags that do not go together.
+    """
+    parser = CommandParser(prog="python -m utils export", description=__doc__)
+    parser.add_argument("--weights", type=path, required=True, help="a checkpoint of a run, or a published file")
+    parser.add_argument("--out", type=path, required=True, help="file to write, .pth, .onnx or .pt2")
+    parser.add_argument("--half", action=Switch, default=True, help=".pth: store numbers in half precision")
+    parser.add_argument("--model", choices=list_models("image"), help="network of a published file")
+    parser.add_argument("--net_backbone", type=nonempty, help="its backbone")
+    parser.add_argument(
+        "--size",
+        type=number(int, low=1, high=8192),
+        help="height and width of the network's input, pixels (default: as trained)",
+    )
+    parser.add_argument(
+        "--processing",
+        action=Switch,
+        default=False,
+        help=".onnx, .pt2: uint8 RGB frames (N, H, W, 3) in and probabilities (N, H, W) out, resizing and normalizing "
+        "inside; without it, normalized images in and logits out",
+    )
+    parser.add_argument(
+        "--int8",
+        action=Switch,
+        default=False,
+        help=".onnx: 8-bit weights and activations, their ranges measured on --images",
+    )
+    parser.add_argument(
+        "--images",
+        type=nonempty,
+        nargs="+",
+        metavar="X",
+        help="images, folders, patterns or lists to compare on and measure ranges on (default: some synthetic ones)",
+    )
+    parser.add_argument(
+        "--count",
+        type=number(int, low=1, high=MOST_IMAGES),
+        default=32,
+        metavar="N",
+        help="of --images to use, evenly spread",
+    )
+    parser.add_argument(
+        "--bound",
+        type=number(float, low=0, high=1, low_open=True),
+        metavar="P",
+        help="fail where a probability differs by more from PyTorch's (default: 0.001; with --int8 their mean: 0.02)",
+    )
+    args = parser.parse_args(argv)
+    check(args)
+    return args
+
+
+def check(args: Namespace) -> None:
+    """Refuse places and flags that do not go together."""
+    suffix = args.out.suffix
+    if suffix not in SUFFIXES:
+        raise InputError(f"--out {args.out} was given; weights are written as {', '.join(SUFFIXES)}")
+    if args.out.resolve() == args.weights.resolve():
+        raise InputError(f"--out {args.out} is the checkpoint itself; choose another file")
+    meaningless = {
+        ".pth": ("processing", "int8", "images", "bound", "size", "model", "net_backbone"),
+        ".pt2": ("int8",),
+        ".onnx": (),
+    }
+    for flag in meaningless[suffix]:
+        if getattr(args, flag):
+            raise InputError(f"--{flag} was given with --out {args.out}, where it means nothing; leave one of them out")
+    if args.int8 and not args.images:
+        raise InputError("--int8 was given without --images; its ranges are measured on images like those it will see")
+    if args.int8 and args.processing:
+        raise InputError("--int8 and --processing were given; an 8-bit network takes normalized images, leave one out")
+    if args.images:
+        refuse_outputs_in_inputs([args.out], [word for word in args.images if Path(word).is_dir()])
+
+
+def export(args: Namespace) -> None:
     """Export as the flags say.
 
     Raises:
-        InputError, ModelError: a flag or a file that cannot be used.
+        InputError, ModelError: a file that cannot be used, or an export that differs from PyTorch.
     """
-    parser = CommandParser(prog="python -m utils export", description=__doc__)
-    parser.add_argument("--weights", type=path, required=True, help="a checkpoint of a training run")
-    parser.add_argument("--out", type=path, required=True, help="file to write, .pth")
-    parser.add_argument("--half", action=Switch, default=True, help="store numbers in half precision")
-    args = parser.parse_args(argv)
-    if args.out.suffix != ".pth":
-        raise InputError(f"--out {args.out} was given; weights are written as .pth")
-    if args.out.resolve() == args.weights.resolve():
-        raise InputError(f"--out {args.out} is the checkpoint itself; choose another file")
-    from ..prediction import export_weights  # PyTorch is loaded for flags that can be used
+    if args.out.suffix == ".pth":
+        from ..prediction import export_weights  # PyTorch is loaded for flags that can be used
 
-    written = export_weights(args.weights, args.out, half=args.half)
-    print(f"{written}: {written.stat().st_size / 1e6:.1f} MB, of {args.weights.stat().st_size / 1e6:.1f} MB")
+        written = export_weights(args.weights, args.out, half=args.half)
+        print(f"{written}: {written.stat().st_size / 1e6:.1f} MB, of {args.weights.stat().st_size / 1e6:.1f} MB")
+        return
+    from ..prediction import export_graph
+
+    told = export_graph(
+        args.weights,
+        args.out,
+        images=images_of(args),
+        size=args.size,
+        model=args.model,
+        backbone=args.net_backbone,
+        processing=args.processing,
+        int8=args.int8,
+        bound=args.bound,
+    )
+    print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB; {told}")
+
+
+def images_of(args: Namespace) -> list:
+    """The images to compare on, (H, W, 3) uint8 RGB."""
+    from measure.io import read_rgb
+
+    if args.images:
+        from ..prediction import find_images
+
+        found = [path for images in find_images(args.images).by_folder.values() for path in images.values()]
+        step = max(1, len(found) / args.count)
+        return [read_rgb(found[int(n * step)]) for n in range(min(args.count, len(found)))]
+    from ..phantom import phantom_still
+
+    return [phantom_still(seed=seed, size=PHANTOM_SIZE)[0] for seed in range(PHANTOMS)]

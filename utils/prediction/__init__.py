@@ -7,9 +7,9 @@ __getattr__, __dir__, __all__ = lazy_exports(
     {
         "clips": ["AHEAD"],
         "config": ["GROUPS", "MapOptions", "PredictConfig"],
-        "export": ["export_weights"],
         "images": ["PredictOptions", "image_maps", "predict_maps"],
         "job": ["predict"],
+        "runtimes": ["export_graph", "export_weights"],
         "postprocess": [
             "grey_map",
             "labels_of",
@@ -20,6 +20,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
         ],
         "predictor": ["Prediction", "Predictor"],
         "streaming": ["Arrival", "VideoSlots", "WRITE_EVERY", "stream_clips"],
-        "inputs": ["open_source"],
+        "inputs": ["find_images", "open_source"],
     },
 )

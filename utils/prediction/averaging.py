@@ -58,13 +58,18 @@ class AveragedNetwork(nn.Module):
         resolution = None
         for network, own_side in zip(self.networks, self.sides, strict=True):
             for scale in self.scales:
-                side = max(network.smallest, round(own_side * scale / network.divisor) * network.divisor)
+                side = own_side if scale == 1 else scaled_side(network, own_side, scale)
                 resized = resized_to(image, side)
                 for axes in self.flips:
                     logits = network(resized.flip(axes) if axes else resized)["out"]
                     logits = logits.flip(axes) if axes else logits
                     resolution = resolution or logits.shape[-2:]
                     yield resized_to(logits, resolution)
+
+
+def scaled_side(network: Network, side: int, scale: float) -> int:
+    """A multiple of an input size, rounded to what the network takes, pixels."""
+    return max(network.smallest, round(side * scale / network.divisor) * network.divisor)
 
 
 def resized_to(batch: Tensor, size: int | tuple[int, int]) -> Tensor:
@@ -89,6 +94,10 @@ def averaged(networks: Sequence[TrainedNetwork], options: MapOptions) -> Trained
             raise InputError(
                 f"{network.path} is of {network.model.name}, a video network; only networks of still images are "
                 "averaged over several weights, --flips or --scales"
+            )
+        if options.scales and not isinstance(network.model, Network):
+            raise InputError(
+                f"--scales was given with {network.path} outside torch, where it takes one size; leave it out"
             )
         if network.classes != first.classes:
             raise InputError(f"{first.path} and {network.path} know other classes; only equal ones can be averaged")

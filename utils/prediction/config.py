@@ -15,6 +15,7 @@ from ..runtime import MACHINE, NETWORK, RELEASED, MachineOptions, NetworkOptions
 from .inputs.finding import is_moving
 from .outputs.suffixes import CONTOUR_SUFFIXES, VIDEO_SUFFIXES
 from .outputs.thresholds import best_threshold
+from .runtimes.names import RUNTIMES
 
 __all__ = ["GROUPS", "MapOptions", "PredictConfig"]
 
@@ -193,6 +194,13 @@ class PredictConfig(MachineOptions, NetworkOptions, MapOptions):
         group=MAPS,
         low=1,
         high=8192,
+    )
+    runtime: str = option(
+        "auto",
+        "what runs the network on a CPU; auto: for videos OpenVINO where it is installed (float32, with --amp bf16 in "
+        "bf16), else torch; an exported .onnx runs in any but torch",
+        group=MACHINE,
+        choices=RUNTIMES,
     )
     batch_size: int = option(8, "images a forward, or clips side by side", group=MAPS, low=1, high=4096)
     minmax: bool | None = option(

@@ -33,10 +33,11 @@ from .clips import find_clips, predict_clips
 from .config import PredictConfig
 from .images import PredictOptions, find_sets, pick_images, predict_maps
 from .inputs import find_images, is_moving, open_source
-from .network import TrainedNetwork, load_network
+from .network import TrainedNetwork
 from .outputs import HEAT_FOLDER, ImageFiles, Places, best_threshold
 from .postprocess import map_folders
 from .record import RECORD, write_record
+from .runtimes import load_any, with_runtime
 from .video import VideoOptions, predict_video
 
 __all__ = ["TestSets", "find_test_sets", "predict"]
@@ -126,6 +127,7 @@ def write_images(config: PredictConfig, found: TestSets, networks: Sequence[Trai
     """Write what is asked for of images or clips, or one process's part of it, and the record of all."""
     device = choose_device(config.device, config.gpu_id + world.local_rank)
     write = writer_for(networks, found, config)
+    networks = [with_runtime(each, config.runtime, device, amp=config.amp) for each in networks]
     network = averaged(networks, config)
     if config.split:
         picked = pick_images(found.images, config.split, place=found.root)
@@ -194,6 +196,8 @@ def writer_for(networks: Sequence[TrainedNetwork], found: TestSets, config: Pred
         InputError: a video network without clips, or an option that does not go with the networks.
     """
     model: Network = networks[0].model
+    if config.heatmap and (config.runtime not in ("auto", "torch") or not hasattr(model, "head")):
+        raise InputError("--heatmap was given with a network outside torch, whose features are not seen; leave one out")
     if config.heatmap and (len(networks) > 1 or config.averages):
         raise InputError("--heatmap was given where answers are averaged; it shows what one network sees in one view")
     if config.uncertainty and len(networks) == 1 and not config.averages:
@@ -229,6 +233,7 @@ def write_video(config: PredictConfig, networks: Sequence[TrainedNetwork] | None
     if Path(given).is_file():  # a mask may be named like a single image beside it
         refuse_outputs_in_inputs([folder / f"{Path(given).stem}.png" for folder in folders], [given])
     networks = networks or networks_of(config)
+    networks = [with_runtime(each, config.runtime, device, amp=config.amp, many=True) for each in networks]
     network = averaged(networks, config)
     options = VideoOptions(
         size=network.size,
@@ -262,7 +267,7 @@ def write_video(config: PredictConfig, networks: Sequence[TrainedNetwork] | None
 def networks_of(config: PredictConfig) -> list[TrainedNetwork]:
     """The networks that the weights or the options name."""
     return [
-        load_network(
+        load_any(
             path,
             name=config.model,
             fallback=NETWORK,

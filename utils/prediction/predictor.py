@@ -28,16 +28,16 @@ from ..runtime import choose_device
 from .averaging import averaged
 from .config import MapOptions
 from .inputs import Placement, prepared
-from .network import TrainedNetwork, load_network
+from .network import TrainedNetwork
 from .outputs import Region, cut, find_regions
 from .postprocess import as_grey, check_finite, probabilities, upsampled
+from .runtimes import RUNTIMES, load_any, with_runtime
 from .streaming import stacked_images, stream_clips
 
-__all__ = ["Prediction", "Predictor", "RUNTIMES"]
+__all__ = ["Prediction", "Predictor"]
 
 Picture: TypeAlias = np.ndarray | Image.Image
 
-RUNTIMES = ("auto", "eager")
 BATCH = 8  # images a forward, myTest.py's default
 
 
@@ -65,7 +65,7 @@ class Predictor:
     Args:
         networks: see `load_network`; one, or several to average.
         device: "auto" (CUDA where there is one), "cpu" or "cuda".
-        runtime: what runs the network, one of `RUNTIMES`; "auto" takes the fastest that is sure to agree.
+        runtime: what runs the network, one of `RUNTIMES`; "auto" is torch, of ONNX files what is installed.
         options: threshold, border, views to average and so on; see `MapOptions`.
 
     Raises:
@@ -84,7 +84,8 @@ class Predictor:
         self.options = options or MapOptions()
         self.threshold = self.options.cut_at
         self.device = choose_device(device, 0)
-        network = averaged([networks] if isinstance(networks, TrainedNetwork) else networks, self.options)
+        given = [networks] if isinstance(networks, TrainedNetwork) else networks
+        network = averaged([with_runtime(each, runtime, self.device) for each in given], self.options)
         self.size, self.path = network.size, network.path
         self.model = network.model.to(self.device, memory_format=torch.channels_last)
 
@@ -120,7 +121,7 @@ class Predictor:
         if not paths:
             raise InputError("an empty list of weights was given; name at least one file, or none for the starter's")
         settings = {"backbone": backbone} if backbone else None
-        networks = [load_network(each, name=model, options=settings, size=size) for each in paths]
+        networks = [load_any(each, name=model, options=settings, size=size) for each in paths]
         return cls(networks, device=device, runtime=runtime, options=options)
 
     @overload

@@ -64,6 +64,7 @@ def write_record(
         "skipped": dict(skipped),
         "seconds": round(seconds, 3),
         "device": str(device),
+        "runtime": str(getattr(first.config, "runtime", "torch")),
         "versions": versions(),
     }
     write_json(record, path)

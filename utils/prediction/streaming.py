@@ -175,7 +175,8 @@ def stacked(arrived: Batch, model: Network) -> Tensor:
     """The frames as a batch on the network's device, zeros where a slot is empty."""
     blank = torch.zeros_like(next(frame.image for frame in arrived if frame))
     images = [frame.image if frame else blank for frame in arrived]
-    return stacked_images(images, next(model.parameters()).device)
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))  # none: a runtime's
+    return stacked_images(images, device)
 
 
 def stacked_images(images: Sequence[Tensor], device: torch.device) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from lib import create_model, load_model
 from measure.io import InputError
 from utils.commands import export as command
-from utils.prediction.export import export_weights
+from utils.prediction.runtimes.weights_file import export_weights
 from utils.training.checkpoint import read_run
 from utils.training.config import TrainConfig
 
@@ -55,7 +55,7 @@ def test_numbers_that_half_precision_cannot_hold_are_refused(checkpoint, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("out", "message"), [("best.pth", "is the checkpoint itself"), ("out.onnx", "weights are written as .pth")]
+    ("out", "message"), [("best.pth", "is the checkpoint itself"), ("out.txt", "weights are written as .pth")]
 )
 def test_mistakes(checkpoint, tmp_path, capsys, out, message):
     before = checkpoint.read_bytes()

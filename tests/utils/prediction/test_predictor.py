@@ -122,7 +122,7 @@ def test_without_weights_it_says_what_to_do(trained, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"runtime": "onnx"}, "the runtime 'onnx' was asked for; there are auto, eager"),
+        ({"runtime": "onnx"}, "the runtime 'onnx' was asked for; there are auto, torch, onnxruntime, openvino"),
         ({"size": 100}, "size 100 was given; sepnet needs a multiple of 32, at least 32"),
         ({"size": 0}, "size 0 was given"),
         ({"model": "scrnet"}, "holds sepnet, and scrnet was asked for"),

@@ -1,0 +1,21 @@
+"""Networks outside PyTorch: ONNX and torch.export files, and what runs them (ONNX Runtime, OpenVINO).
+
+The packages for it are extras: pip install onnx onnxscript onnxruntime openvino.
+"""
+
+from measure.io import lazy_exports
+
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        "choice": ["load_any", "with_runtime"],
+        "exporting": ["export_graph"],
+        "graph": ["GraphNetwork"],
+        "names": ["RUNTIMES", "needed"],
+        "onnx_file": ["export_onnx", "quantize", "read_facts"],
+        "parity": ["Parity", "compare_outputs", "reference_outputs"],
+        "program_file": ["export_program"],
+        "weights_file": ["export_weights"],
+        "sessions": ["OnnxNetwork", "OpenVINONetwork"],
+    },
+)

@@ -1,0 +1,116 @@
+"""ONNX Runtime and OpenVINO behind the face of a network: images in, {"out": logits}. Both run on the CPU."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from measure.io import InputError
+
+from .names import needed
+
+__all__ = ["OnnxNetwork", "OpenVINONetwork", "RuntimeConfig", "has_native_bf16"]
+
+
+@dataclass(frozen=True)
+class RuntimeConfig:
+    """What runs a network, for the record.
+
+    Attributes:
+        runtime: "onnxruntime" or "openvino", with its version.
+        precision: "float32", "bf16" or "int8".
+        threads: it uses at most.
+    """
+
+    runtime: str
+    precision: str
+    threads: int
+
+
+class OnnxNetwork(nn.Module):
+    """An ONNX file in ONNX Runtime.
+
+    Args:
+        path: the file.
+        facts: what it says of itself (`read_facts`).
+
+    Raises:
+        InputError: ONNX Runtime is not installed or cannot use the file.
+    """
+
+    kind = "image"
+
+    def __init__(self, path: str | Path, facts: dict[str, Any]):
+        super().__init__()
+        needed("--runtime onnxruntime", "onnxruntime")
+        import onnxruntime
+
+        self.name, self.facts = facts["model"], facts
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        options.log_severity_level = 3
+        try:
+            self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # kinds of its own
+            raise InputError(f"ONNX Runtime cannot use {path}: {str(error).splitlines()[0]}") from error
+        self.input = self.session.get_inputs()[0].name
+        self.config = RuntimeConfig(
+            f"onnxruntime {onnxruntime.__version__}", facts.get("precision", "float32"), options.intra_op_num_threads
+        )
+
+    def run(self, array: np.ndarray) -> np.ndarray:
+        """The graph's answer to its input."""
+        return self.session.run(None, {self.input: array})[0]
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        return {"out": torch.from_numpy(self.run(np.ascontiguousarray(image.cpu().numpy())))}
+
+
+class OpenVINONetwork(nn.Module):
+    """A model of OpenVINO, image by image.
+
+    Args:
+        model: OpenVINO's, of one input (N, 3, S, S) and one output.
+        name: of the network.
+        size: S, pixels.
+        precision: "float32", "bf16" or, of an int8 model, "int8".
+    """
+
+    kind = "image"
+
+    def __init__(self, model: Any, *, name: str, size: int, precision: str):
+        super().__init__()
+        import openvino
+
+        self.name = name
+        threads = torch.get_num_threads()
+        model.reshape({0: [1, 3, size, size]})  # fixed shapes run faster, and one image a forward is no slower on a CPU
+        hint = "bf16" if precision == "bf16" else "f32"
+        settings = {
+            "INFERENCE_PRECISION_HINT": hint,
+            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": 1,
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+        self.request = openvino.Core().compile_model(model, "CPU", settings).create_infer_request()
+        self.config = RuntimeConfig(f"openvino {openvino.__version__.split('-')[0]}", precision, threads)
+
+    def run(self, array: np.ndarray) -> np.ndarray:
+        """The model's answer to one image (1, 3, S, S)."""
+        return self.request.infer({0: np.ascontiguousarray(array)}, share_inputs=True)[0]
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        images = image.float().cpu().numpy()
+        return {"out": torch.from_numpy(np.concatenate([self.run(images[n : n + 1]) for n in range(len(images))]))}
+
+
+def has_native_bf16() -> bool:
+    """Whether OpenVINO finds instructions for bf16 in this processor, such as AMX."""
+    import openvino
+
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
