@@ -103,11 +103,26 @@ class SemanticConv(nn.Module):
         """Convolve every image by its own kernels, one per region. (N, in, H, W) -> (N, 2, out, H, W)."""
         batch, channels, height, width = x.shape
         kernels = self.predict(x)  # (N, 2 * out * in, k, k), input channel fastest
-        size = kernels.shape[-1]
-        kernels = kernels.reshape(batch * REGIONS * self.out_channels, channels, size, size)
-        stacked = x.reshape(1, batch * channels, height, width)
-        regions = F.conv2d(stacked, kernels.to(stacked.dtype), padding=size // 2, groups=batch)
+        convolve = convolve_by_products if x.is_cuda else convolve_in_groups
+        regions = convolve(x, kernels.unflatten(1, (REGIONS * self.out_channels, channels)).to(x.dtype))
         return regions.reshape(batch, REGIONS, self.out_channels, height, width)
+
+
+def convolve_in_groups(x: Tensor, kernels: Tensor) -> Tensor:
+    """Convolve every image by its own kernels, an image a group: quicker on a CPU.
+
+    (N, in, H, W) and (N, out, in, k, k) -> (N, out, H, W), in any layout that reshapes to it.
+    """
+    batch, _, height, width = x.shape
+    stacked = x.reshape(1, -1, height, width)
+    return F.conv2d(stacked, kernels.flatten(0, 1), padding=kernels.shape[-1] // 2, groups=batch)
+
+
+def convolve_by_products(x: Tensor, kernels: Tensor) -> Tensor:
+    """The same by one product of matrices for every image: a sixth fewer kernels to start on CUDA, and less time."""
+    size = kernels.shape[-1]
+    columns = F.unfold(x, size, padding=size // 2)  # (N, in * k * k, H * W)
+    return kernels.flatten(2) @ columns
 
 
 class SemanticLayer(nn.Module):

@@ -3,9 +3,9 @@
 import importlib
 
 from measure.io import CommandParser
+from utils.__main__ import VERBS
+from utils.benchmark.command import VERBS as BENCHMARKS
 
-VERBS = ("phantom", "split", "sunseg", "sequences", "montage", "export", "repeat")
-BENCHMARKS = ("predict", "train", "loader", "video")
 # as typed after `python` -> module with `main(argv)`, the words before the flags
 COMMANDS = {
     "myTrain.py": ("myTrain", []),
@@ -13,7 +13,7 @@ COMMANDS = {
     "-m measure": ("measure.__main__", []),
     "-m measure why": ("measure.__main__", ["why"]),
     "-m measure benchmark": ("measure.__main__", ["benchmark"]),
-    **{f"-m utils {verb}": ("utils.__main__", [verb]) for verb in VERBS},
+    **{f"-m utils {verb}": ("utils.__main__", [verb]) for verb in VERBS if verb != "benchmark"},
     **{f"-m utils benchmark {verb}": ("utils.__main__", ["benchmark", verb]) for verb in BENCHMARKS},
 }
 

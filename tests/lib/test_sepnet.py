@@ -6,7 +6,14 @@ import torch
 from torch import Tensor
 
 from lib import create_model, load_weights
-from lib.modules.pse import SelectRegion, SemanticConv, gaussian_kernel, region_guides
+from lib.modules.pse import (
+    SelectRegion,
+    SemanticConv,
+    convolve_by_products,
+    convolve_in_groups,
+    gaussian_kernel,
+    region_guides,
+)
 from lib.sepnet import foreground
 from tests.helpers.golden import golden_input, load, published_state, relative_error
 
@@ -175,3 +182,15 @@ def test_semantic_convolution_uses_each_images_own_kernels():
         for r in range(2):
             expected = torch.nn.functional.conv2d(images[n : n + 1], kernels[n, r], padding=1)[0]
             assert torch.allclose(regions[n, r], expected, atol=1e-5)
+
+
+def test_both_ways_to_convolve_by_predicted_kernels_agree():
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randn(3, 5, 9, 7, dtype=torch.float64, generator=rng, requires_grad=True)
+    kernels = torch.randn(3, 8, 5, 3, 3, dtype=torch.float64, generator=rng, requires_grad=True)
+    found = []
+    for convolve in (convolve_in_groups, convolve_by_products):
+        result = convolve(x, kernels).reshape(3, 8, 9, 7)
+        found.append((result, *torch.autograd.grad((result**2).sum(), (x, kernels))))
+    for grouped, product in zip(*found, strict=True):
+        assert torch.allclose(grouped, product, rtol=1e-12, atol=1e-12)

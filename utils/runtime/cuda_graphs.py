@@ -43,6 +43,7 @@ class Recorded:
     ) -> None:
         self.function, self.before, self.note = function, before, note
         self.failure = ""
+        self._side: torch.cuda.Stream | None = None
         self._calls: Counter[Hashable] = Counter()
         self._records: dict[Hashable, tuple[torch.cuda.CUDAGraph, dict[str, Tensor], Any]] = {}
 
@@ -51,14 +52,14 @@ class Recorded:
         key = tuple((name, tensor.shape, tensor.stride(), tensor.dtype) for name, tensor in inputs.items())
         self._calls[key] += 1
         if self.failure or self._calls[key] <= WARMUP:
-            return on_a_side_stream(lambda: self.function(dict(inputs)))
+            return self._plainly(inputs)
         if key not in self._records:
             try:
                 self._records[key] = self._record(inputs)
             except RuntimeError as error:
                 self.failure = str(error).splitlines()[0]
                 self.note(f"the step cannot be recorded as a CUDA graph, going on without: {self.failure}")
-                return self.function(dict(inputs))
+                return self._plainly(inputs)
         graph, own, outputs = self._records[key]
         for name, tensor in inputs.items():
             own[name].copy_(tensor, non_blocking=True)
@@ -66,20 +67,22 @@ class Recorded:
         return outputs
 
     def _record(self, inputs: Mapping[str, Tensor]) -> tuple[torch.cuda.CUDAGraph, dict[str, Tensor], Any]:
-        """Record the kernels; none of them runs meanwhile."""
+        """Record the kernels; none of them runs meanwhile.
+
+        Other threads of the process may use CUDA meanwhile: a loader's, for one, which takes pinned memory.
+        """
         own = {name: tensor.clone() for name, tensor in inputs.items()}
         graph = torch.cuda.CUDAGraph()
         self.before()
-        with torch.cuda.graph(graph):
-            outputs = self.function(own)
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            outputs = self.function(dict(own))
         return graph, own, outputs
 
-
-def on_a_side_stream(function: Callable[[], Any]) -> Any:
-    """Call `function` on a stream of its own, as what is recorded later must have run before."""
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        result = function()
-    torch.cuda.current_stream().wait_stream(side)
-    return result
+    def _plainly(self, inputs: Mapping[str, Tensor]) -> Any:
+        """Call the function on a stream of its own, always the same, as what is recorded later must have run before."""
+        self._side = self._side or torch.cuda.Stream()
+        self._side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._side):
+            result = self.function(dict(inputs))
+        torch.cuda.current_stream().wait_stream(self._side)
+        return result
