@@ -33,6 +33,8 @@ __all__ = ["SINGLE_PROCESS", "World", "join", "world"]
 Item = TypeVar("Item")
 NOTHING = object()
 HEAD_START = 1.0  # seconds
+# ends the group without waiting for what was sent to the others, who may be gone; older versions of PyTorch lack it
+ABORT = getattr(dist.distributed_c10d, "_abort_process_group", dist.destroy_process_group)
 VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK")  # torchrun's, in the order of World's fields
 
 
@@ -151,10 +153,11 @@ def join(world: World) -> Iterator[None]:
     if world.size == 1:
         yield
         return
-    store = connect(world)
+    store, leave = connect(world), ABORT
     try:
         with nullcontext() if world.is_first else silence():
             yield
+        leave = dist.destroy_process_group
     except (CommandError, ModelError) as error:
         raise reported_once(error, store, world) from error
     except RuntimeError as error:
@@ -166,7 +169,7 @@ def join(world: World) -> Iterator[None]:
         )
         raise reported_once(lost, store, world) from error
     finally:
-        dist.destroy_process_group()
+        leave()
 
 
 def connect(world: World) -> dist.Store:

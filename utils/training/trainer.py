@@ -30,6 +30,7 @@ __all__ = ["Trainer"]
 
 # steps between looks at the loss: every look makes a GPU wait, and costs a CPU nothing
 LOG_EVERY = {"cpu": 1, "cuda": 50}
+WORTH_SAVING = 30  # seconds of training that are saved before they are validated
 
 
 class Trainer:
@@ -239,7 +240,8 @@ class Trainer:
         self.refuse_non_finite_weights()
         eval_model = self.train_step.eval_model
         self.world.broadcast_buffers(eval_model)
-        self.save("last.pth")  # validation may take long, and nothing of the epoch shall be lost in it
+        if trained > WORTH_SAVING:  # validation may take long, and not much shall be lost in it
+            self.save("last.pth")
         try:
             scores = self.validation.scores(
                 eval_model, self.train_step.autocast, stop if self.world.size == 1 else None

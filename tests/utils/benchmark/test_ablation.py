@@ -1,0 +1,81 @@
+"""Recipes compared across two parts of a data set: what is run, what is kept, what a gain is."""
+
+import json
+import math
+
+import pytest
+
+from measure.io import InputError
+from utils.benchmark.ablation import gains, read_steps
+from utils.benchmark.command import main
+
+RECIPE = "--net_backbone pvt-v2-b0 --net_pretrained_backbone_path none --net_planes 16 --train_size 64 --epoch 1"
+
+
+def test_steps_add_to_the_first(tmp_path):
+    path = tmp_path / "steps.txt"
+    path.write_text("# a comment\nbase: --epoch 3 --augment flip\n\nlonger run: --epoch 9\n")
+    assert read_steps(path) == {
+        "base": ["--epoch", "3", "--augment", "flip"],
+        "longer run": ["--epoch", "3", "--augment", "flip", "--epoch", "9"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("", "names no recipe"), ("--epoch 3", "expected NAME: FLAGS"), ("a: --epoch 3\na: --epoch 4", "every name once")],
+)
+def test_other_files_are_refused(tmp_path, text, message):
+    (tmp_path / "steps.txt").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_steps(tmp_path / "steps.txt")
+
+
+def test_gains_are_paired_by_part_and_seed():
+    scores = {("base", "a", 0): 0.5, ("base", "a", 1): 0.6, ("base", "b", 0): 0.7}
+    scores |= {("new", "a", 0): 0.6, ("new", "a", 1): 0.8, ("new", "b", 1): 0.1}
+    gain, half, pairs = gains(scores, "new", "base")
+    assert (gain, pairs) == (pytest.approx(0.15), 2)
+    assert half == pytest.approx(12.7062 * 0.05, rel=1e-4)  # t of one degree of freedom; deviation .0707 / sqrt(2)
+    assert math.isnan(gains({key: scores[key] for key in list(scores)[:4]}, "new", "base")[1])
+
+
+@pytest.mark.slow
+def test_a_small_study_is_run_kept_and_gone_on_with(stills, tmp_path, capsys):
+    names = sorted(path.stem for path in (stills(count=12, seed=3, size=(64, 80)) / "images").iterdir())
+    (tmp_path / "a.txt").write_text("\n".join(names[:6]))
+    (tmp_path / "b.txt").write_text("\n".join(names[6:]))
+    (tmp_path / "steps.txt").write_text(f"base: {RECIPE} --batch_size 3 --workers 0\nflip: --augment flip\n")
+    words = ["ablation", "--steps", str(tmp_path / "steps.txt"), "--out", str(tmp_path / "out"), "--device", "cpu"]
+    words += ["--train_data_path", str(stills(count=12, seed=3, size=(64, 80))), "--seeds", "0"]
+    words += ["--parts", str(tmp_path / "a.txt"), str(tmp_path / "b.txt")]
+    assert main(words) == 0
+    shown = capsys.readouterr().out
+    assert "a to b" in shown and "- flip: `--augment flip`" in shown
+    runs = json.loads((tmp_path / "out" / "ablation.json").read_text())["runs"]
+    assert {(run["step"], run["training"].rsplit("/")[-1]) for run in runs} == {
+        ("base", "a.txt"), ("base", "b.txt"), ("flip", "a.txt"), ("flip", "b.txt"),
+    }  # fmt: skip
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "runs").glob("*/dice.json")}
+    assert len(kept) == 4 and all(set(json.loads(path.read_text())) <= set(names) for path in kept)
+    assert main(words) == 0
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+
+
+def test_a_wrong_flag_is_told_before_any_run(stills, tmp_path, capsys):
+    (tmp_path / "steps.txt").write_text("base: --epochs 3\n")
+    (tmp_path / "a.txt").write_text("1\n")
+    parts = ["--parts", str(tmp_path / "a.txt"), str(tmp_path / "a.txt")]
+    words = [
+        "ablation",
+        "--steps",
+        str(tmp_path / "steps.txt"),
+        *parts,
+        "--out",
+        str(tmp_path / "out"),
+        "--device",
+        "cpu",
+    ]
+    assert main(words) == 2
+    assert "unknown flag --epochs" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,58 @@
+"""`python -m utils gpu`: stages that work, fail or take too long, and the report that holds them all."""
+
+import json
+import sys
+
+import pytest
+
+from utils.__main__ import main
+from utils.benchmark import gpu
+from utils.benchmark.gpu import GpuOptions, Stage, plan, report, run_stages
+
+
+def test_stages_that_fail_or_take_too_long_do_not_stop_the_next(tmp_path):
+    (tmp_path / "good").mkdir()
+    (tmp_path / "good" / "table.md").write_text("| a table |\n")
+    stages = [
+        Stage("bad", ("-c", "print('before'); raise SystemExit(3)"), 60),
+        Stage("slow", ("-c", "import time; print('begun', flush=True); time.sleep(60)"), 1),
+        Stage("good", ("-c", "print('done')"), 60, tables=("good/table.md",)),
+    ]
+    results = list(run_stages(stages, tmp_path))
+    assert [result.outcome for result in results] == ["exit status 3", "stopped after 1 s", "ok"]
+    assert [result.text for result in results] == ["before", "begun", "| a table |\n"]
+    assert "| bad   |     exit status 3 |" in report(results)
+
+
+def test_the_report_is_written_and_a_failed_stage_gives_status_1(tmp_path, monkeypatch, capsys):
+    stages = [Stage("good", ("-c", "print('done')"), 60), Stage("bad", ("-c", "raise SystemExit(3)"), 60)]
+    monkeypatch.setattr(gpu, "plan", lambda options: stages)
+    assert main(["gpu", "--out", str(tmp_path / "out")]) == 1
+    found = json.loads((tmp_path / "out" / "gpu.json").read_text())["stages"]
+    assert [stage["outcome"] for stage in found] == ["ok", "exit status 3"]
+    assert (tmp_path / "out" / "gpu.md").read_text() in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("dry", [True, False])
+def test_the_plan_names_commands_that_exist(dry):
+    stages = plan(GpuOptions(dry=dry, train_data_path="data"))
+    assert {stage.name for stage in stages} >= {"rates", "tests", "video", "training"}
+    assert all(
+        stage.words[0] == "myTrain.py" or stage.words[:2] in (("-m", "utils"), ("-m", "pytest")) for stage in stages
+    )
+    assert len({stage.name for stage in stages}) == len(stages)
+    assert plan(GpuOptions(dry=dry, stages=("rates",))) == [stage for stage in stages if stage.name == "rates"]
+
+
+def test_an_unknown_stage_is_refused(tmp_path, capsys):
+    assert main(["gpu", "--stages", "nothing", "--out", str(tmp_path / "out")]) == 2
+    assert "--stages nothing was given; expected some of rates, tests" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_dry_stage_runs_as_it_is(tmp_path):
+    (stage,) = plan(GpuOptions(dry=True, out=str(tmp_path), stages=("rates",)))
+    (result,) = run_stages([stage], tmp_path)
+    assert result.outcome == "ok", result.text
+    assert "TFLOP/s" in result.text and sys.executable not in result.command
