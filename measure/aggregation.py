@@ -10,6 +10,7 @@ A run's result is one dictionary per method, of plain Python values, written to 
     per_image   {name: {stem: {metric: value}}}         VPS: the stem is case/frame; "size" is the polyp's share
     per_case    {name: {case: {metric: value}}}         VPS only
     by_size     {name: {size: {"images": n, metric: value}}}
+    free_response   {name: {"levels", "sensitivity", "alarms_per_image": [values]}}     with lesions alone
     intervals   {name: {metric: [low, high]}}           95 %, of `datasets`; nothing of fewer than ten units
     quartiles   {name: {metric: [q1, median, q3]}}      of the units that `datasets` averages: images, or cases
     units       {name: {"kind": "images", "number": n}} what was resampled: images, cases or groups
@@ -28,7 +29,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .io import GroupOf
-from .metrics import CURVES, DISTANCES, WHERE_BOTH, PairScores, pooled_scores
+from .metrics import (
+    CURVES,
+    DISTANCES,
+    SIZE_BOUNDS,
+    WHERE_BOTH,
+    PairScores,
+    case_detection,
+    detection_over_cases,
+    free_response,
+    pooled_scores,
+)
 
 if TYPE_CHECKING:
     from .statistics import Bootstrap
@@ -53,7 +64,11 @@ _SWEPT = ("Em", "Fm", "Dice", "IoU", "Sen", "Spe")
 _SKIPPED_WHERE_MISSING = {"BR_mae", "BR_wF", *(name + WHERE_BOTH for name in DISTANCES)}
 
 NO_POLYP = "no polyp"
-SIZE_CLASSES = {"small (under 5 %)": 0.05, "medium (5 to 20 %)": 0.20, "large (over 20 %)": math.inf}
+SIZE_CLASSES = {
+    "small (under 5 %)": SIZE_BOUNDS[0],
+    "medium (5 to 20 %)": SIZE_BOUNDS[1],
+    "large (over 20 %)": math.inf,
+}
 """Polyp sizes and the share of the frame below which each ends; 20 % itself is medium."""
 
 
@@ -129,7 +144,7 @@ def image_scores(scores: PairScores) -> dict[str, float]:
     numbers = {
         name: value for name, value in scores.numbers.items() if name != "size" and not name.endswith(WHERE_BOTH)
     }
-    return _ordered(numbers | _plain(curve_scores(scores.curves))) | {"size": scores.numbers["size"]}
+    return _ordered(numbers | _plain(curve_scores(scores.curves))) | scores.details | {"size": scores.numbers["size"]}
 
 
 def _ordered(scores: dict[str, float]) -> dict[str, float]:
@@ -141,17 +156,26 @@ def _ordered(scores: dict[str, float]) -> dict[str, float]:
 class DatasetAggregation:
     """Collects one data set (VPS: one split) and gives its part of the result; per image only numbers are kept."""
 
-    def __init__(self, *, by_case: bool, bootstrap: Bootstrap | None = None, group_of: GroupOf | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        by_case: bool,
+        bootstrap: Bootstrap | None = None,
+        group_of: GroupOf | None = None,
+        fps: float = 30.0,
+    ) -> None:
         """Begin an empty one.
 
         Args:
             by_case: average over the frames of each case, then over cases.
             bootstrap: for intervals of every score; None leaves them out.
             group_of: the group of an image (of a case, `by_case`) that is resampled as a whole.
+            fps: frames per second of cases.
         """
         self._by_case = by_case
         self._bootstrap = bootstrap
         self._group_of = group_of
+        self._fps = fps
         self._images = MeanScores()
         self._cases: dict[str, MeanScores] = {}
         self._sizes: dict[str, MeanScores] = {}
@@ -190,9 +214,24 @@ class DatasetAggregation:
             part["per_case"] = {
                 case: {"images": frames.count, **frames.scores()} for case, frames in self._cases.items()
             }
+        if "free_response" in mean.counts:
+            lesions = sum(scores["Lesions"] for scores in self.per_image.values())
+            part["free_response"] = free_response(mean.counts["free_response"], lesions, len(self.per_image))
+        if self._by_case and "lesions" in mean.counts:
+            self._follow_polyps(part)
         if self._bootstrap:
             part |= self._certainty(self._bootstrap)
         return part
+
+    def _follow_polyps(self, part: dict[str, Any]) -> None:
+        """Add to every case, and to the data set, when its polyp is found and how often alarms are false."""
+        frames: dict[str, list[dict[str, float]]] = {}
+        for stem, scores in self.per_image.items():
+            frames.setdefault(stem.rpartition("/")[0], []).append(scores)
+        cases = {case: case_detection(scores, rate=self._fps) for case, scores in frames.items()}
+        for case, scores in cases.items():
+            part["per_case"][case] |= scores
+        part["datasets"] |= detection_over_cases(list(cases.values()))
 
     def _certainty(self, bootstrap: Bootstrap) -> dict[str, Any]:
         """Keys `intervals`, `quartiles` and `units`."""

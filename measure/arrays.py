@@ -36,6 +36,7 @@ def score_pair(
     border: bool = False,
     br_rate: int = 15,
     distances: bool = False,
+    lesions: bool = False,
 ) -> dict[str, float]:
     """Score one map against its mask.
 
@@ -47,6 +48,7 @@ def score_pair(
         border: also score the border region (`BR_mae`, `BR_wF`).
         br_rate: side of the square that widens the contour to the border region, pixels.
         distances: also score how far the outlines are apart, of the map cut at 0.5.
+        lesions: also count lesions, those found, and false alarms.
 
     Returns:
         The image's entry in `per_image` of `scores.json`; NaN where a score is not defined.
@@ -54,7 +56,9 @@ def score_pair(
     Raises:
         InputError: arrays of another kind, or of two sizes, or a mask in which nothing is above 128 but 0 and 1.
     """
-    options = Options(protocol=protocol, minmax=minmax, border=border, br_rate=br_rate, distances=distances)
+    options = Options(
+        protocol=protocol, minmax=minmax, border=border, br_rate=br_rate, distances=distances, lesions=lesions
+    )
     return image_scores(_checked_scores(prediction, mask, options))
 
 
@@ -69,6 +73,7 @@ class ScoreSet:
         border: also score the border region.
         br_rate: side of the square that widens the contour to the border region, pixels.
         distances: also score how far the outlines are apart, of the map cut at 0.5.
+        lesions: also score lesion by lesion.
     """
 
     def __init__(
@@ -80,9 +85,12 @@ class ScoreSet:
         border: bool = False,
         br_rate: int = 15,
         distances: bool = False,
+        lesions: bool = False,
     ) -> None:
         self.name = name
-        self._options = Options(protocol=protocol, minmax=minmax, border=border, br_rate=br_rate, distances=distances)
+        self._options = Options(
+            protocol=protocol, minmax=minmax, border=border, br_rate=br_rate, distances=distances, lesions=lesions
+        )
         self._scores: dict[str, PairScores] = {}
 
     def __len__(self) -> int:

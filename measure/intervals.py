@@ -12,8 +12,8 @@ from .statistics import FEWEST_UNITS, Bootstrap, bca_intervals
 
 __all__ = ["score_intervals", "score_quartiles"]
 
-_PLAIN_COUNTS = ("empty",)
-"""Counts that are told as they are; an interval of theirs says nothing."""
+_WITHOUT_INTERVAL = ("empty", "free_response")
+"""Counts that are told as they are, and those that a curve is made of."""
 
 
 def score_intervals(units: Sequence[MeanScores], bootstrap: Bootstrap) -> dict[str, list[float]]:
@@ -43,7 +43,7 @@ class _Scores:
         self._counts = {
             name: np.array([unit.counts[name] for unit in units], np.float64)
             for name in units[0].counts
-            if name not in _PLAIN_COUNTS
+            if name not in _WITHOUT_INTERVAL
         }
         self.names = list(self._by_name(np.ones((1, len(units)))))
 

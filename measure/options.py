@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .io import STILLS, Classes, InputError, Layout, parse_classes, parse_mask_values
-from .metrics import DistanceSettings
+from .metrics import LESION_RULES, DistanceSettings, LesionSettings
 
 __all__ = ["PROTOCOLS", "Options"]
 
@@ -16,6 +16,7 @@ PROTOCOLS = ("image", "vps")
 
 _RECORDED_AT_WISH = {
     "distances": ("nsd_tolerance", "threshold"),
+    "lesions": ("lesion_min", "lesion_rule", "fps", "threshold"),
     "intervals": ("resamples", "seed", "groups", "group_pattern"),
 }
 """Options that are recorded only where the switch before them is on, and with it."""
@@ -32,7 +33,11 @@ class Options:
         br_rate: side of the square that widens the contour to the border region, pixels.
         distances: also score how far the outlines of map and mask are apart.
         nsd_tolerance: distance up to which `NSD` takes outlines for the same, pixels.
-        threshold: at which distances cut the map, of the saved levels / 255, in (0, 1].
+        lesions: also score lesion by lesion: which are found, and false alarms.
+        lesion_min: pixels below which a region of map or mask is no lesion.
+        lesion_rule: when a lesion is found, one of `metrics.LESION_RULES`.
+        fps: frames per second of videos, for latencies in seconds.
+        threshold: at which distances and lesions cut the map, of the saved levels / 255, in (0, 1].
         intervals: also give 95 % bootstrap intervals and quartiles of every mean.
         resamples: of the bootstrap.
         seed: of the bootstrap's draw.
@@ -49,6 +54,10 @@ class Options:
     br_rate: int = 15
     distances: bool = False
     nsd_tolerance: float = 2.0
+    lesions: bool = False
+    lesion_min: int = 1
+    lesion_rule: str = "overlap"
+    fps: float = 30.0
     threshold: float = 0.5
     intervals: bool = False
     resamples: int = 9999
@@ -68,6 +77,12 @@ class Options:
             raise InputError(f"threshold is {self.threshold}; more than 0 and at most 1 was expected")
         if not self.nsd_tolerance >= 0:
             raise InputError(f"nsd_tolerance is {self.nsd_tolerance}; at least 0 pixels was expected")
+        if self.lesion_rule not in LESION_RULES:
+            raise InputError(f"unknown lesion_rule {self.lesion_rule!r}; known are {', '.join(LESION_RULES)}")
+        if self.lesion_min < 1 or not self.fps > 0:
+            raise InputError(
+                f"lesion_min is {self.lesion_min} and fps {self.fps}; at least 1 pixel and more than 0 were expected"
+            )
         if self.groups and self.group_pattern:
             raise InputError("--groups and --group_pattern were given; both name the groups, keep one")
         if (self.groups or self.group_pattern) and not self.intervals:
@@ -94,6 +109,7 @@ class Options:
             "ddof": self.ddof,
             "br_rate": self.br_rate if self.border else None,
             "distances": DistanceSettings(self.cut, self.nsd_tolerance) if self.distances else None,
+            "lesions": LesionSettings(self.cut, self.lesion_min, self.lesion_rule) if self.lesions else None,
         }
 
     @property

@@ -124,12 +124,13 @@ def _aggregation(options: Options) -> DatasetAggregation:
     """An empty one, with intervals where they are asked for."""
     by_case = options.protocol == "vps"
     if not options.intervals:
-        return DatasetAggregation(by_case=by_case)
+        return DatasetAggregation(by_case=by_case, fps=options.fps)
     from .statistics import Bootstrap  # needs scipy, which scoring does not
 
     grouped = options.groups or options.group_pattern
     return DatasetAggregation(
         by_case=by_case,
+        fps=options.fps,
         bootstrap=Bootstrap(options.resamples, options.seed),
         group_of=group_reading(options.groups, options.group_pattern) if grouped else None,
     )

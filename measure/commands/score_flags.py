@@ -19,6 +19,7 @@ from ..io import (
     path,
     read_layout,
 )
+from ..metrics import LESION_RULES
 from ..options import PROTOCOLS, Options
 
 __all__ = ["options_of", "parse_args"]
@@ -44,6 +45,7 @@ Nothing is ever written into GT_root or pred_root. Exit status: 0 done, 2 a mist
 MOST_WORKERS = 1024
 WIDEST_BAND = 1000  # pixels
 LONGEST_TOLERANCE = 1000  # pixels
+FASTEST_VIDEO = 1000  # frames per second
 FEWEST_RESAMPLES, MOST_RESAMPLES = 100, 1_000_000
 
 
@@ -84,6 +86,10 @@ def options_of(args: Namespace) -> Options:
         distances=args.distances,
         nsd_tolerance=args.nsd_tolerance,
         threshold=args.threshold,
+        lesions=args.lesions,
+        lesion_min=args.lesion_min,
+        lesion_rule=args.lesion_rule,
+        fps=args.fps,
         intervals=args.intervals,
         resamples=args.resamples,
         seed=args.seed,
@@ -156,11 +162,36 @@ def _add_definitions(group: _ArgumentGroup) -> None:
         help="distance up to which NSD takes two outlines for the same",
     )
     group.add_argument(
+        "--lesions",
+        action=Switch,
+        help="lesion by lesion too: sensitivity, precision, false alarms, free-response curve; in videos latencies",
+    )
+    group.add_argument(
+        "--lesion_min",
+        type=number(int, low=1),
+        default=1,
+        metavar="PIXELS",
+        help="regions of map or mask below this size are passed over",
+    )
+    group.add_argument(
+        "--lesion_rule",
+        choices=LESION_RULES,
+        default="overlap",
+        help="a lesion is found where a region of the map overlaps it, or (giana) has its center of mass in it",
+    )
+    group.add_argument(
+        "--fps",
+        type=number(float, low=0, low_open=True, high=FASTEST_VIDEO),
+        default=30.0,
+        metavar="N",
+        help="frames per second of clips, for latencies in seconds",
+    )
+    group.add_argument(
         "--threshold",
         type=number(float, low=0, low_open=True, high=1),
         default=0.5,
         metavar="T",
-        help="distances are taken of the map cut at this value of its saved levels / 255",
+        help="distances and lesions are taken of the map cut at this value of its saved levels / 255",
     )
 
 

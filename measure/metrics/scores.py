@@ -25,6 +25,7 @@ import numpy as np
 from .border import border_scores
 from .boundary_distance import DistanceSettings, boundary_distances, empty_counts, empty_scores
 from .histograms import PairHistograms, pair_histograms
+from .lesions import LesionSettings, lesion_counts, lesion_details, lesion_scores
 from .s_measure import s_measure
 from .weighted_f import weighted_f
 
@@ -67,11 +68,13 @@ class PairScores:
         numbers: scores by name, and "size", the polyp's share of the frame.
         curves: (8, 256), in the order of `CURVES`, over falling thresholds.
         counts: what is summed over a data set before `pooled_scores` are taken of it, by name.
+        details: further numbers of this pair alone, that no mean is taken of.
     """
 
     numbers: dict[str, float]
     curves: np.ndarray
     counts: dict[str, np.ndarray]
+    details: dict[str, float]
 
 
 def pair_scores(
@@ -82,6 +85,7 @@ def pair_scores(
     ddof: int = 0,
     br_rate: int | None = None,
     distances: DistanceSettings | None = None,
+    lesions: LesionSettings | None = None,
 ) -> PairScores:
     """Score a map against a mask, both (H, W) uint8 of one size.
 
@@ -92,6 +96,7 @@ def pair_scores(
         ddof: of the S-measure's deviations, 0 (image protocol) or 1 (VPS).
         br_rate: side of the square that widens the contour to the border region, pixels; None leaves those scores out.
         distances: what boundary distances are taken of; None leaves them out.
+        lesions: how lesions are told; None leaves them out.
     """
     histograms = pair_histograms(prediction, mask, minmax=minmax)
     curves = np.empty((len(CURVES), 256))
@@ -114,7 +119,11 @@ def pair_scores(
     if distances is not None:
         numbers |= boundary_distances(prediction, histograms.foreground_mask, histograms.box, distances)
         counts["empty"] = empty_counts(numbers)
-    return PairScores(numbers, curves, counts)
+    details = {}
+    if lesions is not None:
+        counts |= lesion_counts(prediction, histograms.foreground_mask, lesions)
+        details = lesion_details(counts["lesions"])
+    return PairScores(numbers, curves, counts, details)
 
 
 def pooled_scores(counts: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -127,8 +136,8 @@ def pooled_scores(counts: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         The scores by name, each of shape (...).
     """
     pooled: dict[str, np.ndarray] = {}
-    for name, summed in counts.items():
-        pooled |= _POOLED[name](*np.moveaxis(np.asarray(summed, np.float64), -1, 0))
+    for name in (name for name in _POOLED if name in counts):
+        pooled |= _POOLED[name](*np.moveaxis(np.asarray(counts[name], np.float64), -1, 0))
     return pooled
 
 
@@ -233,4 +242,4 @@ def hard_scores(tp: int, fp: int, fn: int, tn: int) -> dict[str, float]:
     }
 
 
-_POOLED = {"confusion": _pooled_hard_scores, "empty": empty_scores}
+_POOLED = {"confusion": _pooled_hard_scores, "empty": empty_scores, "lesions": lesion_scores}

@@ -155,6 +155,50 @@ _DISTANCES_WHERE_BOTH = (
     Column("BothEmpty", "both empty", "Images where mask and cut map are both empty.", None, digits=0),
 )
 
+_RULE = (
+    "of the set pooled; a lesion is found where a region of the map, cut at --threshold, overlaps it (--lesion_rule)"
+)
+
+
+def _lesions(ending: str, rule: str) -> tuple[Column, ...]:
+    """The columns of one rule of what is found."""
+    latex = {"": "", "@.25": "$_{.25}$", "@.5": "$_{.5}$"}[ending]
+    alarms = "Regions of the map that belong to no lesion, per image"
+    return (
+        Column(f"LesionSensitivity{ending}", f"Sen.{latex} (lesion)", f"Lesions found / lesions, {rule}."),
+        Column(f"LesionPrecision{ending}", f"Prec.{latex} (lesion)", f"Found / (found + false alarms), {rule}."),
+        Column(f"LesionF1{ending}", f"F1{latex} (lesion)", f"2 found / (lesions + found + false alarms), {rule}."),
+        Column(f"LesionF2{ending}", f"F2{latex} (lesion)", f"5 found / (4 lesions + found + false alarms), {rule}."),
+        Column(f"FalseAlarmsPerImage{ending}", f"FA/image{latex}", f"{alarms}, {rule}.", False),
+    )
+
+
+_LESIONS = (
+    *_lesions("", _RULE),
+    *_lesions("@.25", "of the set pooled, lesions and regions paired one to one by IoU, from 0.25 on"),
+    *_lesions("@.5", "of the set pooled, lesions and regions paired one to one by IoU, from 0.5 on"),
+    *(
+        Column(f"LesionSensitivity_{size}", f"Sen. ({size})", f"Found / lesions of {size} ones ({bounds}).")
+        for size, bounds in (("small", "under 5 % of the frame"), ("medium", "5 to 20 %"), ("large", "over 20 %"))
+    ),
+    Column("ImageSpecificity", "Spe. (image)", "Images without polyp in which nothing is marked / images without."),
+)
+_POLYPS = (
+    Column("PolypSensitivity", "Sen. (polyp)", "Share of the cases whose polyp is found in at least one frame."),
+    Column("PolypSensitivity_half", "Sen. (half)", "Share of the cases whose polyp is found in half of its frames."),
+    Column("FramesDetected", "frames", "Share of a case's frames with polyp in which it is found."),
+    Column(
+        "FirstDetection",
+        "latency",
+        "Frames from the polyp's first one to its first detection, mean over the cases with one.",
+        False,
+        digits=1,
+    ),
+    Column("FirstDetection_seconds", "latency (s)", "The same in seconds, at --fps.", False, digits=2),
+    Column("AlarmBursts", "bursts", "Runs of consecutive frames with a false alarm, mean over cases.", False, digits=1),
+    Column("LongestBurst", "longest", "Frames of a case's longest such run, mean over cases.", False, digits=1),
+)
+
 FAMILIES: dict[str, tuple[Column, ...]] = {
     "Structure": _STRUCTURE,
     "Soft, no threshold": _SOFT,
@@ -164,6 +208,8 @@ FAMILIES: dict[str, tuple[Column, ...]] = {
     "Border region": _BORDER,
     "Boundary distance, every image": _DISTANCES,
     "Boundary distance, where mask and map hold polyp": _DISTANCES_WHERE_BOTH,
+    "Lesions": _LESIONS,
+    "Polyps in video": _POLYPS,
 }
 """Every known column, in the order tables show them, by the definition they share."""
 
@@ -224,7 +270,7 @@ _HEADLINE = {
     "classes": ("pooledDice@0.5", "pooledIoU@0.5", "Dice@0.5", "IoU@0.5", "Dice", "IoU", "Smeasure", "MAE"),
 }
 
-_HEADLINE_AT_WISH = ("HD95", "NSD")
+_HEADLINE_AT_WISH = ("HD95", "NSD", "LesionSensitivity", "LesionPrecision", "FalseAlarmsPerImage")
 """Columns that stand among the headline ones of every kind where they were asked for."""
 
 _BY_KEY = {known.key: known for family in FAMILIES.values() for known in family}

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from ...aggregation import SIZE_CLASSES
+from ...metrics import HALF_LEVEL
 from ..certainty import Comparison
 from ..colors import INK, MUTED, line_style, method_color
 from ..html_page import ReportImage
@@ -49,6 +50,8 @@ def _figures(results: Sequence[Result]) -> Iterator[tuple[str, str, str, Figure]
     for name in dataset_names(results):
         if any(result.get("curves", {}).get(name) for result in results):
             yield f"Curves, {name}", _CURVE_TEXT, file_stem("curves", name), curve_figure(results, name)
+    if names := [n for n in dataset_names(results) if any(r.get("free_response", {}).get(n) for r in results)]:
+        yield "Free response", _RESPONSE_TEXT, "free_response", response_figure(results, names)
     if any(_sizes_and_dice(result, name)[0].size for result in results for name in dataset_names(results)):
         yield "Dice against polyp size", _SIZE_TEXT, "dice_by_size", size_figure(results)
     for name in dataset_names(results):
@@ -59,6 +62,10 @@ def _figures(results: Sequence[Result]) -> Iterator[tuple[str, str, str, Figure]
 _CURVE_TEXT = (
     "Averages over images (video: over frames, then cases) at 256 thresholds. A dot marks each curve's maximum, "
     "which is the max column of the tables. Flat curves belong to maps that are nearly binary."
+)
+_RESPONSE_TEXT = (
+    "Lesions found against false alarms per image, a point per threshold from 0.05 to 0.97 of the saved levels; the "
+    "ring marks the one next to 0.5."
 )
 _SIZE_TEXT = (
     "A dot is an image; a line joins the medians of at most eight groups of equally many images. "
@@ -117,6 +124,24 @@ def _draw_curve(axes: Axes, panel: _Panel, curve: Mapping[str, Sequence[float | 
     if not panel.x and np.isfinite(y).any():
         best = int(np.nanargmax(y))
         axes.plot(x[best], y[best], "o", color=color, markersize=4, markeredgecolor="white", clip_on=False)
+
+
+def response_figure(results: Sequence[Result], names: Sequence[str]) -> Figure:
+    """Free-response curves, a panel per data set and a line per method."""
+    figure, panels = _grid(len(names), y_title="lesions found")
+    for axes, name in zip(panels, names, strict=True):
+        quiet_axes(axes, title=label(name), x="false alarms per image")
+        axes.set(ylim=(0, 1.02))
+        for place, result in enumerate(results):
+            if curve := result.get("free_response", {}).get(name):
+                color = method_color(place)
+                x, y = (np.array(curve[key], dtype=float) for key in ("alarms_per_image", "sensitivity"))
+                axes.plot(x, y, ".", color=color, linestyle=line_style(place), linewidth=1.6, markersize=5)
+                half = int(np.argmin(np.abs(np.array(curve["levels"]) - HALF_LEVEL)))
+                axes.plot(x[half], y[half], "o", markersize=9, markerfacecolor="none", markeredgecolor=color)
+        axes.set_xlim(left=0)
+    method_legend(figure, [result["method"] for result in results])
+    return figure
 
 
 def size_figure(results: Sequence[Result]) -> Figure:
