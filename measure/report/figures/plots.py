@@ -138,7 +138,9 @@ def response_figure(results: Sequence[Result], names: Sequence[str]) -> Figure:
                 x, y = (np.array(curve[key], dtype=float) for key in ("alarms_per_image", "sensitivity"))
                 axes.plot(x, y, ".", color=color, linestyle=line_style(place), linewidth=1.6, markersize=5)
                 half = int(np.argmin(np.abs(np.array(curve["levels"]) - HALF_LEVEL)))
-                axes.plot(x[half], y[half], "o", markersize=9, markerfacecolor="none", markeredgecolor=color)
+                axes.plot(
+                    x[half], y[half], "o", markersize=9, markerfacecolor="none", markeredgecolor=color, clip_on=False
+                )
         axes.set_xlim(left=0)
     method_legend(figure, [result["method"] for result in results])
     return figure
