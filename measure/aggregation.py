@@ -11,6 +11,7 @@ A run's result is one dictionary per method, of plain Python values, written to 
     per_case    {name: {case: {metric: value}}}         VPS only
     by_size     {name: {size: {"images": n, metric: value}}}
     free_response   {name: {"levels", "sensitivity", "alarms_per_image": [values]}}     with lesions alone
+    reliability {name: {"probability", "observed", "pixels": [15 values]}}              with calibration alone
     intervals   {name: {metric: [low, high]}}           95 %, of `datasets`; nothing of fewer than ten units
     quartiles   {name: {metric: [q1, median, q3]}}      of the units that `datasets` averages: images, or cases
     units       {name: {"kind": "images", "number": n}} what was resampled: images, cases or groups
@@ -39,6 +40,7 @@ from .metrics import (
     detection_over_cases,
     free_response,
     pooled_scores,
+    reliability,
 )
 
 if TYPE_CHECKING:
@@ -217,6 +219,8 @@ class DatasetAggregation:
         if "free_response" in mean.counts:
             lesions = sum(scores["Lesions"] for scores in self.per_image.values())
             part["free_response"] = free_response(mean.counts["free_response"], lesions, len(self.per_image))
+        if "calibration" in mean.counts:
+            part["reliability"] = reliability(mean.counts["calibration"])
         if self._by_case and "lesions" in mean.counts:
             self._follow_polyps(part)
         if self._bootstrap:

@@ -37,6 +37,7 @@ def score_pair(
     br_rate: int = 15,
     distances: bool = False,
     lesions: bool = False,
+    calibration: bool = False,
 ) -> dict[str, float]:
     """Score one map against its mask.
 
@@ -49,6 +50,7 @@ def score_pair(
         br_rate: side of the square that widens the contour to the border region, pixels.
         distances: also score how far the outlines are apart, of the map cut at 0.5.
         lesions: also count lesions, those found, and false alarms.
+        calibration: also score whether the levels are probabilities.
 
     Returns:
         The image's entry in `per_image` of `scores.json`; NaN where a score is not defined.
@@ -56,9 +58,8 @@ def score_pair(
     Raises:
         InputError: arrays of another kind, or of two sizes, or a mask in which nothing is above 128 but 0 and 1.
     """
-    options = Options(
-        protocol=protocol, minmax=minmax, border=border, br_rate=br_rate, distances=distances, lesions=lesions
-    )
+    wished = {"distances": distances, "lesions": lesions, "calibration": calibration}
+    options = Options(protocol=protocol, minmax=minmax, border=border, br_rate=br_rate, **wished)
     return image_scores(_checked_scores(prediction, mask, options))
 
 
@@ -74,6 +75,7 @@ class ScoreSet:
         br_rate: side of the square that widens the contour to the border region, pixels.
         distances: also score how far the outlines are apart, of the map cut at 0.5.
         lesions: also score lesion by lesion.
+        calibration: also score whether the levels are probabilities.
     """
 
     def __init__(
@@ -86,11 +88,11 @@ class ScoreSet:
         br_rate: int = 15,
         distances: bool = False,
         lesions: bool = False,
+        calibration: bool = False,
     ) -> None:
         self.name = name
-        self._options = Options(
-            protocol=protocol, minmax=minmax, border=border, br_rate=br_rate, distances=distances, lesions=lesions
-        )
+        wished = {"distances": distances, "lesions": lesions, "calibration": calibration}
+        self._options = Options(protocol=protocol, minmax=minmax, border=border, br_rate=br_rate, **wished)
         self._scores: dict[str, PairScores] = {}
 
     def __len__(self) -> int:

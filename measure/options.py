@@ -17,6 +17,7 @@ PROTOCOLS = ("image", "vps")
 _RECORDED_AT_WISH = {
     "distances": ("nsd_tolerance", "threshold"),
     "lesions": ("lesion_min", "lesion_rule", "fps", "threshold"),
+    "calibration": (),
     "intervals": ("resamples", "seed", "groups", "group_pattern"),
 }
 """Options that are recorded only where the switch before them is on, and with it."""
@@ -38,6 +39,7 @@ class Options:
         lesion_rule: when a lesion is found, one of `metrics.LESION_RULES`.
         fps: frames per second of videos, for latencies in seconds.
         threshold: at which distances and lesions cut the map, of the saved levels / 255, in (0, 1].
+        calibration: also score whether the maps' saved levels are probabilities.
         intervals: also give 95 % bootstrap intervals and quartiles of every mean.
         resamples: of the bootstrap.
         seed: of the bootstrap's draw.
@@ -59,6 +61,7 @@ class Options:
     lesion_rule: str = "overlap"
     fps: float = 30.0
     threshold: float = 0.5
+    calibration: bool = False
     intervals: bool = False
     resamples: int = 9999
     seed: int = 0
@@ -110,6 +113,7 @@ class Options:
             "br_rate": self.br_rate if self.border else None,
             "distances": DistanceSettings(self.cut, self.nsd_tolerance) if self.distances else None,
             "lesions": LesionSettings(self.cut, self.lesion_min, self.lesion_rule) if self.lesions else None,
+            "calibration": self.calibration,
         }
 
     @property

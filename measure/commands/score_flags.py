@@ -90,6 +90,7 @@ def options_of(args: Namespace) -> Options:
         lesion_min=args.lesion_min,
         lesion_rule=args.lesion_rule,
         fps=args.fps,
+        calibration=args.calibration,
         intervals=args.intervals,
         resamples=args.resamples,
         seed=args.seed,
@@ -185,6 +186,11 @@ def _add_definitions(group: _ArgumentGroup) -> None:
         default=30.0,
         metavar="N",
         help="frames per second of clips, for latencies in seconds",
+    )
+    group.add_argument(
+        "--calibration",
+        action=Switch,
+        help="whether levels are probabilities too: ECE, Brier score, reliability diagram; for maps as predicted",
     )
     group.add_argument(
         "--threshold",

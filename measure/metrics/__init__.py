@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
         "boundary_distance": ["DISTANCES", "WHERE_BOTH", "DistanceSettings"],
+        "calibration": ["reliability"],
         "lesions": ["LESION_RULES", "SIZE_BOUNDS", "LesionSettings", "free_response"],
         "reference": ["naive_border_scores", "naive_scores"],  # needs scipy, which scoring does not
         "scores": ["CURVES", "HALF_LEVEL", "PairScores", "pair_scores", "pooled_scores"],

@@ -24,6 +24,7 @@ import numpy as np
 
 from .border import border_scores
 from .boundary_distance import DistanceSettings, boundary_distances, empty_counts, empty_scores
+from .calibration import calibration_counts, calibration_numbers, calibration_scores
 from .histograms import PairHistograms, pair_histograms
 from .lesions import LesionSettings, lesion_counts, lesion_details, lesion_scores
 from .s_measure import s_measure
@@ -86,6 +87,7 @@ def pair_scores(
     br_rate: int | None = None,
     distances: DistanceSettings | None = None,
     lesions: LesionSettings | None = None,
+    calibration: bool = False,
 ) -> PairScores:
     """Score a map against a mask, both (H, W) uint8 of one size.
 
@@ -97,6 +99,7 @@ def pair_scores(
         br_rate: side of the square that widens the contour to the border region, pixels; None leaves those scores out.
         distances: what boundary distances are taken of; None leaves them out.
         lesions: how lesions are told; None leaves them out.
+        calibration: also score whether the saved levels are probabilities.
     """
     histograms = pair_histograms(prediction, mask, minmax=minmax)
     curves = np.empty((len(CURVES), 256))
@@ -119,6 +122,9 @@ def pair_scores(
     if distances is not None:
         numbers |= boundary_distances(prediction, histograms.foreground_mask, histograms.box, distances)
         counts["empty"] = empty_counts(numbers)
+    if calibration:
+        counts["calibration"] = calibration_counts(histograms)
+        numbers |= calibration_numbers(histograms, counts["calibration"])
     details = {}
     if lesions is not None:
         counts |= lesion_counts(prediction, histograms.foreground_mask, lesions)
@@ -242,4 +248,9 @@ def hard_scores(tp: int, fp: int, fn: int, tn: int) -> dict[str, float]:
     }
 
 
-_POOLED = {"confusion": _pooled_hard_scores, "empty": empty_scores, "lesions": lesion_scores}
+_POOLED = {
+    "confusion": _pooled_hard_scores,
+    "empty": empty_scores,
+    "lesions": lesion_scores,
+    "calibration": calibration_scores,
+}

@@ -199,6 +199,12 @@ _POLYPS = (
     Column("LongestBurst", "longest", "Frames of a case's longest such run, mean over cases.", False, digits=1),
 )
 
+_CALIBRATION = (
+    Column("ECE", "ECE", "Expected calibration error, 15 bins of the saved p, per image, then the mean.", False),
+    Column("pooledECE", "ECE (pool)", "Expected calibration error over the pixels of the whole set, 15 bins.", False),
+    Column("Brier", "Brier", "Mean of (p - g)² over pixels, p as saved, per image, then the mean.", False),
+)
+
 FAMILIES: dict[str, tuple[Column, ...]] = {
     "Structure": _STRUCTURE,
     "Soft, no threshold": _SOFT,
@@ -210,6 +216,7 @@ FAMILIES: dict[str, tuple[Column, ...]] = {
     "Boundary distance, where mask and map hold polyp": _DISTANCES_WHERE_BOTH,
     "Lesions": _LESIONS,
     "Polyps in video": _POLYPS,
+    "Calibration": _CALIBRATION,
 }
 """Every known column, in the order tables show them, by the definition they share."""
 
@@ -270,7 +277,7 @@ _HEADLINE = {
     "classes": ("pooledDice@0.5", "pooledIoU@0.5", "Dice@0.5", "IoU@0.5", "Dice", "IoU", "Smeasure", "MAE"),
 }
 
-_HEADLINE_AT_WISH = ("HD95", "NSD", "LesionSensitivity", "LesionPrecision", "FalseAlarmsPerImage")
+_HEADLINE_AT_WISH = ("HD95", "NSD", "LesionSensitivity", "LesionPrecision", "FalseAlarmsPerImage", "ECE")
 """Columns that stand among the headline ones of every kind where they were asked for."""
 
 _BY_KEY = {known.key: known for family in FAMILIES.values() for known in family}

@@ -92,6 +92,11 @@ def _sentences(result: Result) -> Iterator[str]:
             f"The maps {normalized}, so their levels are no probabilities and every map shows something: scores at 0.5 "
             "mean little; myTest.py --no-minmax writes calibrated maps."
         )
+        if any("ECE" in scores for scores in result["datasets"].values()):
+            yield (
+                "ECE, Brier score and the reliability diagram judge probabilities, which stretched maps do not hold; "
+                "predict with --no-minmax and score again."
+            )
     for name, counts in result.get("counts", {}).items():
         for sentence in _of_dataset(counts, bool(normalized)):
             yield f"{name}: {sentence}{'' if sentence.endswith('?') else '.'}"

@@ -52,6 +52,8 @@ def _figures(results: Sequence[Result]) -> Iterator[tuple[str, str, str, Figure]
             yield f"Curves, {name}", _CURVE_TEXT, file_stem("curves", name), curve_figure(results, name)
     if names := [n for n in dataset_names(results) if any(r.get("free_response", {}).get(n) for r in results)]:
         yield "Free response", _RESPONSE_TEXT, "free_response", response_figure(results, names)
+    if names := [n for n in dataset_names(results) if any(r.get("reliability", {}).get(n) for r in results)]:
+        yield "Reliability", _RELIABILITY_TEXT, "reliability", reliability_figure(results, names)
     if any(_sizes_and_dice(result, name)[0].size for result in results for name in dataset_names(results)):
         yield "Dice against polyp size", _SIZE_TEXT, "dice_by_size", size_figure(results)
     for name in dataset_names(results):
@@ -66,6 +68,10 @@ _CURVE_TEXT = (
 _RESPONSE_TEXT = (
     "Lesions found against false alarms per image, a point per threshold from 0.05 to 0.97 of the saved levels; the "
     "ring marks the one next to 0.5."
+)
+_RELIABILITY_TEXT = (
+    "Of the pixels with a probability as saved, the share that is polyp, in 15 bins; on the diagonal maps are "
+    "calibrated, below it they are too sure. The larger the dot, the more pixels (logarithmic)."
 )
 _SIZE_TEXT = (
     "A dot is an image; a line joins the medians of at most eight groups of equally many images. "
@@ -142,6 +148,23 @@ def response_figure(results: Sequence[Result], names: Sequence[str]) -> Figure:
                     x[half], y[half], "o", markersize=9, markerfacecolor="none", markeredgecolor=color, clip_on=False
                 )
         axes.set_xlim(left=0)
+    method_legend(figure, [result["method"] for result in results])
+    return figure
+
+
+def reliability_figure(results: Sequence[Result], names: Sequence[str]) -> Figure:
+    """Observed share of polyp against the probability, a panel per data set and a line per method."""
+    figure, panels = _grid(len(names), y_title="share that is polyp")
+    for axes, name in zip(panels, names, strict=True):
+        quiet_axes(axes, title=label(name), x="probability (level / 255)")
+        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+        axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8)
+        for place, result in enumerate(results):
+            if diagram := result.get("reliability", {}).get(name):
+                x, y, pixels = (np.array(diagram[key], dtype=float) for key in ("probability", "observed", "pixels"))
+                color = method_color(place)
+                axes.plot(x, y, color=color, linestyle=line_style(place), linewidth=1.4)
+                axes.scatter(x, y, s=4 + 6 * np.log10(np.maximum(pixels, 1)), color=color, linewidths=0)
     method_legend(figure, [result["method"] for result in results])
     return figure
 
