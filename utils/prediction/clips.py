@@ -18,7 +18,7 @@ from ..runtime import SINGLE_PROCESS, World, autocast, in_background, prefetch
 from .images import WRITERS, ImageMaps, PredictOptions
 from .inputs import Placement, prepared
 from .outputs import ImageFiles, Places
-from .postprocess import check_finite, maps_of, probabilities
+from .postprocess import check_finite, largest, maps_of, probabilities
 from .streaming import WRITE_EVERY, stream_clips
 
 __all__ = ["AHEAD", "find_clips", "predict_clips"]
@@ -102,7 +102,7 @@ def predict_clips(
             check_finite(logits[None], [target.name])
             probability = target.placement.paste(probabilities(logits, target.placement.seen))
             maps = maps_of(probability, classes=None, minmax=options.minmax)
-            later(files.write, target.name, target.path, ImageMaps(number, maps, probability.amax(dim=0)))
+            later(files.write, target.name, target.path, ImageMaps(number, maps, largest(probability)))
             bar.update()
     return total
 

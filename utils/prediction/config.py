@@ -74,6 +74,18 @@ class MapOptions(Options):
         metavar="S",
     )
 
+    smoothing: float | None = option(
+        None,
+        "videos: mix each frame's map with those before it, moved as the image has moved; share of the earlier ones "
+        "(default: none)",
+        group=VIDEO,
+        low=0,
+        high=1,
+        low_open=True,
+        high_open=True,
+        metavar="SHARE",
+    )
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.threshold is not None and self.threshold_from:
@@ -220,7 +232,9 @@ class PredictConfig(MachineOptions, NetworkOptions, MapOptions):
             raise InputError(f"--images {self.images} was given; name a folder below the set's, as images/test")
         self._check_places()
         if self.input is None:
-            self._refuse("without --input", frame_rate=self.frame_rate, show_rate=self.show_rate)
+            self._refuse(
+                "without --input", frame_rate=self.frame_rate, show_rate=self.show_rate, smoothing=self.smoothing
+            )
             if self.draws_video:
                 raise InputError(
                     f"--overlay was given without --input, and {self.overlay} is a video; name a folder for overlays "

@@ -35,7 +35,7 @@ from ..data import batches_in_order, check_known, make_loader, normalize, read_s
 from ..runtime import SINGLE_PROCESS, World, autocast, in_background, load_batches
 from .inputs import Placement, prepared
 from .outputs import ImageFiles, Places, heats_of, recorded
-from .postprocess import check_finite, maps_of, probabilities, upsampled
+from .postprocess import check_finite, largest, maps_of, probabilities, upsampled
 
 __all__ = ["ImageMaps", "PredictOptions", "find_sets", "image_maps", "pick_images", "predict_maps"]
 
@@ -240,7 +240,7 @@ def image_maps(
             yield ImageMaps(
                 index,
                 maps_of(probability, classes=options.classes, minmax=options.minmax),
-                probability.amax(dim=0),
+                largest(probability),
                 None if spread is None else spread[0],
                 {kind: heat[place] for kind, heat in heats.items()},
             )

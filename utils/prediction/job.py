@@ -38,7 +38,7 @@ from .outputs import HEAT_FOLDER, ImageFiles, Places, best_threshold
 from .postprocess import map_folders
 from .record import RECORD, write_record
 from .runtimes import load_any, with_runtime
-from .video import VideoOptions, predict_video
+from .video import FrameTimes, VideoOptions, predict_video
 
 __all__ = ["TestSets", "find_test_sets", "predict"]
 
@@ -244,7 +244,9 @@ def write_video(config: PredictConfig, networks: Sequence[TrainedNetwork] | None
         threshold=config.cut_at,
         min_region=config.min_region or 0.0,
         crop_border=config.crop_border,
+        smoothing=config.smoothing,
     )
+    times = FrameTimes()
     record = folders[0] / RECORD if folders else Path(config.overlay).with_suffix(f".{RECORD}")
     clear_record(record.parent, record.name)
     started = time.perf_counter()
@@ -256,10 +258,21 @@ def write_video(config: PredictConfig, networks: Sequence[TrainedNetwork] | None
         overlay=config.overlay,
         masks=config.masks,
         maps=config.pred_save_path,
+        times=times,
     )
     seconds = time.perf_counter() - started
     images, skipped = {source.name: count}, dict.fromkeys(source.skipped, "it cannot be decoded")
-    write_record(record, networks, config, options, device=device, images=images, seconds=seconds, skipped=skipped)
+    write_record(
+        record,
+        networks,
+        config,
+        options,
+        device=device,
+        images=images,
+        seconds=seconds,
+        skipped=skipped,
+        milliseconds=times.summary(),
+    )
     told = f", {len(source.skipped)} skipped" if source.skipped else ""
     print(f"{count} frames of {source.name}{told} ({count / seconds:.1f} frames/s on {device})")
 

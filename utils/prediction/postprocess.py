@@ -19,6 +19,7 @@ __all__ = [
     "check_finite",
     "grey_map",
     "labels_of",
+    "largest",
     "map_folders",
     "maps_of",
     "minmax_normalized",
@@ -54,13 +55,18 @@ def upsampled(planes: Tensor, size: tuple[int, int]) -> Tensor:
 
 def probabilities(logits: Tensor, size: tuple[int, int]) -> Tensor:
     """Bring one image's logits (K, h, w) to the image's size (H, W), as (K, H, W) float32 probabilities."""
-    return upsampled(logits, size).sigmoid()
+    return upsampled(logits, size).sigmoid_()
 
 
 def minmax_normalized(probability: Tensor) -> Tensor:
     """Stretch a map to [0, 1] over the image, as published maps are; a constant map stays as it is."""
     low, high = probability.min(), probability.max()
     return torch.where(high > low, (probability - low) / (high - low).clamp_min(1e-12), probability)
+
+
+def largest(planes: Tensor) -> Tensor:
+    """(K, H, W) planes -> (H, W), the largest of the K at every pixel."""
+    return planes[0] if len(planes) == 1 else planes.amax(dim=0)
 
 
 def probability_map(logits: Tensor, size: tuple[int, int], *, minmax: bool) -> Tensor:
@@ -74,13 +80,13 @@ def probability_map(logits: Tensor, size: tuple[int, int], *, minmax: bool) -> T
     Returns:
         (H, W) float32 in [0, 1].
     """
-    probability = probabilities(logits, size).amax(dim=0)
+    probability = largest(probabilities(logits, size))
     return minmax_normalized(probability) if minmax else probability
 
 
 def as_grey(probability: Tensor) -> np.ndarray:
     """Probabilities -> uint8 of the same shape, 255 times and rounded."""
-    return (255 * probability).round().to(torch.uint8).cpu().numpy()
+    return (255 * probability).round_().to(torch.uint8).cpu().numpy()
 
 
 def grey_map(logits: Tensor, size: tuple[int, int], *, minmax: bool) -> np.ndarray:
@@ -112,7 +118,7 @@ def maps_of(probability: Tensor, *, classes: Classes | None, minmax: bool) -> di
         the largest of the classes; under LABELS a picture as the masks are, in their colors (H, W, 3) RGB or indices
         (H, W).
     """
-    merged = probability.amax(dim=0)
+    merged = largest(probability)
     planes = dict(zip((*classes.names, MERGED), (*probability, merged), strict=True)) if classes else {"": merged}
     maps = {name: as_grey(minmax_normalized(plane) if minmax else plane) for name, plane in planes.items()}
     return maps | {LABELS: classes.picture(labels_of(probability))} if classes else maps

@@ -29,8 +29,8 @@ from .averaging import averaged
 from .config import MapOptions
 from .inputs import Placement, prepared
 from .network import TrainedNetwork
-from .outputs import Region, cut, find_regions
-from .postprocess import as_grey, check_finite, probabilities, upsampled
+from .outputs import Region, TemporalAverage, cut, find_regions
+from .postprocess import as_grey, check_finite, largest, probabilities, upsampled
 from .runtimes import RUNTIMES, load_any, with_runtime
 from .streaming import stacked_images, stream_clips
 
@@ -175,9 +175,12 @@ class Predictor:
         Raises:
             InputError, ModelError: as `probability`.
         """
-        clip = (self._ready(rgb) for rgb in map(as_rgb, frames))
-        for number, (placement, logits) in enumerate(stream_clips(self.model, [clip], slots=1)):
-            yield self._probability(logits, placement, f"frame {number}")
+        keep = self.options.smoothing
+        smooth = TemporalAverage(keep) if keep else lambda image, logits: logits
+        ready = (self._ready(rgb) for rgb in map(as_rgb, frames))
+        clip = (((placement, image), image) for placement, image in ready)
+        for number, ((placement, image), logits) in enumerate(stream_clips(self.model, [clip], slots=1)):
+            yield self._probability(smooth(image, logits), placement, f"frame {number}")
 
     def _predict(self, images: list[np.ndarray]) -> list[Prediction]:
         found = []
@@ -211,7 +214,7 @@ class Predictor:
 
     def _probability(self, logits: Tensor, placement: Placement, name: str) -> np.ndarray:
         check_finite(logits[None], [name])
-        return placement.paste(probabilities(logits, placement.seen)).amax(dim=0).cpu().numpy()
+        return largest(placement.paste(probabilities(logits, placement.seen))).cpu().numpy()
 
     def _placed(self, spread: Tensor, placement: Placement) -> np.ndarray:
         return placement.paste(upsampled(spread, placement.seen))[0].cpu().numpy()

@@ -33,6 +33,7 @@ def write_record(
     images: Mapping[str, int],
     seconds: float,
     skipped: Mapping[str, str],
+    milliseconds: Mapping[str, Mapping[str, float]] | None = None,
 ) -> None:
     """Write what made the results.
 
@@ -45,6 +46,7 @@ def write_record(
         images: their number by set, folder, clip or video.
         seconds: how long it took.
         skipped: what could not be read, with the reason.
+        milliseconds: of frames, their median and 95th and 99th percentile (`FrameTimes`).
 
     Raises:
         InputError: the file cannot be written.
@@ -63,6 +65,7 @@ def write_record(
         "images": dict(images),
         "skipped": dict(skipped),
         "seconds": round(seconds, 3),
+        **({"milliseconds": milliseconds} if milliseconds else {}),
         "device": str(device),
         "runtime": str(getattr(first.config, "runtime", "torch")),
         "versions": versions(),

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -25,11 +26,11 @@ from ..data import normalize
 from ..runtime import StopRequest, autocast, in_background, prefetch, stopped_by
 from ..visualization import draw_prediction
 from .inputs import Frame, Placement, Source, prepared
-from .outputs import VideoWriter, cut
-from .postprocess import as_grey, check_finite, minmax_normalized, probabilities, write_map
+from .outputs import TemporalAverage, VideoWriter, cut
+from .postprocess import as_grey, check_finite, largest, minmax_normalized, probabilities, write_map
 from .streaming import WRITE_EVERY, stream_clips
 
-__all__ = ["VideoOptions", "predict_video"]
+__all__ = ["FrameTimes", "VideoOptions", "predict_video"]
 
 
 AHEAD = 8  # frames that one stage may be ahead of the next
@@ -50,6 +51,7 @@ class VideoOptions:
         threshold: probability from which a pixel is polyp.
         min_region: share of the frame below which a region is left out.
         crop_border: see `inputs.cropping`.
+        smoothing: share of the earlier frames in each map (`TemporalAverage`); None: none.
     """
 
     size: int = 352
@@ -61,6 +63,7 @@ class VideoOptions:
     threshold: float = 0.5
     min_region: float = 0.0
     crop_border: bool = False
+    smoothing: float | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,7 @@ def predict_video(
     overlay: str | Path | None = None,
     masks: str | Path | None = None,
     maps: str | Path | None = None,
+    times: FrameTimes | None = None,
 ) -> int:
     """Segment the frames of a source as they come.
 
@@ -94,6 +98,7 @@ def predict_video(
         overlay: video file to write, at the source's size, rate and times.
         masks: folder for `<frame>.png`, 0 or 255.
         maps: folder for `<frame>.png`, 255 x probability.
+        times: is told how long frames take.
 
     Returns:
         The number of frames segmented; `source.skipped` has those that could not be decoded.
@@ -111,8 +116,8 @@ def predict_video(
         files = VideoFiles(writer, *(make_folder(folder) if folder else None for folder in (masks, maps)))
         later = stack.enter_context(in_background(waiting=AHEAD))
         bar = stack.enter_context(tqdm(total=source.count or None, desc=source.name, unit="frame", disable=None))
-        for frame, grey in _maps(model, source, options, device):
-            later(_finish, frame, grey, files, options, rate.measure())
+        for arrival, grey in _maps(model, source, options, device):
+            later(_finish, arrival, grey, files, options, rate.measure(), times)
             count += 1
             bar.update()
             if stop.number:
@@ -125,27 +130,55 @@ def predict_video(
     return count
 
 
+class Arrival(NamedTuple):
+    """A frame on its way.
+
+    Attributes:
+        frame: see `Frame`.
+        placement: where the part that the network sees lies in it.
+        image: that part, (3, S, S) normalized.
+        since: when it was decoded, seconds of `time.perf_counter`.
+    """
+
+    frame: Frame
+    placement: Placement
+    image: Tensor
+    since: float
+
+
 def _maps(
     model: Network, source: Source, options: VideoOptions, device: torch.device
-) -> Iterator[tuple[Frame, np.ndarray]]:
+) -> Iterator[tuple[Arrival, np.ndarray]]:
     """Every frame with its (H, W) uint8 map."""
-    clip = prefetch((_ready(frame, options) for frame in source), AHEAD)
+    clip = prefetch((_arrived(frame, options) for frame in source), AHEAD if source.count else 1)  # 1: a camera's
     amp = autocast(device, options.amp)
-    answers = stream_clips(model, [clip], slots=1, write_every=options.write_every, amp=amp)
-    for (frame, placement), logits in answers:
-        check_finite(logits[None], [frame.name])
-        probability = placement.paste(probabilities(logits, placement.seen)).amax(dim=0)
-        yield frame, as_grey(minmax_normalized(probability) if options.minmax else probability)
+    smooth = TemporalAverage(options.smoothing) if options.smoothing else lambda image, logits: logits
+    answers = stream_clips(
+        model, [((arrival, arrival.image) for arrival in clip)], slots=1, write_every=options.write_every, amp=amp
+    )
+    for arrival, logits in answers:
+        check_finite(logits[None], [arrival.frame.name])
+        planes = probabilities(smooth(arrival.image, logits), arrival.placement.seen)
+        probability = largest(arrival.placement.paste(planes))
+        yield arrival, as_grey(minmax_normalized(probability) if options.minmax else probability)
 
 
-def _ready(frame: Frame, options: VideoOptions) -> tuple[tuple[Frame, Placement], Tensor]:
-    """A frame with where the network's part of it lies, and what the network is given, (3, S, S) normalized."""
+def _arrived(frame: Frame, options: VideoOptions) -> Arrival:
+    since = time.perf_counter()
     image, placement = prepared(frame.image, options.size, crop_border=options.crop_border)
-    return (frame, placement), normalize(image[None])[0]
+    return Arrival(frame, placement, normalize(image[None])[0], since)
 
 
-def _finish(frame: Frame, grey: np.ndarray, files: VideoFiles, options: VideoOptions, rate: float) -> None:
+def _finish(
+    arrival: Arrival,
+    grey: np.ndarray,
+    files: VideoFiles,
+    options: VideoOptions,
+    rate: float,
+    times: FrameTimes | None,
+) -> None:
     """Write what was asked for of one frame."""
+    frame = arrival.frame
     mask = cut(grey, threshold=options.threshold, min_region=options.min_region)
     if files.maps:
         write_map(files.maps / f"{frame.name}.png", grey)
@@ -154,6 +187,32 @@ def _finish(frame: Frame, grey: np.ndarray, files: VideoFiles, options: VideoOpt
     if files.writer:
         drawn = draw_prediction(frame.image, grey, mask, tint=options.tint, rate=rate if options.show_rate else None)
         files.writer.write(drawn, time=frame.time)
+    if times:
+        times.add(arrival.since)
+
+
+class FrameTimes:
+    """How long frames take: from decoded to written, waiting included, and from one finished frame to the next."""
+
+    def __init__(self) -> None:
+        self.latency: list[float] = []
+        self.finished: list[float] = []
+
+    def add(self, since: float) -> None:
+        """Count a frame that was decoded at `since` and is finished now."""
+        self.finished.append(time.perf_counter())
+        self.latency.append(self.finished[-1] - since)
+
+    def summary(self) -> dict[str, dict[str, float]]:
+        """Milliseconds: of "latency" and "interval" the "median", "p95" and "p99"; empty without two frames."""
+        if len(self.finished) < 2:
+            return {}
+        seconds = {"latency": self.latency, "interval": np.diff(self.finished)}
+        points = {"median": 50, "p95": 95, "p99": 99}
+        return {
+            name: {point: round(1000 * float(np.percentile(values, rank)), 2) for point, rank in points.items()}
+            for name, values in seconds.items()
+        }
 
 
 class FrameRate:

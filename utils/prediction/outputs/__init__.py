@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "files": ["ImageFiles", "Places"],
         "heatmaps": ["HEAT_FOLDER", "heats_of", "recorded", "write_overlays"],
         "regions": ["Region", "cut", "find_regions"],
+        "smoothing": ["TemporalAverage"],
         "thresholds": ["best_threshold"],
         "video_writer": ["VideoWriter"],
     },

@@ -44,7 +44,7 @@ def cut(grey: np.ndarray, *, threshold: float, min_region: float = 0.0) -> np.nd
     Returns:
         (H, W) uint8, 0 or 255.
     """
-    mask = np.where(grey >= lowest_level(threshold), np.uint8(255), np.uint8(0))
+    _, mask = cv2.threshold(grey, lowest_level(threshold) - 1, 255, cv2.THRESH_BINARY)  # what is above the level below
     if min_region and mask.any():
         _, labels, statistics, _ = cv2.connectedComponentsWithStats(mask, connectivity=CONNECTIVITY)
         small = statistics[:, cv2.CC_STAT_AREA] < min_region * mask.size

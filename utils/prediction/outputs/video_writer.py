@@ -27,7 +27,9 @@ __all__ = ["VideoWriter"]
 
 H264_SUFFIXES = (".mp4", ".mkv")
 TICKS = 90_000  # a second, as video containers count
-QUALITY = {"crf": "18", "preset": "veryfast"}  # of H.264: losses that an eye hardly sees
+# of H.264: losses that an eye hardly sees; at 1280 x 720 "ultrafast" takes 14 ms a frame of one core and "veryfast" 52,
+# whose files are two thirds as large
+QUALITY = {"crf": "18", "preset": "ultrafast"}
 MOST_UNEVEN = 0.25  # of an interval between frames, from which a rate is called variable
 
 
