@@ -1,4 +1,8 @@
-"""`python -m measure why A/scores.json B/scores.json`: why two runs print different numbers.
+"""Why two runs print different numbers, or which definition a published row fits.
+
+    python -m measure why A/scores.json B/scores.json
+    python -m measure why --published mDice=.8587,mIoU=.734 --GT_root data/TestDataset --pred_root result
+    python -m measure why --published mDice=.8587,mIoU=.734 scores.json
 
 The report goes from settings to single images: protocol, options and versions that differ, images that only one run
 has, scores that moved, and the images that moved most.
@@ -13,8 +17,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..io import CommandParser, InputError, first_names, nonempty, number, path, run_command
+from ..io import CommandParser, InputError, available_cores, first_names, nonempty, number, path, run_command
+from ..options import PROTOCOLS, Options
 from ..report import Result, dice_key, score_value
+from .published import (
+    Definition,
+    PublishedNumber,
+    definitions_in,
+    impossibility,
+    parse_published,
+    score_definitions,
+)
 
 __all__ = ["explain", "main", "parse_args", "read_scores"]
 
@@ -29,9 +42,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def compare() -> None:
         args = parse_args(argv)
-        first, second = read_scores(args.first), read_scores(args.second)
+        if args.published:
+            print(explain_published(args))
+            return
+        first, second = (read_scores(file) for file in args.files)
         text = explain(first, second, metric=args.metric, top=args.top)
-        print(f"A: {args.first}\nB: {args.second}\n\n{text}")
+        print(f"A: {args.files[0]}\nB: {args.files[1]}\n\n{text}")
 
     return run_command(compare)
 
@@ -43,13 +59,90 @@ def parse_args(argv: Sequence[str] | None = None) -> Namespace:
         InputError: an unknown option or a wrong value.
     """
     parser = CommandParser(prog="python -m measure why", description=__doc__)
-    parser.add_argument("first", type=path, metavar="A/scores.json")
-    parser.add_argument("second", type=path, metavar="B/scores.json")
+    parser.add_argument(
+        "files", type=path, nargs="*", metavar="scores.json", help="two to compare; one for --published"
+    )
+    parser.add_argument(
+        "--published",
+        type=nonempty,
+        metavar="NAME=VALUE,...",
+        help="numbers of a paper's row: which definition do the maps fit them by?",
+    )
+    parser.add_argument(
+        "--GT_root", type=path, metavar="DIR", help="for --published without a file (default: data/TestDataset)"
+    )
+    parser.add_argument("--pred_root", type=path, metavar="DIR", help="maps, likewise (default: result)")
+    parser.add_argument("--protocol", choices=PROTOCOLS, default="image", help="of these")
+    parser.add_argument("--dataset", type=nonempty, metavar="NAME", help="for --published: this data set alone")
     parser.add_argument(
         "--metric", type=nonempty, help="rank images by this metric (default: the metric that moved most per image)"
     )
-    parser.add_argument("--top", type=number(int, low=1), default=10, metavar="N", help="images listed per data set")
-    return parser.parse_args(argv)
+    parser.add_argument(
+        "--top", type=number(int, low=1), default=10, metavar="N", help="images, or definitions, listed per data set"
+    )
+    args = parser.parse_args(argv)
+    if not args.published and len(args.files) != 2:
+        parser.error(f"{len(args.files)} files were given; give two scores.json, or a row with --published")
+    if args.published and (len(args.files) > 1 or (args.files and (args.GT_root or args.pred_root))):
+        parser.error("--published takes one scores.json, or --GT_root and --pred_root")
+    return args
+
+
+def explain_published(args: Namespace) -> str:
+    """Which definition a published row fits, per data set, as text.
+
+    Raises:
+        InputError: the row is none, a file or a folder cannot be used, or there is no such data set.
+    """
+    row = parse_published(args.published)
+    if args.files:
+        found = definitions_in(read_scores(args.files[0]))
+    else:
+        roots = args.GT_root or Path("data/TestDataset"), args.pred_root or Path("result")
+        found = score_definitions(*roots, options=Options(protocol=args.protocol), workers=available_cores())
+    if args.dataset and args.dataset not in found:
+        raise InputError(f"no data set is called {args.dataset}; there are {first_names(list(found))}")
+    doubt = impossibility(row)
+    parts = [doubt] if doubt else []
+    for name in [args.dataset] if args.dataset else found:
+        parts.append(_section(name, _published_lines(row, found[name], args.top)))
+    return "\n\n".join(parts)
+
+
+def _published_lines(row: Sequence[PublishedNumber], definitions: Sequence[Definition], top: int) -> list[str]:
+    """The definitions in the order of their distance, and what follows."""
+    ranked = sorted(definitions, key=lambda definition: definition.distance(row))
+    known = [definition for definition in ranked if math.isfinite(definition.distance(row))]
+    if not known:
+        names = sorted({key for definition in definitions for key in definition.scores})
+        return [f"no definition has all of {', '.join(n.name for n in row)}; known are Dice, IoU, {', '.join(names)}"]
+    titles = ["", *(number.name for number in row), "distance", ""]
+    published = ["published", *(f"{number.value:.4f}" for number in row), "", ""]
+    rows = [
+        [d.text, *(f"{d.scores[n.key]:.4f}" for n in row), f"{d.distance(row):.4f}", "fits" if d.fits(row) else ""]
+        for d in known[:top]
+    ]
+    return [*_columns([titles, published, *rows]), _published_verdict(row, known), *_fits_alone(row, known)]
+
+
+def _published_verdict(row: Sequence[PublishedNumber], ranked: Sequence[Definition]) -> str:
+    fitting = [definition.text for definition in ranked if definition.fits(row)]
+    if fitting:
+        return f"as printed this is: {' | '.join(fitting)}"
+    nearest = ranked[0]
+    sample = ""
+    if nearest.may_be_another_sample(row):
+        sample = "; it lies in the 95 % interval, so other images, as a split of another size has, could give it"
+    away = f"{nearest.distance(row):.4f} away"
+    return f"no definition gives the row as printed; the nearest is {away}: {nearest.text}{sample}"
+
+
+def _fits_alone(row: Sequence[PublishedNumber], definitions: Sequence[Definition]) -> list[str]:
+    """Where the row fits as a whole nowhere: what its numbers fit one by one."""
+    if len(row) < 2 or any(definition.fits(row) for definition in definitions):
+        return []
+    fitting = {number.name: [d.text for d in definitions if d.fits([number])] for number in row}
+    return [f"{name} alone fits: {' | '.join(texts)}" for name, texts in fitting.items() if texts]
 
 
 def read_scores(path: str | Path) -> dict[str, Any]:
