@@ -1,6 +1,6 @@
-"""What a change of the recipe is worth on images of another hospital: `python -m utils benchmark ablation STEPS`.
+"""What a change of the recipe is worth on images of another hospital: `python -m utils benchmark ablation --steps FILE`.
 
-STEPS is a text file with `name: flags of myTrain.py` a line. The first line is the recipe to start from; every other
+The file is a text file with `name: flags of myTrain.py` a line. The first line is the recipe to start from; every other
 one adds its flags to those. Each is trained with several seeds on the images that one split file names and scored on
 those of the other, and the reverse. The score is the mean Dice at 0.5 of calibrated probabilities; nothing is chosen:
 the last epoch counts. A change's gain is paired run by run, over seeds and directions, with Student's 95 % interval.
@@ -10,7 +10,6 @@ Runs that are finished are kept, so the same command goes on where it was stoppe
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import shlex
@@ -31,18 +30,18 @@ from measure.io import InputError, make_folder, markdown_table, write_json
 from ..commands import parse_train_args
 from ..data import Pair, find_pairs, read_split
 from ..prediction import Predictor
-from ..runtime import SINGLE_PROCESS, MachineOptions, add_flags, choose_device, kernels, option
+from ..runtime import SINGLE_PROCESS, MachineOptions, choose_device, kernels, option
 from ..training import train
 from .report import write_report
 
-__all__ = ["AblationBenchmark", "Run", "add_verb_flags", "benchmark_ablation", "gains", "read_steps"]
+__all__ = ["Benchmark", "Run", "gains", "read_steps"]
 
 ABLATION = "ablation"
 CHUNK = 16  # images that are read and predicted at once
 
 
 @dataclass(frozen=True)
-class AblationBenchmark(MachineOptions):
+class Benchmark(MachineOptions):
     """What is trained and scored."""
 
     steps: str = option("steps.txt", "file of recipes, NAME: FLAGS a line", group=ABLATION)
@@ -53,6 +52,27 @@ class AblationBenchmark(MachineOptions):
     seeds: tuple[int, ...] = option((0, 1, 2), "seeds of the runs", group=ABLATION, nargs="+", metavar="N")
     processes: int = option(1, "runs at a time", group=ABLATION, low=1, high=256)
     out: str = option("result/ablation", "folder for ablation.md, ablation.json and the runs", group=ABLATION)
+
+    def run(self) -> None:
+        """Train and score what is missing, then write and print the table.
+
+        Raises:
+            InputError, ModelError: an option, a file or a recipe that cannot be used.
+        """
+        device = choose_device(self.device, self.gpu_id)
+        steps = read_steps(self.steps)
+        runs = list(plan_runs(steps, self))
+        for run in runs:
+            parse_train_args(run.words)  # a wrong flag is told before hours of work
+            read_split(run.training)
+        make_folder(self.out)
+        missing = [run for run in runs if not run.result.is_file()]
+        with ProcessPoolExecutor(self.processes, mp_context=get_context("spawn")) as pool:
+            jobs = [pool.submit(train_and_score, run, self.train_data_path, self.device) for run in missing]
+            for job in tqdm(as_completed(jobs), total=len(jobs), desc="runs", unit="run", disable=None):
+                job.result()
+                write_table(steps, runs, self, device)
+        write_table(steps, runs, self, device, shown=True)
 
 
 @dataclass(frozen=True)
@@ -81,35 +101,6 @@ class Run:
         return self.folder / "dice.json"
 
 
-def add_verb_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of `benchmark ablation`, and as `start` the function that takes them."""
-    parser.description = __doc__
-    parser.set_defaults(start=lambda args: benchmark_ablation(AblationBenchmark.from_flags(vars(args))))
-    add_flags(parser, AblationBenchmark)
-
-
-def benchmark_ablation(options: AblationBenchmark) -> None:
-    """Train and score what is missing, then write and print the table.
-
-    Raises:
-        InputError, ModelError: an option, a file or a recipe that cannot be used.
-    """
-    device = choose_device(options.device, options.gpu_id)
-    steps = read_steps(options.steps)
-    runs = list(plan_runs(steps, options))
-    for run in runs:
-        parse_train_args(run.words)  # a wrong flag is told before hours of work
-        read_split(run.training)
-    make_folder(options.out)
-    missing = [run for run in runs if not run.result.is_file()]
-    with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn")) as pool:
-        jobs = [pool.submit(train_and_score, run, options.train_data_path, options.device) for run in missing]
-        for job in tqdm(as_completed(jobs), total=len(jobs), desc="runs", unit="run", disable=None):
-            job.result()
-            write_table(steps, runs, options, device)
-    write_table(steps, runs, options, device, shown=True)
-
-
 def read_steps(path: str | Path) -> dict[str, list[str]]:
     """The flags of every recipe by name, those of the first line before the others' own.
 
@@ -131,7 +122,7 @@ def read_steps(path: str | Path) -> dict[str, list[str]]:
     return steps
 
 
-def plan_runs(steps: Mapping[str, Sequence[str]], options: AblationBenchmark) -> Iterator[Run]:
+def plan_runs(steps: Mapping[str, Sequence[str]], options: Benchmark) -> Iterator[Run]:
     """All runs, seed after seed, so that what is finished first already compares every recipe."""
     directions = (options.parts, options.parts[::-1])
     for seed, (name, flags), (training, test) in itertools.product(options.seeds, steps.items(), directions):
@@ -196,7 +187,7 @@ def gains(scores: Mapping[tuple[str, str, int], float], step: str, reference: st
 def write_table(
     steps: Mapping[str, Sequence[str]],
     runs: Sequence[Run],
-    options: AblationBenchmark,
+    options: Benchmark,
     device: torch.device,
     *,
     shown: bool = False,

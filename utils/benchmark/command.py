@@ -1,18 +1,18 @@
 """`python -m utils benchmark VERB`: how fast things are.
 
-Every verb is a module with `add_verb_flags`, which also sets the function that takes them as `start`.
+Every verb is a module whose docstring says what is measured, with a class `Benchmark`: its options, and `run`.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Any
 
 from measure.io import CommandParser
 
-from ..runtime import MachineOptions, run
+from ..runtime import add_flags, run
 
 __all__ = ["VERBS", "main"]
 
@@ -29,21 +29,24 @@ VERBS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit status."""
-    return run(lambda: start(parse_args(argv)))
+    return run(lambda: parse_args(argv).run())
 
 
-def start(args: argparse.Namespace) -> None:
-    MachineOptions.from_flags(vars(args))  # refuses what is none of the choices
-    args.start(args)
+def parse_args(argv: Sequence[str] | None = None) -> Any:
+    """Parse the flags of the verb that is asked for into its `Benchmark`; only its module is loaded.
 
-
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Parse the flags of the verb that is asked for; only its module is loaded."""
+    Raises:
+        InputError: a flag that cannot be used.
+    """
     words = list(sys.argv[1:] if argv is None else argv)
     parser = CommandParser(prog="python -m utils benchmark", description="How fast things are.")
     verbs = parser.add_subparsers(dest="verb", required=True)
     for verb, text in VERBS.items():
         flags = verbs.add_parser(verb, help=text)
         if verb in words[:1]:
-            import_module(f".{verb}", __package__).add_verb_flags(flags)
-    return parser.parse_args(words)
+            module = import_module(f".{verb}", __package__)
+            flags.description = module.__doc__
+            add_flags(flags, module.Benchmark)
+            flags.set_defaults(benchmark=module.Benchmark)
+    given = vars(parser.parse_args(words))
+    return given["benchmark"].from_flags(given)

@@ -7,7 +7,6 @@ plain one normalizes. Times are processor time of one thread, so that other work
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,21 +20,53 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from measure.io import STILLS, markdown_table, one_thread, path
+from measure.io import STILLS, markdown_table, one_thread
 
 from ..data import Pair, TrainingData, find_pairs, inspect, open_cache, parse_augmentation
 from ..phantom import phantom_still
+from ..runtime import Options, option
 from ..training import recipe_for
-from .bounds import REPEATS, SIDE
 from .plain.sample import load_sample
 from .timing import Timing, summarize_times
 
-__all__ = ["LoaderTimes", "add_verb_flags", "benchmark_loading", "measure_loaders", "write_png_pairs"]
+__all__ = ["Benchmark", "LoaderTimes", "measure_loaders", "write_png_pairs"]
 
+LOADING = "loading"
 PHANTOMS = 16  # pairs made where none are given
 PHANTOM_SIZE = (529, 622)  # height and width, pixels: common in Kvasir-SEG
 
 Loader = Callable[[int, int], Any]  # of epoch and index
+
+
+@dataclass(frozen=True)
+class Benchmark(Options):
+    """What is loaded, and how often."""
+
+    images: str | None = option(
+        None,
+        "folder with images/ and masks/ (default: synthetic PNG pairs of 622 x 529)",
+        group=LOADING,
+        metavar="FOLDER",
+    )
+    size: int = option(352, "input height and width, pixels", group=LOADING, low=32, high=4096)
+    repeats: int = option(10, "passes over the pairs whose time is taken", group=LOADING, low=1)
+
+    def run(self) -> None:
+        """Time loading, and print the table.
+
+        Raises:
+            InputError: an option or folder that cannot be used.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            if not self.images:
+                write_png_pairs(Path(folder) / "pairs", count=PHANTOMS, size=PHANTOM_SIZE)
+            pairs = find_pairs(self.images or Path(folder) / "pairs")
+            inspect({"training": pairs})
+            rows = measure_loaders(pairs, size=self.size, repeats=self.repeats, folder=Path(folder) / "cache")
+        print(
+            f"{len(pairs)} pairs, {self.repeats} samples of each at {self.size} x {self.size}, one thread: "
+            f"milliseconds a sample\n\n{times_table(rows)}"
+        )
 
 
 @dataclass(frozen=True)
@@ -55,42 +86,13 @@ class LoaderTimes:
     ratio: float
 
 
-def add_verb_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of `benchmark loader`, and as `start` the function that takes them."""
-    parser.description = __doc__
-    parser.set_defaults(start=benchmark_loading)
-    parser.add_argument(
-        "--images", type=path, help="folder with images/ and masks/ (default: synthetic PNG pairs of 622 x 529)"
-    )
-    parser.add_argument("--size", type=SIDE, default=352, metavar="N", help="input height and width, pixels")
-    parser.add_argument(
-        "--repeats", type=REPEATS, default=10, metavar="N", help="passes over the pairs whose time is taken"
-    )
-
-
-def benchmark_loading(args: argparse.Namespace) -> None:
-    """Time loading as the flags say, and print the table.
-
-    Raises:
-        InputError: a flag or folder that cannot be used.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        if not args.images:
-            write_png_pairs(Path(folder) / "pairs", count=PHANTOMS, size=PHANTOM_SIZE)
-        pairs = find_pairs(args.images or Path(folder) / "pairs")
-        inspect({"training": pairs})
-        rows = measure_loaders(pairs, size=args.size, repeats=args.repeats, folder=Path(folder) / "cache")
-    print(
-        f"{len(pairs)} pairs, {args.repeats} samples of each at {args.size} x {args.size}, one thread: milliseconds a "
-        "sample\n\n"
-        + markdown_table(
-            ("way", "median / 95th percentile", "mean", "mean, times decoding"),
-            [
-                (row.name, f"{row.times.median:.2f} / {row.times.p95:.2f}", f"{row.mean:.2f}", f"{row.ratio:.2f}")
-                for row in rows
-            ],
-        )
-    )
+def times_table(rows: Sequence[LoaderTimes]) -> str:
+    """A Markdown table, one way to load a row."""
+    cells = [
+        (row.name, f"{row.times.median:.2f} / {row.times.p95:.2f}", f"{row.mean:.2f}", f"{row.ratio:.2f}")
+        for row in rows
+    ]
+    return markdown_table(("way", "median / 95th percentile", "mean", "mean, times decoding"), cells)
 
 
 def measure_loaders(pairs: Sequence[Pair], *, size: int, repeats: int, folder: Path) -> list[LoaderTimes]:

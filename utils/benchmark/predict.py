@@ -6,83 +6,82 @@ to map file, as myTest.py does it.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
 from lib import list_models
-from measure.io import STILLS, images_by_stem, markdown_table, nonempty, path
+from measure.io import STILLS, images_by_stem, markdown_table
 
 from ..data import worker_count
 from ..phantom import write_stills
-from ..runtime import MachineOptions, add_flags, choose_device
-from .bounds import BATCH, REPEATS, SIDE, WARMUP
+from ..runtime import MachineOptions, choose_device, option
 from .networks import ModelTimes, measure_model
 from .report import conditions, write_report
 from .timing import BenchmarkConfig, backbone_option, format_timing
 
-__all__ = ["add_verb_flags", "benchmark_prediction", "prediction_table"]
+__all__ = ["Benchmark", "prediction_table"]
 
+PREDICTION = "prediction"
 PHANTOMS = 24  # images made where none are given
 PHANTOM_SIZE = (480, 640)  # height and width, pixels
 
 
-def add_verb_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of `benchmark predict`, and as `start` the function that takes them."""
-    parser.description = __doc__
-    parser.set_defaults(start=benchmark_prediction)
-    defaults = BenchmarkConfig()
-    parser.add_argument("--models", nargs="+", type=nonempty, metavar="NAME", help="networks (default: all of images)")
-    parser.add_argument("--backbone", type=nonempty, metavar="NAME", help="of the networks that have one")
-    parser.add_argument("--size", type=SIDE, metavar="N", help="input height and width, pixels (default: recipe's)")
-    parser.add_argument(
-        "--batch_sizes",
-        type=BATCH,
+@dataclass(frozen=True)
+class Benchmark(MachineOptions):
+    """What is timed, and how."""
+
+    models: tuple[str, ...] | None = option(
+        None, "networks (default: all of images)", group=PREDICTION, nargs="+", metavar="NAME"
+    )
+    backbone: str | None = option(None, "of the networks that have one", group=PREDICTION, metavar="NAME")
+    size: int | None = option(
+        None, "input height and width, pixels (default: recipe's)", group=PREDICTION, low=32, high=4096
+    )
+    batch_sizes: tuple[int, ...] = option(
+        (1, 2, 4, 8, 16, 32),
+        "images a forward, to find the best of; what no longer fits in memory ends the search",
+        group=PREDICTION,
         nargs="+",
-        default=defaults.batch_sizes,
         metavar="N",
-        help="images a forward, to find the best of",
+        low=1,
+        high=4096,
     )
-    parser.add_argument(
-        "--warmup", type=WARMUP, default=defaults.warmup, metavar="N", help="forwards before time is taken"
+    warmup: int = option(5, "forwards before time is taken", group=PREDICTION, high=100_000)
+    repeats: int = option(30, "forwards whose time is taken", group=PREDICTION, low=1)
+    images: str | None = option(
+        None, "folder of images to read (default: synthetic ones, 480 x 640)", group=PREDICTION, metavar="FOLDER"
     )
-    parser.add_argument(
-        "--repeats", type=REPEATS, default=defaults.repeats, metavar="N", help="forwards whose time is taken"
-    )
-    parser.add_argument("--images", type=path, help="folder of images to read (default: synthetic ones, 480 x 640)")
-    parser.add_argument("--out", type=path, default=Path("result/benchmark"), help="folder for times.json and times.md")
-    add_flags(parser, MachineOptions)
+    out: str = option("result/benchmark", "folder for times.json and times.md", group=PREDICTION, metavar="FOLDER")
 
+    def run(self) -> None:
+        """Time the networks; write and print the table.
 
-def benchmark_prediction(args: argparse.Namespace) -> None:
-    """Time the networks as the flags say; write and print the table.
-
-    Raises:
-        InputError, ModelError: a flag or folder that cannot be used.
-    """
-    device = choose_device(args.device, args.gpu_id)
-    config = BenchmarkConfig(
-        size=args.size,
-        batch_sizes=tuple(args.batch_sizes),
-        warmup=args.warmup,
-        repeats=args.repeats,
-        amp=args.amp,
-        workers=worker_count(args.workers, device),
-    )
-    names = args.models or list_models("image")
-    with ExitStack() as stack:
-        paths = list(images_by_stem(args.images or phantom_folder(stack)).values())
-        times = [
-            measure_model(name, paths, config=config, device=device, **backbone_option(name, args.backbone))
-            for name in tqdm(names, desc="networks", unit="network", disable=None)
-        ]
-    write_prediction_times(times, args.out, device=device, config=config, images=len(paths))
+        Raises:
+            InputError, ModelError: an option or folder that cannot be used.
+        """
+        device = choose_device(self.device, self.gpu_id)
+        config = BenchmarkConfig(
+            size=self.size,
+            batch_sizes=self.batch_sizes,
+            warmup=self.warmup,
+            repeats=self.repeats,
+            amp=self.amp,
+            workers=worker_count(self.workers, device),
+        )
+        with ExitStack() as stack:
+            paths = list(images_by_stem(self.images or phantom_folder(stack)).values())
+            times = [
+                measure_model(name, paths, config=config, device=device, **backbone_option(name, self.backbone))
+                for name in tqdm(self.models or list_models("image"), desc="networks", unit="network", disable=None)
+            ]
+        write_prediction_times(times, Path(self.out), device=device, config=config, images=len(paths))
 
 
 def phantom_folder(stack: ExitStack) -> Path:

@@ -5,7 +5,6 @@ Copies are counted as bytes read and written, matrix products of random numbers 
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import re
 from collections.abc import Iterator
@@ -17,11 +16,11 @@ import torch
 
 from measure.io import markdown_table
 
-from ..runtime import MachineOptions, add_flags, choose_device, kernels, option
+from ..runtime import MachineOptions, choose_device, kernels, option
 from .report import write_report
 from .timing import device_name, time_calls
 
-__all__ = ["Rate", "RatesBenchmark", "add_verb_flags", "benchmark_rates", "peak_flops"]
+__all__ = ["Rate", "Benchmark", "peak_flops"]
 
 RATES = "rates"
 KINDS = {"float32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -40,13 +39,22 @@ PEAKS = {
 
 
 @dataclass(frozen=True)
-class RatesBenchmark(MachineOptions):
+class Benchmark(MachineOptions):
     """What is measured."""
 
     side: int = option(8192, "rows and columns of the matrices", group=RATES, low=16, high=65536)
     megabytes: int = option(4096, "size of what is copied", group=RATES, low=1, high=65536)
     repeats: int = option(10, "products and copies whose time is taken", group=RATES, low=1, high=1000)
     out: str = option("result/benchmark", "folder for rates.json and rates.md", group=RATES)
+
+    def run(self) -> None:
+        """Measure, write and print."""
+        device = choose_device(self.device, self.gpu_id)
+        found = list(measure_rates(self, device))
+        table = markdown_table(("what", "rate"), [(rate.name, f"{rate.value:.3g} {rate.unit}") for rate in found])
+        text = f"Rates of {device_name(device)}, median of {self.repeats}.\n\n{table}\n"
+        rows = [dataclasses.asdict(rate) for rate in found]
+        write_report(Path(self.out), "rates", text=text, device=device, options=self.flags(), rates=rows)
 
 
 @dataclass(frozen=True)
@@ -64,24 +72,7 @@ class Rate:
     unit: str
 
 
-def add_verb_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of `benchmark rates`, and as `start` the function that takes them."""
-    parser.description = __doc__
-    parser.set_defaults(start=lambda args: benchmark_rates(RatesBenchmark.from_flags(vars(args))))
-    add_flags(parser, RatesBenchmark)
-
-
-def benchmark_rates(options: RatesBenchmark) -> None:
-    """Measure, write and print."""
-    device = choose_device(options.device, options.gpu_id)
-    found = list(measure_rates(options, device))
-    table = markdown_table(("what", "rate"), [(rate.name, f"{rate.value:.3g} {rate.unit}") for rate in found])
-    text = f"Rates of {device_name(device)}, median of {options.repeats}.\n\n{table}\n"
-    rows = [dataclasses.asdict(rate) for rate in found]
-    write_report(Path(options.out), "rates", text=text, device=device, options=options.flags(), rates=rows)
-
-
-def measure_rates(options: RatesBenchmark, device: torch.device) -> Iterator[Rate]:
+def measure_rates(options: Benchmark, device: torch.device) -> Iterator[Rate]:
     """Copy within the device's memory, then multiply in every precision it has."""
     seconds = time_copies(options, device)
     yield Rate("copy", 2 * options.megabytes * 1e6 / float(np.median(seconds)) / 1e12, "TB/s")
@@ -92,7 +83,7 @@ def measure_rates(options: RatesBenchmark, device: torch.device) -> Iterator[Rat
         yield Rate(f"matrix product, {name}", 2 * options.side**3 / float(np.median(seconds)) / 1e12, "TFLOP/s")
 
 
-def time_copies(options: RatesBenchmark, device: torch.device) -> np.ndarray:
+def time_copies(options: Benchmark, device: torch.device) -> np.ndarray:
     source = torch.empty(options.megabytes * 10**6, dtype=torch.uint8, device=device).random_()
     target = torch.empty_like(source)
     return time_calls(lambda: target.copy_(source), device=device, warmup=2, repeats=options.repeats)

@@ -12,7 +12,6 @@ steps of each are profiled.
 
 from __future__ import annotations
 
-import argparse
 import copy
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +27,7 @@ from tqdm import tqdm
 from lib import create_model, list_models
 from measure.io import InputError, markdown_table
 
-from ..runtime import Compilation, MachineOptions, add_flags, choose_device, kernels, option
+from ..runtime import Compilation, MachineOptions, choose_device, kernels, option
 from ..training import DeepSupervision, TrainConfig, TrainStep, structure_loss
 from .networks import count_macs
 from .plain.step import plain_form, plain_step
@@ -37,7 +36,7 @@ from .rates import peak_flops
 from .report import write_report
 from .timing import Timing, backbone_option, device_name, format_timing, summarize_times, time_calls
 
-__all__ = ["StepBenchmark", "StepTimes", "add_verb_flags", "benchmark_training", "measure_steps"]
+__all__ = ["Benchmark", "StepTimes", "measure_steps"]
 
 PLAIN = "plain eager loop, float32"
 PRECISIONS, SWITCHES = ("float32", "bf16", "fp16"), ("tf32", "cudnn", "graph", "compile", "reduce-overhead")
@@ -46,7 +45,7 @@ STEPS = "steps"
 
 
 @dataclass(frozen=True)
-class StepBenchmark(MachineOptions):
+class Benchmark(MachineOptions):
     """What is timed, and how."""
 
     model: str = option("sepnet", "network", group=STEPS, choices=list_models("image"))
@@ -71,35 +70,27 @@ class StepBenchmark(MachineOptions):
         """The rows of the table."""
         return self.rows or tuple(dict.fromkeys(("float32", "float32" if self.amp == "off" else self.amp)))
 
+    def run(self) -> None:
+        """Time training steps; write and print the table.
 
-def add_verb_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of `benchmark train`, and as `start` the function that takes them."""
-    parser.description = __doc__
-    parser.set_defaults(start=lambda args: benchmark_training(StepBenchmark.from_flags(vars(args))))
-    add_flags(parser, StepBenchmark)
-
-
-def benchmark_training(options: StepBenchmark) -> None:
-    """Time training steps; write and print the table.
-
-    Raises:
-        InputError, ModelError: an option that cannot be used.
-    """
-    configs = {row: config_of_row(row, options) for row in options.ways}
-    device = choose_device(options.device, options.gpu_id)
-    torch.manual_seed(options.seed)
-    model = create_model(options.model, **backbone_option(options.model, options.backbone))
-    times = measure_steps(model, configs, options=options, device=device)
-    text = (
-        f"Training {' '.join(filter(None, (options.model, options.backbone)))} at {options.size} x {options.size}, "
-        f"batch {options.batch_size}, on {device_name(device)}: milliseconds an image, median / 95th percentile of "
-        f"{options.repeats} steps; the speedup is the median over steps taken in turn.\n\n{steps_table(times)}"
-    )
-    rows = [dataclasses.asdict(row) for row in times]
-    write_report(Path(options.out), "steps", text=text, device=device, options=options.flags(), rows=rows)
+        Raises:
+            InputError, ModelError: an option that cannot be used.
+        """
+        configs = {row: config_of_row(row, self) for row in self.ways}
+        device = choose_device(self.device, self.gpu_id)
+        torch.manual_seed(self.seed)
+        model = create_model(self.model, **backbone_option(self.model, self.backbone))
+        times = measure_steps(model, configs, options=self, device=device)
+        text = (
+            f"Training {' '.join(filter(None, (self.model, self.backbone)))} at {self.size} x {self.size}, "
+            f"batch {self.batch_size}, on {device_name(device)}: milliseconds an image, median / 95th percentile of "
+            f"{self.repeats} steps; the speedup is the median over steps taken in turn.\n\n{steps_table(times)}"
+        )
+        rows = [dataclasses.asdict(row) for row in times]
+        write_report(Path(self.out), "steps", text=text, device=device, options=self.flags(), rows=rows)
 
 
-def config_of_row(row: str, options: StepBenchmark) -> TrainConfig:
+def config_of_row(row: str, options: Benchmark) -> TrainConfig:
     """The training options that a row names.
 
     Raises:
@@ -205,7 +196,7 @@ class Variant:
 
 
 def measure_steps(
-    model: nn.Module, configs: Mapping[str, TrainConfig], *, options: StepBenchmark, device: torch.device
+    model: nn.Module, configs: Mapping[str, TrainConfig], *, options: Benchmark, device: torch.device
 ) -> list[StepTimes]:
     """Time steps of the plain loop and of the trainer in every way, one of each in turn, from the same weights.
 

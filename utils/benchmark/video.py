@@ -7,7 +7,6 @@ memory is counted after every frame. A frame is timed once the device has finish
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,82 +20,63 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from lib import create_model, list_models, model_entry
-from measure.io import InputError, markdown_table, nonempty, path
+from measure.io import InputError, markdown_table
 
 from ..data import network_input
 from ..phantom import phantom_clip
 from ..prediction import WRITE_EVERY, Arrival, VideoSlots, open_source
-from ..runtime import MachineOptions, add_flags, autocast, choose_device
-from .bounds import FRAMES, REPEATS, SIDE
+from ..runtime import MachineOptions, autocast, choose_device, option
 from .networks import parameters
 from .report import conditions, write_report
 from .timing import Timing, format_timing, summarize_times, time_calls
 
-__all__ = ["VideoTimes", "add_verb_flags", "benchmark_video", "measure_video", "video_table"]
+__all__ = ["Benchmark", "VideoTimes", "measure_video", "video_table"]
 
+VIDEO = "video"
 CYCLE = 48  # frames that are kept and shown over and over
 SPAN = 100  # frames at either end that tell whether time grows
 
 
-def add_verb_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of `benchmark video`, and as `start` the function that takes them."""
-    parser.description = __doc__
-    parser.set_defaults(start=benchmark_video)
-    parser.add_argument("--models", nargs="+", type=nonempty, metavar="NAME", help="networks (default: all of video)")
-    parser.add_argument("--backbone", type=nonempty, metavar="NAME", help="of the networks (default: their own)")
-    parser.add_argument("--size", type=SIDE, default=352, metavar="N", help="input height and width, pixels")
-    parser.add_argument("--frames", type=REPEATS, default=500, metavar="N", help="length of the clip")
-    parser.add_argument(
-        "--memory_frames", type=FRAMES, metavar="N", help="frames that the memory keeps (default: the network's own)"
-    )
-    parser.add_argument(
-        "--write_every", type=FRAMES, default=WRITE_EVERY, metavar="N", help="frames from one write to the next"
-    )
-    parser.add_argument("--warmup", type=FRAMES, default=5, metavar="N", help="frames before time is taken")
-    parser.add_argument(
-        "--input",
-        type=nonempty,
-        help=f"a video or a folder of frames, whose first {CYCLE} are repeated (default: a phantom clip)",
-    )
-    parser.add_argument("--out", type=path, default=Path("result/benchmark"), help="folder for video.json and video.md")
-    add_flags(parser, MachineOptions)
-
-
-def benchmark_video(args: argparse.Namespace) -> None:
-    """Measure the networks as the flags say; write and print the table.
-
-    Raises:
-        InputError, ModelError: a flag or file that cannot be used.
-    """
-    device = choose_device(args.device, args.gpu_id)
-    options = {"backbone": args.backbone, "memory_frames": args.memory_frames}
-    options = {name: value for name, value in options.items() if value is not None}
-    config = VideoBenchmarkConfig(args.size, args.frames, args.write_every, args.warmup, args.amp)
-    frames = load_frames(args.input, args.size)
-    times = [
-        measure_video(name, frames, config=config, device=device, **options)
-        for name in args.models or list_models("video")
-    ]
-    write_video_times(times, args.out, device=device, config=config, source=args.input or "phantom clip")
-
-
 @dataclass(frozen=True)
-class VideoBenchmarkConfig:
-    """How a clip is streamed.
+class Benchmark(MachineOptions):
+    """What is streamed, and how."""
 
-    Attributes:
-        size: input height and width, pixels.
-        frames: length of the clip.
-        write_every: frames from one write to the memory to the next.
-        warmup: frames of another clip before time is taken.
-        amp: "off", "bf16" or "fp16".
-    """
+    models: tuple[str, ...] | None = option(
+        None, "networks (default: all of video)", group=VIDEO, nargs="+", metavar="NAME"
+    )
+    backbone: str | None = option(None, "of the networks (default: their own)", group=VIDEO, metavar="NAME")
+    size: int = option(352, "input height and width, pixels", group=VIDEO, low=32, high=4096)
+    frames: int = option(500, "length of the clip", group=VIDEO, low=1)
+    memory_frames: int | None = option(
+        None, "frames that the memory keeps (default: the network's own)", group=VIDEO, low=1, high=100_000
+    )
+    write_every: int = option(
+        WRITE_EVERY, "frames from one write to the memory to the next", group=VIDEO, low=1, high=100_000
+    )
+    warmup: int = option(5, "frames of another clip before time is taken", group=VIDEO, low=1, high=100_000)
+    input: str | None = option(
+        None,
+        f"a video or a folder of frames, whose first {CYCLE} are repeated (default: a phantom clip)",
+        group=VIDEO,
+        metavar="VIDEO",
+    )
+    out: str = option("result/benchmark", "folder for video.json and video.md", group=VIDEO, metavar="FOLDER")
 
-    size: int = 352
-    frames: int = 500
-    write_every: int = WRITE_EVERY
-    warmup: int = 5
-    amp: str = "off"
+    def run(self) -> None:
+        """Measure the networks; write and print the table.
+
+        Raises:
+            InputError, ModelError: an option or file that cannot be used.
+        """
+        device = choose_device(self.device, self.gpu_id)
+        own = {"backbone": self.backbone, "memory_frames": self.memory_frames}
+        own = {name: value for name, value in own.items() if value is not None}
+        frames = load_frames(self.input, self.size)
+        times = [
+            measure_video(name, frames, options=self, device=device, **own)
+            for name in self.models or list_models("video")
+        ]
+        write_video_times(times, options=self, device=device)
 
 
 @dataclass(frozen=True)
@@ -148,15 +128,15 @@ def load_frames(given: str | None, size: int) -> list[Tensor]:
 
 
 def measure_video(
-    name: str, frames: Sequence[Tensor], *, config: VideoBenchmarkConfig, device: torch.device, **options: Any
+    name: str, frames: Sequence[Tensor], *, options: Benchmark, device: torch.device, **own: Any
 ) -> VideoTimes:
     """Stream a clip through one network.
 
     Args:
         frames: (3, H, W) normalized RGB, repeated for as long as the clip is.
-        config: how the clip is streamed.
+        options: how the clip is streamed.
         device: where the network runs.
-        options: the network's own.
+        own: the network's own options.
 
     Raises:
         ModelError: an unknown network or option, or a size it cannot take.
@@ -166,33 +146,33 @@ def measure_video(
         raise InputError(
             f"{name} is a network of still images; networks of video are {', '.join(list_models('video'))}"
         )
-    model = create_model(name, **options).to(device, memory_format=torch.channels_last).eval()
-    least = (model.config.memory_frames + 1) * config.write_every
-    if config.frames < least:
+    model = create_model(name, **own).to(device, memory_format=torch.channels_last).eval()
+    least = (model.config.memory_frames + 1) * options.write_every
+    if options.frames < least:
         raise InputError(
-            f"--frames {config.frames} was given; give at least {least}, so that the memory of "
+            f"--frames {options.frames} was given; give at least {least}, so that the memory of "
             f"{model.config.memory_frames} frames fills"
         )
-    stream(model, frames, config.warmup, config=config, device=device)
+    stream(model, frames, options.warmup, options=options, device=device)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    seconds, sizes = stream(model, frames, config.frames, config=config, device=device)
+    seconds, sizes = stream(model, frames, options.frames, options=options, device=device)
     return summarize_clip(
         seconds,
         sizes,
-        write_every=config.write_every,
+        write_every=options.write_every,
         model=name,
-        options=options,
+        options=own,
         parameters=parameters(model),
         device_bytes=torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
     )
 
 
 def stream(
-    model: nn.Module, frames: Sequence[Tensor], count: int, *, config: VideoBenchmarkConfig, device: torch.device
+    model: nn.Module, frames: Sequence[Tensor], count: int, *, options: Benchmark, device: torch.device
 ) -> tuple[np.ndarray, list[int]]:
     """Segment a clip of `count` frames. Returns seconds (count,) and the bytes of the memory after each frame."""
-    slots = VideoSlots(model, amp=autocast(device, config.amp), write_every=config.write_every)
+    slots = VideoSlots(model, amp=autocast(device, options.amp), write_every=options.write_every)
     arrivals = (Arrival(0, time, None, frames[time % len(frames)]) for time in range(count + 1))
     slots.advance([next(arrivals)])  # a frame is segmented when the one after it has arrived
     sizes = []
@@ -247,22 +227,19 @@ def video_table(times: Sequence[VideoTimes]) -> str:
     return markdown_table(titles, rows) + "\n"
 
 
-def write_video_times(
-    times: Sequence[VideoTimes], out: Path, *, device: torch.device, config: VideoBenchmarkConfig, source: str
-) -> None:
+def write_video_times(times: Sequence[VideoTimes], *, options: Benchmark, device: torch.device) -> None:
     """Write video.json and video.md, and print the table."""
     text = (
-        f"{conditions(device, config.amp)}, a clip of {config.frames} frames at {config.size} x {config.size} "
-        f"({source}), one in {config.write_every} remembered. Milliseconds a frame, median / 95th percentile; first "
-        f"and last: {SPAN} frames, or half where there are fewer.\n\n" + video_table(times)
+        f"{conditions(device, options.amp)}, a clip of {options.frames} frames at {options.size} x {options.size} "
+        f"({options.input or 'phantom clip'}), one in {options.write_every} remembered. Milliseconds a frame, median / "
+        f"95th percentile; first and last: {SPAN} frames, or half where there are fewer.\n\n{video_table(times)}"
     )
     write_report(
-        out,
+        Path(options.out),
         "video",
         text=text,
         device=device,
-        config=dataclasses.asdict(config),
-        source=source,
+        options=options.flags(),
         unit="milliseconds a frame; memory in bytes",
         networks=[dataclasses.asdict(row) for row in times],
     )

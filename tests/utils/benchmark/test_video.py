@@ -27,7 +27,7 @@ def test_a_short_clip_is_timed_and_its_memory_counted(tmp_path, capsys):
     flags = ["--models", "sali", "--frames", 7, "--memory_frames", 2, "--write_every", 1, "--input", clip]
     assert benchmark(tmp_path / "out", *flags) == 0
     content = json.loads((tmp_path / "out" / "video.json").read_text())
-    assert content["source"] == str(clip) and content["config"]["write_every"] == 1
+    assert content["options"]["input"] == str(clip) and content["options"]["write_every"] == 1
     (row,) = content["networks"]
     model = create_model("sali", backbone="pvt-v2-b0")
     assert row["parameters"] == sum(parameter.numel() for parameter in model.parameters())
