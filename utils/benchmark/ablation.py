@@ -1,4 +1,4 @@
-"""What a change of the recipe is worth on images of another hospital: `python -m utils benchmark ablation --steps FILE`.
+"""What a change of the recipe is worth on another hospital: `python -m utils benchmark ablation --steps FILE`.
 
 The file is a text file with `name: flags of myTrain.py` a line. The first line is the recipe to start from; every other
 one adds its flags to those. Each is trained with several seeds on the images that one split file names and scored on
