@@ -33,6 +33,7 @@ from .io import GroupOf
 from .metrics import (
     CURVES,
     DISTANCES,
+    ENDOCV_TERMS,
     SIZE_BOUNDS,
     WHERE_BOTH,
     PairScores,
@@ -219,6 +220,9 @@ class DatasetAggregation:
         if "free_response" in mean.counts:
             lesions = sum(scores["Lesions"] for scores in self.per_image.values())
             part["free_response"] = free_response(mean.counts["free_response"], lesions, len(self.per_image))
+        if "EndoCVScore" in mean.sums:
+            spreads = [np.std([scores[term] for scores in self.per_image.values()]) for term in ENDOCV_TERMS]
+            part["datasets"]["EndoCVDeviation"] = float(np.mean(spreads))
         if "calibration" in mean.counts:
             part["reliability"] = reliability(mean.counts["calibration"])
         if self._by_case and "lesions" in mean.counts:

@@ -44,7 +44,7 @@ def score_pair(
     Args:
         prediction: the map, (H, W) uint8, 255 x probability.
         mask: the ground truth, (H, W) uint8, polyp above 128; of 0 and 1 alone, 1 is polyp, and a warning says so.
-        protocol: "image" or "vps"; they differ in the S-measure's deviation alone.
+        protocol: "image", "endocv" (the challenge's score too) or "vps", whose S-measure takes another deviation.
         minmax: min-max normalize the map first, as published tables have it; False scores it as it is.
         border: also score the border region (`BR_mae`, `BR_wF`).
         br_rate: side of the square that widens the contour to the border region, pixels.

@@ -12,7 +12,7 @@ from .metrics import LESION_RULES, DistanceSettings, LesionSettings
 
 __all__ = ["PROTOCOLS", "Options"]
 
-PROTOCOLS = ("image", "vps")
+PROTOCOLS = ("image", "vps", "endocv")
 
 _RECORDED_AT_WISH = {
     "distances": ("nsd_tolerance", "threshold"),
@@ -28,7 +28,8 @@ class Options:
     """Options of a run; the defaults give the published numbers.
 
     Attributes:
-        protocol: "image" (still-image sets, mean over images) or "vps" (SUN-SEG: mean over frames, then cases).
+        protocol: "image" (still-image sets, mean over images) "vps" (SUN-SEG: mean over frames, then cases)
+            or "endocv" (EndoCV2021, PolypGen: as "image", with the challenge's score).
         minmax: min-max normalize every map before scoring, as the released tools do; off, maps count as saved.
         border: also score the border region.
         br_rate: side of the square that widens the contour to the border region, pixels.
@@ -114,6 +115,7 @@ class Options:
             "distances": DistanceSettings(self.cut, self.nsd_tolerance) if self.distances else None,
             "lesions": LesionSettings(self.cut, self.lesion_min, self.lesion_rule) if self.lesions else None,
             "calibration": self.calibration,
+            "endocv": self.protocol == "endocv",
         }
 
     @property

@@ -30,6 +30,7 @@ Score saved 8-bit maps against ground-truth masks, exactly as the released tools
   image protocol  <GT_root>/<dataset>/masks/<stem>.png   <pred_root>/<dataset>/<stem>.png
                   (or a single set: masks in <GT_root>, maps in <pred_root>)
     with --classes  <pred_root>/<class>/<dataset>/<stem>.png for every class, and for all of them <pred_root>/merged/
+  endocv protocol as the image protocol: EndoCV2021's and PolypGen's scores
   vps protocol    <GT_root>/<split>/GT/<case>/<frame>.png   <pred_root>/<split>/<case>/<frame>.png
 """
 
@@ -65,7 +66,7 @@ def parse_args(argv: Sequence[str] | None = None) -> Namespace:
     args.classes = parse_classes(args.classes) if args.classes is not None else None
     args.layout = read_layout(args)
     if args.minmax is None:
-        args.minmax = args.classes is None
+        args.minmax = args.classes is None and args.protocol != "endocv"
     args.model = _method_names(args.model, args.pred_root)
     first = args.pred_root[0].resolve()
     args.out = args.out or first.with_name(f"{first.name}-scores")
@@ -140,7 +141,7 @@ def _add_definitions(group: _ArgumentGroup) -> None:
         action=Switch,
         default=None,
         help="min-max normalize each map first, as published tables have it; --no-minmax scores maps as saved "
-        "(default: --minmax; with --classes --no-minmax, or every image would be made to show every class)",
+        "(default: --minmax; --no-minmax with --classes, or every image would be made to show every class, and endocv)",
     )
     group.add_argument("--BR", choices=("on", "off"), default="off", help="border-region scores too")
     group.add_argument(

@@ -9,7 +9,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "calibration": ["reliability"],
         "lesions": ["LESION_RULES", "SIZE_BOUNDS", "LesionSettings", "free_response"],
         "reference": ["naive_border_scores", "naive_scores"],  # needs scipy, which scoring does not
-        "scores": ["CURVES", "HALF_LEVEL", "PairScores", "hard_scores", "pair_scores", "pooled_scores"],
+        "scores": ["CURVES", "ENDOCV_TERMS", "HALF_LEVEL", "PairScores", "hard_scores", "pair_scores", "pooled_scores"],
         "temporal": ["case_detection", "detection_over_cases"],
     },
 )

@@ -32,6 +32,7 @@ from .weighted_f import weighted_f
 
 __all__ = [
     "CURVES",
+    "ENDOCV_TERMS",
     "HALF_LEVEL",
     "PairScores",
     "adaptive_cut",
@@ -56,6 +57,9 @@ HALF_LEVEL = 128
 
 SMOOTHING = 1e-15
 """Keeps the scores at 0.5 defined, as ConvSegNet's and DilatedSegNet's tool has it: nothing over nothing is 1."""
+
+ENDOCV_TERMS = ("Dice@0.5", "F2@0.5", "Precision@0.5", "Recall@0.5")
+"""What EndoCV2021 takes the mean of, and whose deviations over images it averages."""
 
 ADAPTIVE_DOUBT = 1e-12
 """A level this near the adaptive threshold is placed by the pixels' own mean, not by the histogram's."""
@@ -88,6 +92,7 @@ def pair_scores(
     distances: DistanceSettings | None = None,
     lesions: LesionSettings | None = None,
     calibration: bool = False,
+    endocv: bool = False,
 ) -> PairScores:
     """Score a map against a mask, both (H, W) uint8 of one size.
 
@@ -100,6 +105,7 @@ def pair_scores(
         distances: what boundary distances are taken of; None leaves them out.
         lesions: how lesions are told; None leaves them out.
         calibration: also score whether the saved levels are probabilities.
+        endocv: also give the challenge's score, the mean of `ENDOCV_TERMS`.
     """
     histograms = pair_histograms(prediction, mask, minmax=minmax)
     curves = np.empty((len(CURVES), 256))
@@ -117,6 +123,8 @@ def pair_scores(
         **hard_scores(*confusion),
         "size": histograms.foreground / histograms.pixels,
     }
+    if endocv:
+        numbers["EndoCVScore"] = sum(numbers[name] for name in ENDOCV_TERMS) / len(ENDOCV_TERMS)
     if br_rate is not None:
         numbers |= border_scores(prediction, mask, br_rate=br_rate, minmax=minmax)
     if distances is not None:

@@ -205,12 +205,27 @@ _CALIBRATION = (
     Column("Brier", "Brier", "Mean of (p - g)² over pixels, p as saved, per image, then the mean.", False),
 )
 
+_ENDOCV = (
+    Column(
+        "EndoCVScore",
+        "EndoCV",
+        "EndoCV2021's score: mean of Dice, F2, precision and recall at 0.5, per image, then the mean.",
+    ),
+    Column(
+        "EndoCVDeviation",
+        "EndoCV dev.",
+        "EndoCV2021's deviation: mean of the standard deviations of these four over the images.",
+        False,
+    ),
+)
+
 FAMILIES: dict[str, tuple[Column, ...]] = {
     "Structure": _STRUCTURE,
     "Soft, no threshold": _SOFT,
     "Swept over 256 thresholds": _SWEPT,
     "At threshold 0.5, per image": _HARD,
     "At threshold 0.5, pooled over pixels": _POOLED,
+    "EndoCV2021": _ENDOCV,
     "Border region": _BORDER,
     "Boundary distance, every image": _DISTANCES,
     "Boundary distance, where mask and map hold polyp": _DISTANCES_WHERE_BOTH,
@@ -230,6 +245,10 @@ TOOL_TABLES: dict[str, tuple[str, ...]] = {
         *_STRUCTURE_KEYS,
         *("meanSen", "maxSen", "meanSpe", "maxSpe", "meanDice", "maxDice", "meanIoU", "maxIoU"),
     ),
+    "endocv": (
+        *("IoU@0.5", "Dice@0.5", "F2@0.5", "Precision@0.5", "Recall@0.5", "Accuracy@0.5"),
+        *("EndoCVScore", "EndoCVDeviation"),
+    ),
 }
 """Per protocol: the columns the released scoring tool prints, in its order."""
 
@@ -246,6 +265,10 @@ PAPER_TABLES: dict[str, dict[str, tuple[str, ...]]] = {
             *("meanSen", "meanSpe", "meanDice", "meanIoU", "MAE"),
         ),
         "SALI": ("maxDice",),
+    },
+    "endocv": {
+        "PolypGen": ("IoU@0.5", "Dice@0.5", "F2@0.5", "Precision@0.5", "Recall@0.5", "Accuracy@0.5"),
+        "EndoCV2021": ("EndoCVScore", "EndoCVDeviation"),
     },
 }
 """Per protocol: the paper -> the columns its main table prints, in its order."""
@@ -273,6 +296,7 @@ _HEADLINE = {
         "MAE",
     ),
     "vps": ("Smeasure", "meanEm", "wFmeasure", "meanFm", "meanSen", "meanDice", "maxDice", "meanIoU", "MAE"),
+    "endocv": (*("IoU@0.5", "Dice@0.5", "F2@0.5", "Precision@0.5", "Recall@0.5"), "EndoCVScore", "EndoCVDeviation"),
     # images without a class weigh on every mean over images, but not on what is pooled
     "classes": ("pooledDice@0.5", "pooledIoU@0.5", "Dice@0.5", "IoU@0.5", "Dice", "IoU", "Smeasure", "MAE"),
 }

@@ -45,6 +45,8 @@ _PROTOCOLS = {
     "before their mean or maximum over thresholds is taken.",
     "vps": "Video (SUN-SEG): every score is a mean over the frames of a case, then over cases; curves are averaged "
     "so too before their mean or maximum over thresholds is taken. The first and last frame of a case are left out.",
+    "endocv": "EndoCV2021 and PolypGen: every map is cut at 0.5 and scored per image, then the mean over the images "
+    "of a data set. The challenge's tool takes masks and maps above level 0 for polyp: the same where both are binary.",
 }
 
 

@@ -15,6 +15,7 @@ SIZE_KEY = "size"
 
 _DICE_KEYS = {
     "image": ("Dice", "meanDice", "Dice@0.5"),
+    "endocv": ("Dice@0.5", "Dice"),
     "vps": ("meanDice", "Dice", "Dice@0.5"),
     "classes": ("Dice@0.5", "Dice"),  # at 0.5 an image without the class can be right
 }

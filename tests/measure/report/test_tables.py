@@ -108,7 +108,16 @@ def test_lower_is_better_for_errors_alone():
     away = {"HD", "HD95", "HD95_pooled", "ASSD", "MASD"}
     lower = {"MAE", "fnr", "BR_mae", *away, *(f"{name}_both" for name in away)}
     lower |= {f"FalseAlarmsPerImage{bound}" for bound in ("", "@.25", "@.5")}
-    lower |= {"ECE", "pooledECE", "Brier", "FirstDetection", "FirstDetection_seconds", "AlarmBursts", "LongestBurst"}
+    lower |= {
+        "EndoCVDeviation",
+        "ECE",
+        "pooledECE",
+        "Brier",
+        "FirstDetection",
+        "FirstDetection_seconds",
+        "AlarmBursts",
+        "LongestBurst",
+    }
     assert {member.key for member in known if member.higher_is_better is False} == lower
     assert {member.key for member in known if member.higher_is_better is None} == {"OneEmpty", "BothEmpty"}
 
