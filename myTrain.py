@@ -19,7 +19,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             runtime.kernels(tf32=config.tf32, cudnn_benchmark=config.cudnn_benchmark),
             runtime.deterministic(config.deterministic, model=config.model),
         ):
-            if command.start.seeds:
+            if command.folds.folds:
+                commands.train_folds(command, argv=words, world=world)
+            elif command.start.seeds:
                 commands.train_seeds(command, argv=words, world=world)
             else:
                 training.train(config, command.start, argv=words, world=world, resume=command.resume)

@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
         "predict_flags": ["parse_predict_args"],
-        "seeds": ["train_seeds"],
+        "series": ["train_folds", "train_seeds"],
         "train_flags": ["parse_train_args"],
     },
 )

@@ -33,7 +33,7 @@ from measure.io import (
     write_text,
 )
 
-from ..data import NEAR, check_parts, find_parts_to_check, parts_of_splits, render_page, render_text
+from .. import data  # the room loads its files when a name is used: --help needs no PyTorch
 from ..runtime import run
 
 __all__ = ["check_folders", "main"]
@@ -59,7 +59,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--distance",
         type=number(float, high=0.5),
-        default=NEAR,
+        default=data.NEAR,
         metavar="X",
         help="up to which two images show the same; 0: equal files alone",
     )
@@ -82,17 +82,17 @@ def check_folders(args: argparse.Namespace) -> int:
     layout = read_layout(args)
     classes = parse_classes(args.classes) if args.classes else None
     group_of = group_reading(args.groups, args.group_pattern) if args.groups or args.group_pattern else None
-    parts = find_parts_to_check(args.folders, layout=layout, group_of=group_of)
+    parts = data.find_parts_to_check(args.folders, layout=layout, group_of=group_of)
     if args.splits:
         if len(parts) > 1:
             raise InputError(f"--splits divides one part, and {len(parts)} were found; give one set or one split")
-        parts = parts_of_splits(parts[0], args.splits)
-    findings = check_parts(parts, classes=classes, distance=args.distance)
+        parts = data.parts_of_splits(parts[0], args.splits)
+    findings = data.check_parts(parts, classes=classes, distance=args.distance)
     for file in outputs:
         make_folder(file.parent)
     if args.json:
         write_json(findings.as_plain(), args.json)
     if args.html:
-        write_text(render_page(findings), args.html)
-    print(render_text(findings))
+        write_text(data.render_page(findings), args.html)
+    print(data.render_text(findings))
     return 1 if findings.problems else 0

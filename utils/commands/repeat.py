@@ -13,13 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from measure.io import CommandParser, InputError
 
-from ..data import refuse_other_data, size_and_hash
-from ..runtime import machine, revision, run, versions
-from ..training import config_of, fingerprint_of_run, read_record
+from .. import data, runtime, training  # rooms load their files when a name is used: --help needs no PyTorch
 from .train_flags import words_of_run
 
 __all__ = ["command_words", "differences", "main", "repeat"]
@@ -33,9 +29,11 @@ def repeat(place: Path) -> None:
     Raises:
         InputError, ModelError: there is no record of a run, or its data or first weights have changed.
     """
-    record = read_record(place)
+    record = training.read_record(place)
     folder = place if place.is_dir() else place.parent
-    refuse_other_data(fingerprint_of_run(config_of(record)), record, folder=folder, advice=GIVE_BACK)
+    data.refuse_other_data(
+        training.fingerprint_of_run(training.config_of(record)), record, folder=folder, advice=GIVE_BACK
+    )
     refuse_other_weights(record)
     for note in differences(record):
         print(f"note: {note}", file=sys.stderr)
@@ -52,7 +50,7 @@ def unused_folder_beside(folder: Path) -> Path:
 def command_words(record: Mapping[str, Any], *, folder: str | Path) -> list[str]:
     """Return the command for a run of the same flags into `folder`; it names those that are not --model's defaults."""
     weights = {name: found["path"] for name, found in record.get("weights", {}).items()}
-    config = config_of({"flags": record["flags"] | weights | {"train_model_save_path": str(folder)}})
+    config = training.config_of({"flags": record["flags"] | weights | {"train_model_save_path": str(folder)}})
     processes = record.get("machine", {}).get("processes", 1)
     words = ["python"] if processes == 1 else ["torchrun", "--nproc_per_node", str(processes)]
     init_weights = weights.get("init_weights", weights.get("load_checkpoint_path"))
@@ -66,17 +64,19 @@ def refuse_other_weights(record: Mapping[str, Any]) -> None:
         InputError: one is missing or has changed.
     """
     for name, weights in record.get("weights", {}).items():
-        if size_and_hash(weights["path"])[1] != weights["hash"]:
+        if data.size_and_hash(weights["path"])[1] != weights["hash"]:
             raise InputError(f"{weights['path']} of --{name} has changed since the run read it; {GIVE_BACK}")
 
 
 def differences(record: Mapping[str, Any]) -> Iterator[str]:
     """Say what is not as it was when the run was made, and what changed while it was made."""
-    then, now = record.get("revision"), revision()
+    then, now = record.get("revision"), runtime.revision()
     if then is None or then["dirty"] or then != now:
         yield f"the code was {described(then)}; it is {described(now)}"
+    import torch  # only where a record was found
+
     device = "cuda" if record.get("machine", {}).get("device") == "cuda" and torch.cuda.is_available() else "cpu"
-    here = {"versions": versions(), "machine": machine(torch.device(device))}
+    here = {"versions": runtime.versions(), "machine": runtime.machine(torch.device(device))}
     for kind, values in here.items():
         for name, was in record.get(kind, {}).items():
             if name != "processes" and values.get(name) != was:
@@ -96,4 +96,4 @@ def described(revision: Mapping[str, Any] | None) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     parser = CommandParser(prog="python -m utils repeat", description=__doc__)
     parser.add_argument("run", type=Path, help="a run folder, or a checkpoint of ours")
-    return run(lambda: repeat(parser.parse_args(argv).run))
+    return runtime.run(lambda: repeat(parser.parse_args(argv).run))

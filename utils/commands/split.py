@@ -1,7 +1,11 @@
-"""Draw training, validation and test parts, and write their names to files, one a line.
+"""Draw training, validation and test parts, or folds, and write their names to files, one a line.
 
     python -m utils split --data data/TrainDataset --out splits train=700 val=100 test=rest --seed 0
     python -m utils split --data data/SUN-SEG/TrainDataset --out splits train=90% val=10% --group_pattern '^case[0-9]+'
+    python -m utils split --data data/TrainDataset --out folds --folds 5 --groups clips.txt
+
+Every fold gets a folder, fold_1/ and so on, with train.txt, val.txt (a tenth of the rest, to choose a checkpoint by)
+and test.txt; every name is tested in one fold. myTrain.py --folds draws the same ones.
 
 myTrain.py reads the files with --split and --val_split, myTest.py with --split. Where --data has Frame/, clips are
 split: the names are those of its cases.
@@ -16,30 +20,20 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from measure.io import (
-    FRAMES,
-    STILLS,
     CommandParser,
     InputError,
-    Layout,
     add_group_flags,
     add_layout_flags,
-    drop_partials,
     group_reading,
-    has_clips,
-    images_by_stem,
-    make_folder,
     nonempty,
     number,
     path,
     read_layout,
-    replace_when_whole,
-    subfolders,
 )
 
-from ..data import part_sizes, split_names
+from ..data import fold_names, names_in, part_sizes, split_names, write_folds, write_names
 from ..runtime import run
 
 __all__ = ["main", "write_splits"]
@@ -56,13 +50,16 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = CommandParser(prog="python -m utils split", description=__doc__)
     parser.add_argument(
         "parts",
-        nargs="+",
+        nargs="*",
         type=nonempty,
         metavar="NAME=SIZE",
         help="parts: a number of images or clips, a percentage as 80%%, or rest",
     )
     parser.add_argument("--data", required=True, type=path, help="folder with images/, of images, or with Frame/")
     parser.add_argument("--out", required=True, type=path, help="folder for the split files, <part>.txt")
+    parser.add_argument(
+        "--folds", type=number(int, low=2, high=1000), metavar="N", help="draw so many folds in place of parts"
+    )
     parser.add_argument("--seed", type=number(int, high=2**32 - 1), default=0, metavar="N", help="of the draw")
     add_group_flags(parser)
     add_layout_flags(parser.add_argument_group("layout of --data"))
@@ -75,32 +72,36 @@ def write_splits(args: argparse.Namespace) -> None:
     Raises:
         InputError: a folder, a file or a flag that cannot be used.
     """
+    if bool(args.parts) == bool(args.folds):
+        raise InputError("give either parts, as train=80% val=10% test=rest, or --folds N; see --help")
     names = names_in(args.data, read_layout(args))
     group_of = group_reading(args.groups, args.group_pattern)
     group_by_name = {name: group_of(name) for name in names}
     grouped = bool(args.groups or args.group_pattern)
     if grouped:
         tell_doubts(group_by_name)
+    if args.folds:
+        folds = fold_names(names, args.folds, seed=args.seed, group_of=group_by_name.get)
+        write_folds(folds, args.out)
+        for number_, fold in enumerate(folds, start=1):
+            parts = ", ".join(f"{part} {counted(own, group_by_name, grouped)}" for part, own in vars(fold).items())
+            print(f"{args.out / f'fold_{number_}'}: {parts}")
+        return
     sizes = part_sizes(args.parts, len(names))
     parts = split_names(names, sizes, seed=args.seed, group_of=group_by_name.get)
     empty = [part for part, members in parts.items() if not members]
     if empty:
         raise InputError(f"no group is left for {', '.join(empty)}; give it more names or smaller groups")
-    drop_partials(make_folder(args.out))
     for part, members in parts.items():
-        with replace_when_whole(args.out / f"{part}.txt") as partial:
-            partial.write_text("".join(f"{name}\n" for name in members), encoding="utf-8")
-        groups = f" in {described_groups([group_by_name[name] for name in members])}" if grouped else ""
+        write_names(members, args.out / f"{part}.txt")
         other = f" ({sizes[part]} were asked for; groups stay whole)" if len(members) != sizes[part] else ""
-        print(f"{args.out / part}.txt: {len(members)} names{other}{groups}")
+        print(f"{args.out / part}.txt: {counted(members, group_by_name, grouped, remark=other)}")
 
 
-def names_in(folder: Path, layout: Layout = STILLS) -> list[str]:
-    """Names of the cases where there is a Frame/, else of the images in the layout's folder or in `folder` itself."""
-    if has_clips(folder):
-        return subfolders(folder / FRAMES)
-    named = layout.names_files or (folder / layout.images).is_dir()
-    return list(layout.list_images(folder) if named else images_by_stem(folder))
+def counted(members: Sequence[str], group_by_name: Mapping[str, str | None], grouped: bool, *, remark: str = "") -> str:
+    """`40 names in 12 groups and 3 names in none`, of a part."""
+    groups = f" in {described_groups([group_by_name[name] for name in members])}" if grouped else ""
+    return f"{len(members)} names{remark}{groups}"
 
 
 def tell_doubts(group_by_name: Mapping[str, str | None]) -> None:

@@ -8,14 +8,49 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from measure.io import CommandParser
+from measure.io import CommandParser, InputError
 
-from ..runtime import add_flags, words_of
-from ..training import GROUPS, Recipe, StartOptions, TrainConfig, recipe_for, recipe_of
+from ..runtime import Options, add_flags, option, words_of
+from ..training import GROUPS, REPETITION, Recipe, StartOptions, TrainConfig, recipe_for, recipe_of
 
 __all__ = ["TrainCommand", "parse_train_args", "words_of_run"]
 
 DESCRIPTION = "Train a network on a folder of images and masks: python myTrain.py --train_data_path data/TrainDataset"
+
+
+@dataclass(frozen=True)
+class FoldOptions(Options):
+    """Cross-validation: how the folds are drawn; each fold's run keeps the names it got, not these."""
+
+    folds: int | None = option(
+        None,
+        "cross-validate: one run for each of so many folds, in <train_model_save_path>/fold_N, scored on the part that "
+        "it has not seen; --seed draws them",
+        group=REPETITION,
+        low=2,
+        high=1000,
+        metavar="N",
+    )
+    groups: str | None = option(
+        None,
+        "of --folds: file of `name,group` lines, or of `first last` ranges of numbered names, that stay together "
+        "(clips: those of one polyp do anyway)",
+        group=REPETITION,
+        metavar="FILE",
+    )
+    group_pattern: str | None = option(
+        None,
+        "of --folds: regular expression that finds the group in a name, as '^case\\d+'",
+        group=REPETITION,
+        metavar="PATTERN",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.groups and self.group_pattern:
+            raise InputError("--groups and --group_pattern were given; one tells the groups: drop the other")
+        if (self.groups or self.group_pattern) and not self.folds:
+            raise InputError("groups were given without --folds; write split files by group with python -m utils split")
 
 
 @dataclass(frozen=True)
@@ -25,11 +60,13 @@ class TrainCommand:
     Attributes:
         config: how to train.
         start: how this start begins.
+        folds: how it is cross-validated, if it is.
         resume: the checkpoint to go on from, read once; None for a fresh run.
     """
 
     config: TrainConfig
     start: StartOptions
+    folds: FoldOptions = FoldOptions()
     resume: dict[str, Any] | None = None
 
 
@@ -53,7 +90,7 @@ def parse_train_args(argv: Sequence[str]) -> TrainCommand:
     base = recipe.config.flags() if not resume else defaults
     args = vars(build_parser(recipe, base | ({"model": first.model} if first.model else {})).parse_args(argv))
     start = StartOptions.from_flags(args | ({"load_checkpoint_path": path} if path else {}))
-    return TrainCommand(TrainConfig.from_flags(args), start, resume)
+    return TrainCommand(TrainConfig.from_flags(args), start, FoldOptions.from_flags(args), resume)
 
 
 def look_ahead(argv: Sequence[str]) -> argparse.Namespace:
@@ -83,6 +120,7 @@ def build_parser(recipe: Recipe, defaults: dict[str, Any]) -> CommandParser:
         parser.add_argument_group(title)
     add_flags(parser, TrainConfig, **defaults)
     add_flags(parser, StartOptions)
+    add_flags(parser, FoldOptions)
     return parser
 
 

@@ -8,7 +8,8 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "augmentation": ["AUGMENTATIONS", "Augmentation", "MaskNoise", "parse_augmentation"],
         "cache": ["CACHES", "open_cache"],
         "check": ["NEAR", "check_parts", "find_parts_to_check", "parts_of_splits", "render_page", "render_text"],
-        "clip_dataset": ["Case", "ClipTrainingData", "find_case_parts"],
+        "clip_dataset": ["CLIPS", "Case", "ClipTrainingData", "polyp_of"],
+        "draws": ["FoldNames", "fold_names", "names_in", "part_sizes", "split_names", "write_folds", "write_names"],
         "fingerprint": ["DATA_FILE", "Fingerprint", "refuse_other_data", "size_and_hash"],
         "image_dataset": ["EvaluationData", "TrainingData"],
         "inspection": ["inspect"],
@@ -25,12 +26,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
         ],
         "published_sets": ["SUN_SEG"],
         "sampler": ["TrainingBatches", "batches_in_order"],
-        "splits": [
-            "check_known",
-            "find_parts",
-            "part_sizes",
-            "read_split",
-            "split_names",
-        ],
+        "splits": ["IMAGES", "ItemKind", "check_known", "find_parts", "read_split"],
     },
 )

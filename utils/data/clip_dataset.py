@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -33,16 +32,17 @@ from measure.io import (
 from .augmentation import Augmentation, Blur, Contrast, Jitter, Noise, Size, augment
 from .pairs import Pair
 from .preprocessing import to_chw
-from .splits import choose_parts
+from .splits import ItemKind
 
 __all__ = [
+    "CLIPS",
     "Case",
     "ClipTrainingData",
     "draw_memory_frame",
-    "find_case_parts",
     "find_cases",
     "memory_window",
     "neighbour_of",
+    "polyp_of",
 ]
 
 # contrast, color, blur and noise differ from frame to frame of a sample; geometry, camera and light do not
@@ -65,7 +65,12 @@ class Case:
     @property
     def polyp(self) -> str:
         """What the names of all clips of one polyp begin with: `case7_2` -> `case7`."""
-        return self.name.rpartition("_")[0] or self.name
+        return polyp_of(self.name)
+
+
+def polyp_of(name: str) -> str:
+    """The polyp of a clip, by the clip's name: what comes before the last underscore."""
+    return name.rpartition("_")[0] or name
 
 
 def find_cases(folder: str | Path, layout: Layout = STILLS) -> list[Case]:
@@ -126,30 +131,8 @@ def _refuse_unpaired(folder: str | Path, unmasked: Sequence[str], unseen: Sequen
         )
 
 
-def find_case_parts(
-    folder: str | Path,
-    *,
-    split: str | Path | None = None,
-    validation_folder: str | Path | None = None,
-    validation_split: str | Path | None = None,
-    seed: int = 0,
-    layout: Layout = STILLS,
-) -> tuple[list[Case], list[Case]]:
-    """Find the cases to train on and to validate on: see `choose_parts`; `seed` draws what is held out.
-
-    Split files name cases; they decide alone whether clips of one polyp stand on both sides.
-    """
-    return choose_parts(
-        folder,
-        find=partial(find_cases, layout=layout),
-        name_of=lambda case: case.name,
-        group_of=lambda case: case.polyp,
-        kind="clips",
-        seed=seed,
-        split=split,
-        validation_folder=validation_folder,
-        validation_split=validation_split,
-    )
+CLIPS: ItemKind[Case] = ItemKind("clips", find_cases, lambda case: case.name, lambda case: case.polyp)
+"""Split files name cases; they decide alone whether clips of one polyp stand on both sides."""
 
 
 def memory_window(epoch: int, windows: Sequence[int]) -> int:

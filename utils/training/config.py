@@ -15,7 +15,7 @@ from measure.io import LARGEST_LIMIT, USUAL_LIMIT, InputError
 from ..runtime import MACHINE, NETWORK, RELEASED, MachineOptions, NetworkOptions, Options, option
 from .schedule import SCHEDULES, Budget, Schedule, parse_budget
 
-__all__ = ["GROUPS", "MULTI_SCALE_SIZES", "StartOptions", "TrainConfig", "neutral_options"]
+__all__ = ["GROUPS", "MULTI_SCALE_SIZES", "REPETITION", "StartOptions", "TrainConfig", "neutral_options"]
 
 MULTI_SCALE_SIZES = (224, 256, 288, 320, 352)  # pixels, as released with SEPNet
 SIZE_STEP = 32  # pixels; the sizes of --scales are multiples of it, as in PraNet's code

@@ -12,14 +12,16 @@ from lib import model_entry
 from measure.io import Classes, InputError, has_clips, parse_classes, read_layout
 
 from ..data import (
+    CLIPS,
+    IMAGES,
     Augmentation,
     Case,
     ClipTrainingData,
     EvaluationData,
+    ItemKind,
     MaskNoise,
     Pair,
     TrainingData,
-    find_case_parts,
     find_parts,
     open_cache,
     parse_augmentation,
@@ -60,11 +62,12 @@ class Task(ABC):
         Raises:
             InputError: a folder or file that cannot be used, or nothing to train on.
         """
-        return self._find(find_case_parts if has_clips(self.config.train_data_path) else find_parts)
+        return self._find(CLIPS if has_clips(self.config.train_data_path) else IMAGES)
 
-    def _find(self, find) -> Parts:
-        training, validation = find(
+    def _find(self, items: ItemKind) -> Parts:
+        training, validation = find_parts(
             self.config.train_data_path,
+            items,
             split=self.config.split,
             validation_folder=self.config.val_data_path,
             validation_split=self.config.val_split,
@@ -145,7 +148,7 @@ class ClipTask(Task):
             )
 
     def find_parts(self) -> Parts:
-        return self._find(find_case_parts)
+        return self._find(CLIPS)
 
     def training_data(self, items: Sequence) -> Dataset:
         return ClipTrainingData(

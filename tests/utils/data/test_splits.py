@@ -6,7 +6,8 @@ import pytest
 from measure.io import InputError, group_reader, pattern_reader
 from utils.commands import split
 from utils.commands.train_flags import parse_train_args
-from utils.data.splits import check_known, part_sizes, read_split, split_names
+from utils.data.draws import fold_names, part_sizes, split_names
+from utils.data.splits import check_known, read_split
 from utils.training.tasks import task_of
 
 NAMES = [str(n) for n in range(1, 101)]
@@ -251,3 +252,43 @@ def test_spaces_around_names_and_groups_do_not_count(tmp_path):
     (tmp_path / "groups.txt").write_text("a b.png , one two\nc,one two\nc,one two\n")
     group_of = group_reader(tmp_path / "groups.txt")
     assert group_of("a b") == group_of("c") == "one two"
+
+
+def test_every_name_is_tested_in_one_fold_and_groups_stay_whole():
+    group_of = pattern_reader(r"^case(\d+)")
+    names = [f"case{case}_{frame}" for case in range(20) for frame in range(3 + case % 4)]
+    folds = fold_names(names, 5, seed=3, group_of=group_of)
+    assert sorted(name for fold in folds for name in fold.test) == sorted(names)
+    assert {len(fold.test) for fold in folds} <= {17, 18, 19}  # 90 names in 20 groups of 3 to 6
+    for fold in folds:
+        assert sorted(fold.train + fold.val + fold.test) == sorted(names)
+        sides = [{group_of(name) for name in part} for part in (fold.train, fold.val, fold.test)]
+        assert sum(map(len, sides)) == len(set.union(*sides)) == 20
+        assert 3 <= len(fold.val) <= 12  # a tenth of 72, groups whole
+    assert folds == fold_names(names, 5, seed=3, group_of=group_of)
+    assert folds != fold_names(names, 5, seed=4, group_of=group_of)
+
+
+def test_folds_of_single_images_differ_by_one_at_most():
+    folds = fold_names(NAMES[:13], 4, seed=0)
+    assert sorted(len(fold.test) for fold in folds) == [3, 3, 3, 4]
+    assert [len(fold.val) for fold in folds] == [1, 1, 1, 1]
+
+
+def test_too_few_groups_for_folds_are_refused():
+    with pytest.raises(InputError, match="5 names in 2 groups cannot make 2 folds; every fold tests at least one"):
+        fold_names(list("abcde"), 2, seed=0, group_of=lambda name: str(name in "ab"))
+
+
+def test_the_command_writes_folds_and_says_what_is_in_them(stills, tmp_path, capsys):
+    data = stills(count=6, seed=0, size=(64, 80))
+    flags = ["--data", str(data), "--out", str(tmp_path), "--group_pattern", r"(\d)$"]
+    assert split.main([*flags, "--folds", "3"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == f"{tmp_path}/fold_1: train 3 names in 3 groups, val 1 names in 1 group, test 2 names in 2 groups"
+    tested = [read_split(tmp_path / f"fold_{n}" / "test.txt") for n in (1, 2, 3)]
+    assert len({name for names in tested for name in names}) == 6 == sum(map(len, tested))
+    assert split.main([*flags, "--folds", "3", "train=3"]) == 2
+    assert "give either parts, as train=80% val=10% test=rest, or --folds N" in capsys.readouterr().err
+    assert split.main([*flags, "--folds", "7"]) == 2
+    assert "6 names in 6 groups cannot make 7 folds" in capsys.readouterr().err

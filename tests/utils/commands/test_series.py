@@ -1,20 +1,23 @@
-"""Several seeds: one run after another, what they reach together, and going on where they were interrupted."""
+"""Several seeds and folds: run after run, what they reach together, and going on where they were interrupted."""
 
 import json
 import signal
 
 import pytest
 
+import measure.__main__
+import myTest
 import myTrain
 from tests.helpers.runs import assert_equal, interrupt_after, state
 from utils.commands.repeat import command_words
-from utils.commands.seeds import best_epoch, summarise
+from utils.commands.series import best_epoch, summarise
 from utils.phantom import write_stills
 from utils.training.step import TrainStep
 
 pytestmark = pytest.mark.slow
 
 SMALL = ["--net_backbone", "pvt-v2-b0", "--net_planes", "16", "--net_pretrained_backbone_path", "none"]
+PARTS = ("train", "val", "test")
 SMALL += ["--train_size", "64", "--workers", "0", "--device", "cpu"]
 
 
@@ -105,3 +108,44 @@ def test_seeds_are_compared_on_the_same_data(data, one_seed, tmp_path, capsys):
     told = capsys.readouterr().err
     assert "12 files changed (images/phantom_0001.jpg" in told and "seeds are compared on the same data" in told
     assert not (one_seed / "seed_3").exists()
+
+
+def test_folds_test_what_chose_nothing_and_go_on_by_the_same_command(data, tmp_path, monkeypatch, capsys):
+    with monkeypatch.context() as patched:
+        interrupt_after(patched, 3, signal.SIGTERM)  # a fold trains on 3 of 6 images: one step
+        assert train(data, tmp_path, "--folds", "2", "--epoch", "2", "--batch_size", "4") == 75
+    assert "fold_2/last.pth, or with all folds by the same command" in capsys.readouterr().err
+    assert train(data, tmp_path, "--folds", "2", "--epoch", "2", "--batch_size", "4") == 0
+    printed = capsys.readouterr().out
+    assert printed.endswith((tmp_path / "folds.md").read_text())
+    summary = json.loads((tmp_path / "folds.json").read_text())
+    tested = set()
+    for fold in "12":
+        parts = {p: (tmp_path / "splits" / f"fold_{fold}" / f"{p}.txt").read_text().split() for p in PARTS}
+        assert not set(parts["train"] + parts["val"]) & set(parts["test"])
+        tested |= set(parts["test"])
+        row = summary["folds"][fold]
+        assert row["images"] == len(parts["test"]) == 3
+        assert row["epoch"] == best_epoch(tmp_path / f"fold_{fold}", by="Dice")["epoch"]
+        maps, out = tmp_path / "maps" / fold, tmp_path / "scores" / fold
+        given = ["--model_state_dict_path", str(tmp_path / f"fold_{fold}" / "best.pth"), "--test_data_path", str(data)]
+        given += ["--split", str(tmp_path / "splits" / f"fold_{fold}" / "test.txt"), "--pred_save_path", str(maps)]
+        assert myTest.main([*given, "--device", "cpu", "--workers", "0"]) == 0
+        words = ["--GT_root", str(data), "--pred_root", str(maps), "--out", str(out), "--partial", "--no-plots"]
+        assert measure.__main__.main([*words, "--workers", "1"]) == 0
+        (scores,) = json.loads((out / "scores.json").read_text())["datasets"].values()
+        assert row["Dice"] == pytest.approx(scores["Dice"], abs=2e-3)  # maps are rounded to 8 bits
+    assert len(tested) == 6
+    assert summary["mean"]["Dice"] == pytest.approx(sum(summary["folds"][f]["Dice"] for f in "12") / 2)
+
+    for flags, message in [
+        (["--folds", "3"], "holds other names than would be drawn now"),
+        (["--folds", "2", "--lr", "0.5"], "fold_1 was trained with other flags (--lr)"),
+        (["--folds", "2", "--val_split", "x"], "--folds and --val_split were given"),
+        (["--folds", "2", "--seeds", "1"], "--folds and --seeds were given"),
+        (["--groups", "x"], "groups were given without --folds"),
+        (["--folds", "2", "--groups", "x", "--group_pattern", "y"], "one tells the groups: drop the other"),
+        (["--folds", "1"], "--folds 1 was given; it must be at least 2"),
+    ]:
+        assert train(data, tmp_path, "--epoch", "2", "--batch_size", "4", *flags) == 2
+        assert message in capsys.readouterr().err
