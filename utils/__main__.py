@@ -17,7 +17,11 @@ __all__ = ["VERBS", "main"]
 VERBS = {
     "phantom": ("commands.phantom", "draw synthetic stills and clips with exact masks"),
     "check": ("commands.check", "look data sets through: faults, duplicates, leaks between parts, what is in them"),
-    "split": ("commands.split", "draw training, validation and test parts, or folds, by image or by group (patient, sequence)"),
+    "split": (
+        "commands.split",
+        "draw training, validation and test parts, or folds, by image or by group",
+    ),
+    "prepare": ("commands.prepare", "lay a published data set out from its download, counted and checked"),
     "sunseg": ("commands.sunseg", "lay SUN-SEG out from its two downloads, counted and checked"),
     "sequences": ("commands.sequences", "lay numbered stills (CVC-ClinicDB) out as clips"),
     "montage": ("commands.montage", "draw image, mask, map and overlay of some samples into one picture"),

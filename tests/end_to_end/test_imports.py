@@ -19,6 +19,7 @@ FLOORS = {
     "utils": [
         ["runtime", "visualization", "phantom"],
         ["data"],
+        ["preparation"],
         ["prediction"],
         ["evaluation"],
         ["training"],

@@ -39,8 +39,8 @@ from measure.io import (
 )
 
 from ..data import Pair, find_pairs
+from ..preparation import place
 from ..runtime import run
-from .sunseg import place
 
 __all__ = ["find_sequences", "lay_out", "main"]
 

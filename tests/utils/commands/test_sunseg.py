@@ -5,11 +5,12 @@ import shutil
 import pytest
 
 from measure.io.errors import InputError
-from utils.commands import sunseg
-from utils.commands.sunseg import assemble, main
+from utils.commands.sunseg import main
 from utils.data.clip_dataset import find_cases
 from utils.data.published_sets import SUN_SEG
 from utils.phantom import write_clips
+from utils.preparation import sun_seg
+from utils.preparation.sun_seg import assemble
 
 SPLITS = {"TrainDataset": 2, "TestHardDataset/Unseen": 1}
 
@@ -29,7 +30,7 @@ def downloads(tmp_path, monkeypatch):
                 for picture in (source / kind / f"case{case}").iterdir():
                     shutil.copy(picture, folder / f"{name}_{picture.name}")
     counts = {split: (SPLITS.get(split, 0), 6 * SPLITS.get(split, 0)) for split in SUN_SEG}
-    monkeypatch.setattr(sunseg, "SUN_SEG", counts)
+    monkeypatch.setattr(sun_seg, "SUN_SEG", counts)
     return {"sun": tmp_path / "SUN", "annotations": tmp_path / "annotations", "out": tmp_path / "out"}
 
 
@@ -50,7 +51,7 @@ def test_frames_and_masks_come_together(downloads, copy):
 
 def test_a_run_that_was_cut_short_goes_on(downloads, monkeypatch):
     made = []
-    place = sunseg.place
+    place = sun_seg.place
 
     def failing(*args, **options):
         if len(made) == 7:
@@ -59,7 +60,7 @@ def test_a_run_that_was_cut_short_goes_on(downloads, monkeypatch):
         place(*args, **options)
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(sunseg, "place", failing)
+        patched.setattr(sun_seg, "place", failing)
         assemble(**downloads)
     before = {path: path.lstat().st_mtime_ns for path in downloads["out"].rglob("*.jpg")}
     assert 0 < len(before) < 18

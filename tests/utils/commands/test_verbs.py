@@ -9,7 +9,8 @@ import pytest
 from utils.__main__ import VERBS, main
 
 ROOT = Path(__file__).parents[3]
-QUICK = [["split"], ["phantom"], ["sunseg"], ["sequences"], ["montage"], ["benchmark"]]
+QUICK = [["split"], ["check"], ["repeat"], ["prepare"], ["phantom"], ["sunseg"], ["sequences"], ["montage"]]
+QUICK += [["benchmark"]]
 
 
 @pytest.mark.parametrize("words", [[], ["--help"], ["-h"]])

@@ -1,0 +1,292 @@
+"""Downloads in the shapes that their makers give them, laid out: what goes where, what is refused, going on."""
+
+import hashlib
+import json
+import zipfile
+
+import cv2
+import numpy as np
+import pytest
+
+from measure.io import read_mask
+from utils.commands.prepare import main
+from utils.data import find_pairs
+from utils.data.clip_dataset import find_cases
+from utils.preparation import SOURCES, layout
+from utils.preparation.annotations import decoded_counts
+
+pytestmark = pytest.mark.usefixtures("any_number")
+
+
+@pytest.fixture
+def any_number(monkeypatch):
+    """Small imitations do not have the published number of images."""
+    monkeypatch.setattr(layout, "check_number", lambda *args, **options: None)
+
+
+def picture(path, seed, *, mask=False, color=None):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    pixels = np.zeros((32, 40, 3), np.uint8)
+    if mask:
+        x, y = rng.integers(2, 16, 2)
+        pixels[y : y + 12, x : x + 14] = color or (255, 255, 255)
+    else:
+        pixels[:] = cv2.resize(rng.integers(256, size=(6, 8, 3), dtype=np.uint8), (40, 32))
+    assert cv2.imwrite(str(path), pixels if mask and color or not mask else pixels[..., 0])
+    return path
+
+
+def fill(root, images, masks, stems, *, suffixes=("jpg", "jpg"), before="", after="", color=None, start=0):
+    for number, stem in enumerate(stems):
+        picture(root / images / f"{stem}.{suffixes[0]}", start + number)
+        picture(root / masks / f"{before}{stem}{after}.{suffixes[1]}", start + number, mask=True, color=color)
+
+
+def packed(root):
+    archive = root.with_suffix(".zip")
+    with zipfile.ZipFile(archive, "w") as file:
+        for path in sorted(root.rglob("*")):
+            file.write(path, path.relative_to(root.parent))
+    return archive
+
+
+PNG = {"suffixes": ("png", "png")}
+SHAPES = {
+    "kvasir-seg": [("Kvasir-SEG", ("Kvasir-SEG/images", "Kvasir-SEG/masks", ["cju1", "cju2"]), {})],
+    "kvasir-sessile": [
+        ("Kvasir-Sessile", ("sessile-main-Kvasir-SEG/images", "sessile-main-Kvasir-SEG/masks", ["a"]), {})
+    ],
+    "clinicdb": [
+        ("CVC-ClinicDB", ("CVC-ClinicDB/Original", "CVC-ClinicDB/Ground Truth", "12"), {"suffixes": ("tif", "tif")})
+    ],
+    "colondb": [("CVC-ColonDB", ("CVC-ColonDB", "CVC-ColonDB", "123"), {"before": "p", "suffixes": ("tiff", "tiff")})],
+    "etis": [
+        (
+            "ETIS-LaribPolypDB",
+            ("x/ETIS-LaribPolypDB", "x/Ground Truth", "12"),
+            {"before": "p", "suffixes": ("tif", "tif")},
+        )
+    ],
+    "endoscene": [
+        ("EndoScene-CVC-300", ("CVC-300/bbdd", "CVC-300/gtpolyp", "12"), {"suffixes": ("bmp", "bmp")}),
+        ("EndoScene-CVC-612", ("CVC-612/bbdd", "CVC-612/gtpolyp", "12"), {"suffixes": ("bmp", "bmp"), "start": 9}),
+    ],
+    "bkai": [("BKAI-IGH", ("train/train", "train_gt/train_gt", ["0a", "0b"]), {"color": (2, 3, 251)})],
+    "polypdb": [
+        (
+            f"PolypDB/{kind}",
+            (f"P/PolypDB_{by}_wise/{kind}/images", f"P/PolypDB_{by}_wise/{kind}/masks", ["a 1"]),
+            {"start": n},
+        )
+        for n, (by, kind) in enumerate([("modality", "NBI"), ("modality", "WLI"), ("center", "Simula")])
+    ],
+    "hyperkvasir": [("HyperKvasir-segmented", ("segmented-images/images", "segmented-images/masks", ["a", "b"]), {})],
+    "pranet-train": [("TrainDataset", ("TrainDataset/image", "TrainDataset/mask", "12"), {"suffixes": ("png", "png")})],
+    "pranet-test": [
+        (
+            f"TestDataset/{n}",
+            (f"TestDataset/{n}/images", f"TestDataset/{n}/masks", "12"),
+            {"suffixes": ("png", "png"), "start": s},
+        )
+        for s, n in ((0, "CVC-300"), (5, "Kvasir"))
+    ],
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("unpacked", [False, True])
+def test_pairs_of_folders_come_out_as_images_and_masks(name, unpacked, tmp_path, capsys):
+    download = tmp_path / "download"
+    for _, places, options in SHAPES[name]:
+        fill(download, *places, **options)
+    given = download if unpacked else packed(download)
+    main([name, "--from", str(given), "--to", str(tmp_path / "data"), "--no-check"])
+    for folder, (images, masks, stems), options in SHAPES[name]:
+        if "center" in images:
+            assert not (tmp_path / "data" / folder).exists()
+            continue
+        pairs = find_pairs(tmp_path / "data" / folder)
+        assert [pair.stem for pair in pairs] == [stem.replace(" ", "_") for stem in stems]
+        for pair, stem in zip(pairs, stems, strict=True):
+            source = download / images / f"{stem}.{options.get('suffixes', ['jpg'])[0]}"
+            assert pair.image.suffix == (".png" if source.suffix.startswith(".tif") else source.suffix)
+            assert (pair.read_image() == cv2.imread(str(source))[..., ::-1]).all()
+            original = download / masks / f"{options.get('before', '')}{stem}.{options.get('suffixes', [0, 'jpg'])[1]}"
+            if name == "bkai":
+                assert pair.mask.read_bytes() == original.read_bytes()
+            else:
+                assert (pair.read_mask() == read_mask(original)).all() and pair.read_mask().max() > 128
+    manifest = json.loads((tmp_path / "data" / f"{name}.manifest.json").read_text())
+    for path, entry in manifest["files"].items():
+        assert hashlib.sha256((tmp_path / "data" / path).read_bytes()).hexdigest() == entry["sha256"]
+    if not unpacked:
+        assert manifest["downloads"][0]["sha256"] == hashlib.sha256(given.read_bytes()).hexdigest()
+    assert not list((tmp_path / "data").glob(".*")), "nothing unpacked is left"
+
+
+def test_a_color_tiff_that_pillow_cannot_open_becomes_a_png(tmp_path):
+    """ClinicDB's: three channels, marked as a grey picture where black is zero."""
+    root = tmp_path / "CVC-ClinicDB"
+    fill(root, "Original", "Ground Truth", "1", suffixes=("tif", "tif"))
+    path = root / "Original" / "1.tif"
+    cv2.imwrite(str(path), cv2.imread(str(path)), [cv2.IMWRITE_TIFF_COMPRESSION, 1])
+    content = path.read_bytes()
+    entry = (262).to_bytes(2, "little") + (3).to_bytes(2, "little") + (1).to_bytes(4, "little")  # photometric
+    at = content.index(entry) + 8
+    path.write_bytes(content[:at] + (1).to_bytes(2, "little") + content[at + 2 :])
+    assert main(["clinicdb", "--from", str(root), "--to", str(tmp_path / "data"), "--no-check"]) == 0
+    (pair,) = find_pairs(tmp_path / "data" / "CVC-ClinicDB")
+    assert pair.image.name == "1.png" and (pair.read_image() == cv2.imread(str(path))[..., ::-1]).all()
+
+
+def test_polypgen_has_centers_and_sequences_with_and_without_polyps(tmp_path, capsys):
+    root = tmp_path / "PolypGen2021_MultiCenterData_v3"
+    fill(root, "data_C1/images_C1", "data_C1/masks_C1", ["100H 0001", "100H0002"], after="_mask")
+    fill(
+        root,
+        "sequenceData/positive/seq1/images_seq1",
+        "sequenceData/positive/seq1/masks_seq1",
+        ["C1_1"],
+        after="_mask",
+        start=5,
+    )
+    picture(root / "sequenceData" / "negativeOnly" / "seq4_neg" / "C4 1.jpg", 8)
+    main(["polypgen", "--from", str(packed(root)), "--to", str(tmp_path / "data")])
+    assert [pair.stem for pair in find_pairs(tmp_path / "data" / "PolypGen" / "C1")] == ["100H0002", "100H_0001"]
+    cases = find_cases(tmp_path / "data" / "PolypGen-sequences")
+    assert [(case.name, case.frames[0].read_mask().any()) for case in cases] == [("seq1", True), ("seq4_neg", False)]
+
+
+def test_boxes_of_ldpolypvideo_are_filled(tmp_path):
+    root = tmp_path / "LD"
+    picture(root / "Test" / "Images" / "7" / "1.jpg", 0)
+    picture(root / "Test" / "Images" / "7" / "2.jpg", 1)
+    (root / "Test" / "Annotations" / "7").mkdir(parents=True)
+    (root / "Test" / "Annotations" / "7" / "1.txt").write_text("1\n3 4 9 20\n")
+    (root / "Test" / "Annotations" / "7" / "2.txt").write_text("0\n")
+    assert main(["ldpolypvideo", "--from", str(root), "--to", str(tmp_path / "data"), "--no-check"]) == 0
+    (case,) = find_cases(tmp_path / "data" / "LDPolypVideo" / "Test")
+    first, second = (pair.read_mask() for pair in case.frames)
+    assert first[4:21, 3:10].all() and np.count_nonzero(first) == 17 * 7 and not second.any()
+    (root / "Test" / "Annotations" / "7" / "2.txt").write_text("2\n1 2 3 4\n")
+    assert main(["ldpolypvideo", "--from", str(root), "--to", str(tmp_path / "other"), "--no-check"]) == 2
+
+
+def test_coco_polygons_and_run_lengths_are_drawn(tmp_path, capsys):
+    for number in (1, 2, 3):
+        picture(tmp_path / "images" / f"{number}.jpg", number)
+    sizes = {"height": 32, "width": 40}
+    column = 32  # the runs go down the columns: two columns from row 0 on, after three columns of background
+    content = {
+        "images": [{"id": n, "file_name": f"train/{n}.jpg", **sizes} for n in (1, 2, 3)],
+        "categories": [{"id": 1, "name": "polyp"}, {"id": 2, "name": "tool"}],
+        "annotations": [
+            {"image_id": 1, "category_id": 1, "segmentation": [[4, 5, 14, 5, 14, 9, 4, 9]]},
+            {"image_id": 1, "category_id": 2, "segmentation": [[20, 20, 30, 20, 30, 30, 20, 30]]},
+            {
+                "image_id": 2,
+                "category_id": 1,
+                "segmentation": {"size": [32, 40], "counts": [3 * column, 2 * column, 35 * column]},
+            },
+        ],
+    }
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    flags = ["--from", str(tmp_path / "a.json"), str(tmp_path / "images"), "--to", str(tmp_path / "data")]
+    assert main(["coco", *flags, "--name", "Ours", "--categories", "polyp", "--no-check"]) == 0
+    first, second, third = (pair.read_mask() for pair in find_pairs(tmp_path / "data" / "Ours"))
+    assert first[5:10, 4:15].all() and np.count_nonzero(first) == 5 * 11
+    assert second[:, 3:5].all() and np.count_nonzero(second) == 64 and not third.any()
+    assert main(["coco", *flags, "--name", "Ours", "--categories", "polip"]) == 2
+    assert "a.json has no category polip; it has polyp, tool" in capsys.readouterr().err
+    assert main(["coco", *flags]) == 2
+    assert "give the set a name that a folder can have, as --name Ours" in capsys.readouterr().err
+
+
+def test_compressed_run_lengths_by_hand():
+    """6, 1, 40, 4, 5, 4, 5, 4, 21 as in pycocotools' own documentation of a 9 x 10 mask."""
+    assert decoded_counts("61X13mN000`0", (9, 10)).sum() == decoded_counts([6, 1, 40, 4, 5, 4, 5, 4, 21], (9, 10)).sum()
+
+
+def test_labelme_shapes_are_drawn(tmp_path):
+    picture(tmp_path / "in" / "1.jpg", 0)
+    shapes = [
+        {"label": "polyp", "shape_type": "rectangle", "points": [[2, 3], [6, 8]]},
+        {"label": "tool", "shape_type": "polygon", "points": [[20, 20], [30, 20], [25, 30]]},
+    ]
+    (tmp_path / "in" / "1.json").write_text(json.dumps({"shapes": shapes, "imageHeight": 32, "imageWidth": 40}))
+    flags = ["--from", str(tmp_path / "in"), "--to", str(tmp_path / "data"), "--name", "Ours", "--no-check"]
+    assert main(["labelme", *flags, "--categories", "polyp"]) == 0
+    (pair,) = find_pairs(tmp_path / "data" / "Ours")
+    assert pair.read_mask()[3:9, 2:7].all() and np.count_nonzero(pair.read_mask()) == 6 * 5
+
+
+def test_a_second_run_changes_nothing_and_one_cut_short_goes_on(tmp_path, capsys):
+    fill(tmp_path / "k", "images", "masks", ["a", "b", "c"])
+    archive, data = packed(tmp_path / "k"), tmp_path / "data"
+    command = ["kvasir-seg", "--from", str(archive), "--to", str(data), "--no-check"]
+    assert main(command) == 0
+    images = data / "Kvasir-SEG" / "images"
+    before = {path: path.stat().st_mtime_ns for path in data.rglob("*.jpg")}
+    manifest = (data / "kvasir-seg.manifest.json").read_bytes()
+    (images / "b.jpg").unlink()
+    (images / "c.jpg").write_bytes(b"cut off")
+    assert main(command) == 0
+    assert (data / "kvasir-seg.manifest.json").read_bytes() == manifest
+    kept = {path for path in before if path.stat().st_mtime_ns == before[path]}
+    assert len(before) - len(kept) == 2
+    mask = data / "Kvasir-SEG" / "masks" / "a.jpg"
+    content = bytearray(mask.read_bytes())
+    content[-30] ^= 1
+    mask.write_bytes(content)  # of the same length, as a disk's fault or an edit may leave it
+    capsys.readouterr()
+    assert main(command) == 0
+    assert "1 files are not as an earlier run laid them out, first Kvasir-SEG/masks/a.jpg" in capsys.readouterr().err
+
+
+def test_the_check_at_the_end_gives_the_status(tmp_path, capsys):
+    fill(tmp_path / "k", "images", "masks", ["a", "b"])
+    (tmp_path / "k" / "images" / "b.jpg").write_bytes((tmp_path / "k" / "images" / "b.jpg").read_bytes()[:300])
+    assert main(["hyperkvasir", "--from", str(tmp_path / "k"), "--to", str(tmp_path / "data")]) == 1
+    assert "b.jpg" in capsys.readouterr().out
+
+
+def test_links_point_to_the_download(tmp_path, capsys):
+    fill(tmp_path / "k", "images", "masks", ["a"])
+    flags = ["kvasir-seg", "--to", str(tmp_path / "data"), "--link", "--no-check", "--from"]
+    assert main([*flags, str(tmp_path / "k")]) == 0
+    (pair,) = find_pairs(tmp_path / "data" / "Kvasir-SEG")
+    assert pair.image.is_symlink() and pair.image.resolve() == tmp_path / "k" / "images" / "a.jpg"
+    assert main([*flags, str(packed(tmp_path / "k"))]) == 2
+    assert "--link was given, but" in capsys.readouterr().err
+
+
+def test_mistakes(tmp_path, capsys, monkeypatch):
+    fill(tmp_path / "k", "images", "masks", ["a", "b"])
+    (tmp_path / "k" / "masks" / "b.jpg").unlink()
+    to = ["--to", str(tmp_path / "data")]
+    for words, message in [
+        (["kvasir-sge"], "unknown data set kvasir-sge: did you mean kvasir-seg?"),
+        (["kvasir-seg", "--from", str(tmp_path / "no.zip")], "there is no"),
+        (["kvasir-seg", "--from", str(tmp_path / "k")], "1 images have no mask (b), 0 masks no image"),
+        (["kvasir-seg", "--from", str(tmp_path / "k" / "masks")], "holds no images/ and masks/ or image/ and mask/"),
+        (["kvasir-seg", "--name", "x", "--from", str(tmp_path / "k")], "--name and --categories are for coco"),
+        (["kvasir-seg", "--from", str(tmp_path), "--to", str(tmp_path / "k" / "x")], "would be written to"),
+        (["sun-seg", "--from", str(tmp_path / "k")], "0 folders with TrainDataset/ and 1 others were given"),
+        (["coco", "--name", "x"], "give the files of coco with --from"),
+    ]:
+        assert main([*to, *words]) == 2, words
+        assert message in capsys.readouterr().err, words
+    monkeypatch.undo()
+    (tmp_path / "k" / "images" / "b.jpg").unlink()
+    assert main(["kvasir-seg", "--from", str(tmp_path / "k"), *to, "--no-check"]) == 2
+    assert "1 images with masks were found, 1000 are published; complete the download" in capsys.readouterr().err
+    assert main(["kvasir-seg", "--from", str(tmp_path / "k"), *to, "--no-check", "--partial"]) == 0
+
+
+def test_without_a_download_it_says_where_to_get_one(capsys):
+    assert main([]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(SOURCES)
+    assert main(["bkai"]) == 0
+    told = capsys.readouterr().out
+    assert "kaggle.com" in told and "--classes neoplastic=255,0,0" in told and "prepare bkai --from DOWNLOAD" in told

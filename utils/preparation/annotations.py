@@ -1,0 +1,182 @@
+"""Masks drawn from annotations of other tools: COCO (polygons and run lengths) and labelme (a JSON file an image).
+
+All objects of an image become one mask; `categories` picks some. Polygons are filled up to their outline's pixels, as
+OpenCV's fillPoly does, which is half a pixel wider than pycocotools.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from measure.io import InputError, first_names, images_by_stem
+
+from .samples import Sample, safe_name
+
+__all__ = ["decoded_counts", "find_coco", "find_labelme"]
+
+
+def find_coco(roots: Sequence[Path], *, folder: str, categories: Sequence[str] = ()) -> list[Sample]:
+    """Find the images that COCO files speak of, with masks drawn from their annotations.
+
+    Args:
+        roots: the JSON files, and the folders of the images, searched at any depth.
+        folder: of the set below --to.
+        categories: names of those that are polyp; none: all.
+
+    Raises:
+        InputError: a file cannot be read or names images or categories that are not there.
+    """
+    files, images = _by_kind(
+        roots, needed="a COCO file and the folder of its images, as --from annotations.json images"
+    )
+    samples: list[Sample] = []
+    for file in files:
+        content = _read(file)
+        try:
+            named = {each["id"]: each["name"] for each in content.get("categories", [])}
+            wanted = {number for number, name in named.items() if not categories or name in categories}
+            unknown = [name for name in categories if name not in named.values()]
+            if unknown:
+                raise InputError(f"{file} has no category {', '.join(unknown)}; it has {', '.join(named.values())}")
+            shapes: dict[Any, list[Any]] = {each["id"]: [] for each in content["images"]}
+            for each in content["annotations"]:
+                if not named or each["category_id"] in wanted:
+                    shapes[each["image_id"]].append(each["segmentation"])
+            for each in content["images"]:
+                stem, size = Path(each["file_name"]).stem, (int(each["height"]), int(each["width"]))
+                image = images.get(Path(each["file_name"]).name)
+                if image is None:
+                    raise InputError(f"{file} speaks of {each['file_name']}, which is in none of the folders given")
+                mask = partial(drawn, shapes[each["id"]], size, file)
+                samples.append(Sample(folder, safe_name(stem), image, mask))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"{file} is no COCO file ({type(error).__name__}: {error}); give one with images and annotations"
+            ) from error
+    return _without_twins(samples)
+
+
+def find_labelme(roots: Sequence[Path], *, folder: str, categories: Sequence[str] = ()) -> list[Sample]:
+    """Find images with a labelme file of the same stem beside them, or in another of the folders.
+
+    Raises:
+        InputError: a file cannot be read or has no image.
+    """
+    files, images = _by_kind(roots, needed="a folder of images and labelme's JSON files")
+    stems = {Path(name).stem: path for name, path in images.items()}
+    samples = []
+    for file in files:
+        content = _read(file)
+        try:
+            size = int(content["imageHeight"]), int(content["imageWidth"])
+            chosen = [s for s in content["shapes"] if not categories or s["label"] in categories]
+            shapes = [[np.ravel(_outline(shape)).tolist()] for shape in chosen]
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{file} is no labelme file ({type(error).__name__}: {error})") from error
+        if file.stem not in stems:
+            raise InputError(f"{file} has no image {file.stem}.* beside it; give its folder as --from too")
+        samples.append(Sample(folder, safe_name(file.stem), stems[file.stem], partial(drawn, shapes, size, file)))
+    return _without_twins(samples)
+
+
+def _outline(shape: Mapping[str, Any]) -> np.ndarray:
+    """The polygon (N, 2) of a labelme shape, x and y."""
+    points = np.asarray(shape["points"], float)
+    kind = shape.get("shape_type", "polygon")
+    if kind == "rectangle":
+        (left, top), (right, bottom) = points
+        return np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
+    if kind == "circle":
+        center, edge = points
+        angles = np.linspace(0, 2 * np.pi, 128, endpoint=False)
+        return center + np.linalg.norm(edge - center) * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    if kind != "polygon":
+        raise ValueError(f"a {kind} encloses nothing")
+    return points
+
+
+def drawn(shapes: Sequence[Any], size: tuple[int, int], origin: Path) -> np.ndarray:
+    """The mask (H, W) uint8, 0 and 255, of COCO segmentations.
+
+    Raises:
+        InputError: one of them is none.
+    """
+    mask = np.zeros(size, np.uint8)
+    try:
+        for shape in shapes:
+            if isinstance(shape, Mapping):
+                mask |= decoded_counts(shape["counts"], tuple(shape["size"])) * np.uint8(255)
+                continue
+            for polygon in shape:
+                points = np.asarray(polygon, float).reshape(-1, 2)
+                cv2.fillPoly(mask, [np.round(points).astype(np.int32)], 255)
+    except (KeyError, TypeError, ValueError, cv2.error) as error:
+        raise InputError(f"{origin} has a shape that cannot be drawn ({error})") from error
+    return mask
+
+
+def decoded_counts(counts: Sequence[int] | str, size: tuple[int, int]) -> np.ndarray:
+    """COCO's run lengths, a list or its compressed text, as (H, W) uint8 of 0 and 1; runs go down the columns.
+
+    Raises:
+        ValueError: they do not fill the size.
+    """
+    runs = list(counts) if not isinstance(counts, str) else _decompressed(counts)
+    if sum(runs) != size[0] * size[1] or min(runs, default=0) < 0:
+        raise ValueError(f"run lengths of {sum(runs)} pixels for {size[0]} x {size[1]}")
+    values = np.arange(len(runs), dtype=np.uint8) % 2
+    return np.repeat(values, runs).reshape(size, order="F")
+
+
+def _decompressed(text: str) -> list[int]:
+    """The numbers in COCO's compressed text: five bits a character, the sixth says that more follow; from the third
+    number on, each is the difference to the one before the last."""
+    runs: list[int] = []
+    value = shift = 0
+    for character in text.encode():
+        bits = character - 48
+        value |= (bits & 31) << shift
+        shift += 5
+        if not bits & 32:
+            if bits & 16:
+                value -= 1 << shift
+            runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+            value = shift = 0
+    return runs
+
+
+def _by_kind(roots: Sequence[Path], *, needed: str) -> tuple[list[Path], dict[str, Path]]:
+    """The JSON files, and the images by file name, at or below the roots."""
+    files: list[Path] = []
+    images: dict[str, Path] = {}
+    for root in roots:
+        for place in [root] if root.is_file() else [root, *sorted(root.rglob("*"))]:
+            if place.is_dir():
+                images |= {path.name: path for path in images_by_stem(place, allow_empty=True).values()}
+            elif place.suffix.lower() == ".json":
+                files.append(place)
+    if not files or not images:
+        raise InputError(f"{len(files)} JSON files and {len(images)} images were found; give {needed}")
+    return files, images
+
+
+def _read(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {file} ({error}); expected JSON") from error
+
+
+def _without_twins(samples: list[Sample]) -> list[Sample]:
+    stems = [sample.stem for sample in samples]
+    twice = sorted({stem for stem in stems if stems.count(stem) > 1}) if len(set(stems)) < len(stems) else []
+    if twice:
+        raise InputError(f"two images get one name: {first_names(twice)}; rename one of each")
+    return samples

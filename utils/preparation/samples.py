@@ -1,0 +1,118 @@
+"""A sample of a data set on its way from a download into the layout: where it comes from, what it is called."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from measure.io import FRAME_MASKS, FRAMES, STILLS, InputError, read_grey, read_rgb, replace_when_whole
+
+__all__ = ["Sample", "place", "safe_name", "write_file"]
+
+REWRITTEN = (".tif", ".tiff")  # written as PNG: ClinicDB's color TIFFs, say, are none that Pillow opens
+NOT_IN_NAMES = re.compile(r"[^\w.()-]+")  # blanks and whatever shells and other systems trip over
+
+Drawing = Callable[[], np.ndarray]  # draws a mask, (H, W) uint8, 0 and 255
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An image or frame and its mask.
+
+    Attributes:
+        folder: of its set or split below --to, as `TestDataset/CVC-300`.
+        stem: what it is called there.
+        image: the file of the image.
+        mask: the file of the mask, or what draws it where the download has other annotations.
+        clip: the clip it is a frame of; None for a still.
+    """
+
+    folder: str
+    stem: str
+    image: Path
+    mask: Path | Drawing
+    clip: str | None = None
+
+    def targets(self) -> tuple[Path, Path]:
+        """Where image and mask go, below --to."""
+        folder = Path(self.folder)
+        mask_suffix = _suffix(self.mask) if isinstance(self.mask, Path) else ".png"
+        names = f"{self.stem}{_suffix(self.image)}", f"{self.stem}{mask_suffix}"
+        if self.clip is None:
+            return folder / STILLS.images / names[0], folder / STILLS.masks / names[1]
+        return folder / FRAMES / self.clip / names[0], folder / FRAME_MASKS / self.clip / names[1]
+
+
+def _suffix(path: Path) -> str:
+    suffix = path.suffix.lower()
+    return ".png" if suffix in REWRITTEN else suffix
+
+
+def safe_name(name: str) -> str:
+    """A stem or folder without blanks and other characters that trip tools up."""
+    return NOT_IN_NAMES.sub("_", name.strip()).lstrip(".") or "_"
+
+
+def write_file(source: Path | Drawing, target: Path, *, link: bool, is_mask: bool) -> None:
+    """Copy, link, rewrite or draw a file, unless it is there whole.
+
+    Raises:
+        InputError: it cannot be read or made.
+    """
+    if target.is_file() and (not _is_copied(source) or target.stat().st_size == source.stat().st_size):
+        return
+    if isinstance(source, Path) and _is_copied(source):
+        target.unlink(missing_ok=True)  # one that was cut off, or of another download
+        place(source, target, copy=not link)
+        return
+    if isinstance(source, Path):
+        pixels = read_tiff(source, is_mask=is_mask)
+    else:
+        pixels = source()
+    with replace_when_whole(target) as partial:
+        if not cv2.imwrite(str(partial), pixels):
+            raise InputError(f"cannot write {target}; free some space or choose another place")
+
+
+def read_tiff(path: Path, *, is_mask: bool) -> np.ndarray:
+    """The pixels of a TIFF, (H, W) of a mask or (H, W, 3) BGR, uint8.
+
+    OpenCV reads ClinicDB's, three channels that are marked as grey (BlackIsZero); the checked readers, which look at
+    the header through Pillow, do not.
+
+    Raises:
+        InputError: neither reads it.
+    """
+    try:
+        return read_grey(path) if is_mask else read_rgb(path)[..., ::-1]
+    except InputError:
+        kind = cv2.IMREAD_GRAYSCALE if is_mask else cv2.IMREAD_COLOR
+        pixels = cv2.imread(str(path), kind | cv2.IMREAD_IGNORE_ORIENTATION)
+        if pixels is None:
+            raise
+        return pixels
+
+
+def _is_copied(source: Path | Drawing) -> bool:
+    return isinstance(source, Path) and source.suffix.lower() not in REWRITTEN
+
+
+def place(source: Path, target: Path, *, copy: bool) -> None:
+    """Link or copy a file, unless it is there.
+
+    Raises:
+        InputError: it cannot be made; on Windows, links need the developer mode.
+    """
+    if target.exists():
+        return
+    with replace_when_whole(target) as new:
+        if copy:
+            shutil.copyfile(source, new)
+        else:
+            new.symlink_to(source.resolve())
