@@ -30,7 +30,10 @@ VERBS = {
         "write weights for use elsewhere: half precision, ONNX, torch.export, checked at once",
     ),
     "repeat": ("commands.repeat", "print the command that repeats a run; refused when its data have changed"),
-    "gpu": ("benchmark.gpu", "try everything on a GPU, in nine minutes: tests, speeds, a training; one report"),
+    "gpu": (
+        "benchmark.gpu_report.command",
+        "try everything on a GPU: tests, speeds, a training; one report",
+    ),
     "benchmark": ("benchmark.command", "measure time and memory of networks, training steps, loading and video"),
 }
 USAGE = "usage: python -m utils VERB [flags]\n\n{verbs}\n\npython -m utils VERB --help explains one."

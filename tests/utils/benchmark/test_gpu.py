@@ -2,12 +2,15 @@
 
 import json
 import sys
+import tarfile
 
 import pytest
+import torch
 
 from utils.__main__ import main
-from utils.benchmark import gpu
-from utils.benchmark.gpu import GpuOptions, Stage, plan, report, run_stages
+from utils.benchmark.gpu_report import command
+from utils.benchmark.gpu_report.command import report, run_stages
+from utils.benchmark.gpu_report.stages import GpuOptions, Stage, plan
 
 
 def test_stages_that_fail_or_take_too_long_do_not_stop_the_next(tmp_path):
@@ -26,7 +29,7 @@ def test_stages_that_fail_or_take_too_long_do_not_stop_the_next(tmp_path):
 
 def test_the_report_is_written_and_a_failed_stage_gives_status_1(tmp_path, monkeypatch, capsys):
     stages = [Stage("good", ("-c", "print('done')"), 60), Stage("bad", ("-c", "raise SystemExit(3)"), 60)]
-    monkeypatch.setattr(gpu, "plan", lambda options: stages)
+    monkeypatch.setattr(command, "plan", lambda options: stages)
     assert main(["gpu", "--out", str(tmp_path / "out")]) == 1
     found = json.loads((tmp_path / "out" / "gpu.json").read_text())["stages"]
     assert [stage["outcome"] for stage in found] == ["ok", "exit status 3"]
@@ -56,3 +59,20 @@ def test_a_dry_stage_runs_as_it_is(tmp_path):
     (result,) = run_stages([stage], tmp_path)
     assert result.outcome == "ok", result.text
     assert "TFLOP/s" in result.text and sys.executable not in result.command
+
+
+def test_everything_is_packed_for_another_machine(stills, tmp_path, capsys):
+    torch.save({"conv.weight": torch.ones(3, 2), "steps": torch.tensor(7)}, tmp_path / "encoder.pth")
+    words = ["gpu", "--pack", str(tmp_path / "all.tar"), "--train_data_path", str(stills(count=10, size=(64, 80)))]
+    assert main([*words, "--net_pretrained_backbone_path", str(tmp_path / "encoder.pth")]) == 0
+    told = "python -m utils gpu --train_data_path gpu_data --net_pretrained_backbone_path gpu_encoder.pth"
+    assert told in capsys.readouterr().out
+    with tarfile.open(tmp_path / "all.tar") as archive:
+        names = archive.getnames()
+        assert {"myTrain.py", "utils/__main__.py", "gpu_encoder.pth"} <= set(names)
+        assert sum(name.startswith("gpu_data/") for name in names) == 20
+        archive.extract("gpu_encoder.pth", tmp_path, filter="data")
+    weights = torch.load(tmp_path / "gpu_encoder.pth", weights_only=True)
+    assert weights["conv.weight"].dtype == torch.float16 and weights["steps"].item() == 7
+    assert main([*words, "--pack_limit", "0.01"]) == 2
+    assert "MiB would be packed and --pack_limit is 0.01" in capsys.readouterr().err
