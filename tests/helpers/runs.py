@@ -5,7 +5,16 @@ import signal
 
 import torch
 
+import myTrain
 from utils.training.step import TrainStep
+
+QUICK = "--model scrnet --train_size 32 --batch_size 4 --device cpu --workers 0".split()
+
+
+def train_quickly(data, folder, *flags, epoch=1):
+    """Train SCR-Net on small inputs by myTrain.py; returns the exit status."""
+    where = ["--train_data_path", data, "--train_model_save_path", folder, "--epoch", epoch]
+    return myTrain.main(list(map(str, [*where, *QUICK, *flags])))
 
 
 def state(folder, name="last.pth"):

@@ -3,6 +3,7 @@
 import csv
 import os
 import signal
+from functools import partial
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch import nn
 
 import myTrain
 from measure.io.errors import InputError
-from tests.helpers.runs import state
+from tests.helpers.runs import state, train_quickly
 from utils.evaluation.images import ImageValidation
 from utils.training.config import TrainConfig
 from utils.training.losses import DeepSupervision
@@ -19,16 +20,12 @@ from utils.training.step import TrainStep
 
 pytestmark = pytest.mark.slow
 
-SMALL = "--model scrnet --train_size 32 --batch_size 4 --epoch 9 --device cpu --workers 0".split()
+train = partial(train_quickly, epoch=9)
 
 
 @pytest.fixture(scope="module")
 def data(stills):
     return stills(count=14, seed=0, size=(64, 64))
-
-
-def train(data, folder, *flags):
-    return myTrain.main(["--train_data_path", str(data), "--train_model_save_path", str(folder), *SMALL, *flags])
 
 
 def test_budgets_are_read_with_their_unit():

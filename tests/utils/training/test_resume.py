@@ -9,14 +9,12 @@ import torch
 
 import myTrain
 from lib import create_model
-from tests.helpers.runs import state
+from tests.helpers.runs import state, train_quickly
 from utils.evaluation.images import ImageValidation
 from utils.phantom import write_stills
 from utils.training.step import TrainStep
 
 pytestmark = pytest.mark.slow
-
-COURSE = "--model scrnet --train_size 32 --batch_size 4 --device cpu --workers 0".split()
 
 
 @pytest.fixture(scope="module")
@@ -24,15 +22,10 @@ def data(stills):
     return stills(count=10, seed=0, size=(64, 64))
 
 
-def train(data, folder, *flags):
-    where = ["--train_data_path", str(data), "--train_model_save_path", str(folder)]
-    return myTrain.main([*where, *COURSE, *map(str, flags)])
-
-
 @pytest.fixture(scope="module")
 def run(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
-    assert train(data, folder, "--epoch", "1") == 0
+    assert train_quickly(data, folder, "--epoch", "1") == 0
     return folder
 
 
@@ -68,7 +61,7 @@ def test_what_a_resumed_run_changes_is_done_and_said(run, tmp_path, capsys):
 
 
 def test_a_fresh_run_starts_from_weights_alone(run, data, tmp_path, capsys):
-    assert train(data, tmp_path, "--epoch", "1", "--init_weights", run / "best.pth") == 0
+    assert train_quickly(data, tmp_path, "--epoch", "1", "--init_weights", run / "best.pth") == 0
     assert f"a fresh run starts at epoch 1 from the weights of {run / 'best.pth'}" in capsys.readouterr().err
     assert state(tmp_path)["epoch"] == 1
     assert state(tmp_path)["config"]["weights"]["init_weights"]["path"] == str(run / "best.pth")
@@ -77,7 +70,7 @@ def test_a_fresh_run_starts_from_weights_alone(run, data, tmp_path, capsys):
 def test_heads_are_replaced_where_the_classes_differ(data, tmp_path, capsys):
     torch.save(create_model("scrnet").state_dict(), tmp_path / "binary.pth")
     flags = ["--classes", "low=1", "high=255", "--epoch", "1", "--init_weights", tmp_path / "binary.pth"]
-    assert train(data, tmp_path / "run", *flags) == 0
+    assert train_quickly(data, tmp_path / "run", *flags) == 0
     assert "its heads for 1 classes are replaced by new ones for 2" in capsys.readouterr().err
 
 
@@ -87,7 +80,7 @@ def test_best_follows_dice_or_the_released_score(data, tmp_path, monkeypatch, ca
     for by, best in (("Dice", 1), ("score", 2)):
         given = iter(rows)
         monkeypatch.setattr(ImageValidation, "scores", lambda *_, given=given: next(given))
-        assert train(data, tmp_path / by, "--epoch", "2", "--best_by", by) == 0
+        assert train_quickly(data, tmp_path / by, "--epoch", "2", "--best_by", by) == 0
         assert state(tmp_path / by, "best.pth")["epoch"] == best
         lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch ")]
         assert [f"(best {by})" in line for line in lines] == [True, best == 2]
@@ -100,7 +93,7 @@ def test_images_without_polyp_are_told_apart(data, tmp_path, capsys):
     write_stills(empty, count=3, seed=5, size=(64, 64))
     mask = sorted((empty / "masks").iterdir())[0]
     Image.new("L", Image.open(mask).size).save(mask)
-    assert train(data, tmp_path / "run", "--epoch", "1", "--val_data_path", empty) == 0
+    assert train_quickly(data, tmp_path / "run", "--epoch", "1", "--val_data_path", empty) == 0
     row = next(csv.DictReader((tmp_path / "run" / "log.csv").open()))
     assert float(row["Dice_polyp"]) * 2 / 3 <= float(row["Dice"])
     assert float(row["false_alarms"]) in (0.0, 1.0)
@@ -117,11 +110,11 @@ def test_a_signal_during_validation_keeps_the_epoch(data, tmp_path, monkeypatch)
 
     with monkeypatch.context() as patched:
         patched.setattr(ImageValidation, "_rows", interrupted)
-        assert train(data, tmp_path / "run", "--epoch", "1") == 75
+        assert train_quickly(data, tmp_path / "run", "--epoch", "1") == 75
     found = state(tmp_path / "run")
     assert (found["epoch"], found["step"], found["scores"]) == (0, found["steps"], [])
-    assert train(data, tmp_path / "run", "--epoch", "1", "--resume", "auto") == 0
-    assert train(data, tmp_path / "straight", "--epoch", "1") == 0
+    assert train_quickly(data, tmp_path / "run", "--epoch", "1", "--resume", "auto") == 0
+    assert train_quickly(data, tmp_path / "straight", "--epoch", "1") == 0
     first, second = state(tmp_path / "run"), state(tmp_path / "straight")
     assert first["scores"] == second["scores"] and len(first["scores"]) == 1
     for name, tensor in first["model_state_dict"].items():
@@ -130,7 +123,7 @@ def test_a_signal_during_validation_keeps_the_epoch(data, tmp_path, monkeypatch)
 
 def test_a_signal_before_the_first_step_asks_to_be_run_again(data, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("utils.training.setup.build_model", signalled(myTrain.training.setup.build_model))
-    assert train(data, tmp_path / "run", "--epoch", "1") == 75
+    assert train_quickly(data, tmp_path / "run", "--epoch", "1") == 75
     assert "before the first step" in capsys.readouterr().err
     assert not (tmp_path / "run" / "last.pth").exists()
 
@@ -173,6 +166,6 @@ def test_weights_that_are_not_finite_never_reach_a_checkpoint(data, run, tmp_pat
     ],
 )
 def test_values_that_cannot_be_meant_are_refused(data, tmp_path, capsys, flags, message):
-    assert train(data, tmp_path / "run", *(word.format(data=data) for word in flags)) == 2
+    assert train_quickly(data, tmp_path / "run", *(word.format(data=data) for word in flags)) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "run").exists()

@@ -4,32 +4,28 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
-import myTrain
 from measure.io import InputError
-from tests.helpers.runs import state
+from tests.helpers.runs import state, train_quickly
 from utils.runtime.process_group import SINGLE_PROCESS
 from utils.training.checkpoint import furthest_checkpoint
 from utils.training.run_folder import claimed
 
 pytestmark = pytest.mark.slow
 
+train = partial(train_quickly, epoch=2)
+
 ROOT = Path(__file__).parents[3]
-COURSE = "--model scrnet --train_size 32 --batch_size 4 --epoch 2 --device cpu --workers 0".split()
 
 
 @pytest.fixture(scope="module")
 def data(stills):
     return stills(count=10, seed=0, size=(64, 64))
-
-
-def train(data, folder, *flags):
-    where = ["--train_data_path", str(data), "--train_model_save_path", str(folder)]
-    return myTrain.main([*where, *COURSE, *map(str, flags)])
 
 
 @pytest.fixture(scope="module")
