@@ -13,6 +13,7 @@ A run's result is one dictionary per method, of plain Python values, written to 
     free_response   {name: {"levels", "sensitivity", "alarms_per_image": [values]}}     with lesions alone
     reliability {name: {"probability", "observed", "pixels": [15 values]}}              with calibration alone
     intervals   {name: {metric: [low, high]}}           95 %, of `datasets`; nothing of fewer than ten units
+    best_threshold  {name: {"level", "interval", "Dice"}}    where the mean Dice is greatest, with intervals alone
     quartiles   {name: {metric: [q1, median, q3]}}      of the units that `datasets` averages: images, or cases
     units       {name: {"kind": "images", "number": n}} what was resampled: images, cases or groups
 
@@ -242,8 +243,8 @@ class DatasetAggregation:
         part["datasets"] |= detection_over_cases(list(cases.values()))
 
     def _certainty(self, bootstrap: Bootstrap) -> dict[str, Any]:
-        """Keys `intervals`, `quartiles` and `units`."""
-        from .intervals import score_intervals, score_quartiles  # needs scipy, which scoring does not
+        """Keys `intervals`, `best_threshold`, `quartiles` and `units`."""
+        from .intervals import best_threshold, score_intervals, score_quartiles  # needs scipy, which scoring does not
 
         for case, frames in self._cases.items():
             self._units.setdefault(self._unit(case), MeanScores()).add(frames.numbers, frames.curves, frames.counts)
@@ -251,6 +252,7 @@ class DatasetAggregation:
         kind = "groups" if self._group_of else "cases" if self._by_case else "images"
         return {
             "intervals": score_intervals(list(self._units.values()), bootstrap),
+            "best_threshold": best_threshold(list(self._units.values()), bootstrap),
             "quartiles": score_quartiles(averaged.values()),
             "units": {"kind": kind, "number": len(self._units)},
         }

@@ -21,6 +21,7 @@ from ..io import (
 from ..options import Options
 from ..report import (
     Result,
+    average_table,
     cautions,
     definitions_table,
     headline_table,
@@ -85,7 +86,7 @@ def score(args: Namespace) -> None:
         plots=args.plots,
         comparison=comparison,
     )
-    print(headline_table(results))
+    print("\n\n".join(filter(None, (headline_table(results), average_table(results)))))
     for sentence in cautions(results):
         print(f"caution: {sentence}", file=sys.stderr)
     print(f"\nall scores and reports: {out}")

@@ -10,7 +10,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "dice_definitions": ["definitions_table"],
         "representatives": ["dice_key"],
         "sanity": ["cautions"],
-        "table_files": ["headline_table", "write_tables"],
+        "table_files": ["average_table", "headline_table", "write_tables"],
         "tables": ["Result", "kind_of", "metric_keys", "score_value"],
         "write": ["write_reports"],
     },

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .columns import column_of, headline_keys
-from .tables import MISSING, Result, TextTable, dataset_names, format_score, kind_of, metric_keys, score_value
+from .columns import column_of, headline_keys, papers_of
+from .representatives import dice_key
+from .tables import (
+    MISSING,
+    Result,
+    TextTable,
+    average_tables,
+    dataset_names,
+    format_score,
+    kind_of,
+    metric_keys,
+    score_value,
+)
 
 __all__ = [
     "Comparison",
     "certainty_tables",
     "comparison_tables",
+    "headline_dice",
     "interval_rows",
     "interval_text",
     "marking_rule",
@@ -47,7 +60,39 @@ def certainty_tables(results: Sequence[Result]) -> list[TextTable]:
                 titles = ("Method", *(column_of(key).title for key in shown))
                 units = _of_units(results, name, part)
                 tables.append(TextTable(f"{name}, {caption}{units}", titles, tuple(rows)))
-    return tables
+    return tables + threshold_table(results)
+
+
+def headline_dice(results: Sequence[Result]) -> TextTable | None:
+    """The one Dice of this protocol, named in words: a row per method, a column per data set and for their average."""
+    key = dice_key(results[0])
+    names = dataset_names(results)
+    if not any(math.isfinite(score_value(scores, key)) for result in results for scores in result["datasets"].values()):
+        return None
+    papers = papers_of(key, results[0]["protocol"])
+    printed = f" As {'; '.join(papers)} print{'s' * (len(papers) == 1)} it." if papers else ""
+    averages = [table for table in average_tables(results) if key in [column.key for column in table.columns]][:1]
+    rows = []
+    for place, result in enumerate(results):
+        cells = [_mean_cell(result, name, key) for name in names]
+        for table in averages:
+            value = table.blocks[0].rows[place].values[[column.key for column in table.columns].index(key)]
+            cells.append(format_score(value))
+        rows.append((result["method"], *cells))
+    titles = ("Method", *names, *("average of sets" for _ in averages))
+    return TextTable(f"{key}: {column_of(key).text}{printed}", titles, tuple(rows))
+
+
+def threshold_table(results: Sequence[Result]) -> list[TextTable]:
+    """The threshold at which the mean Dice is greatest, with its interval."""
+    rows = []
+    for result in results:
+        for name, best in result.get("best_threshold", {}).items():
+            interval = [level / 255 for level in best["interval"]] if best["interval"] else None
+            ends = f"[{interval[0]:.2f}, {interval[1]:.2f}]" if interval else MISSING
+            rows.append((result["method"], name, f"{best['level'] / 255:.2f}", ends, format_score(best["Dice"])))
+    titles = ("Method", "Data set", "Best threshold", "95 % of resamples", "mean Dice there")
+    return [TextTable("Threshold of the greatest mean Dice", titles, tuple(rows), text_columns=2)] if rows else []
 
 
 def _of_units(results: Sequence[Result], name: str, part: str) -> str:

@@ -17,13 +17,14 @@ from typing import Any
 import cv2
 
 from ..io import InputError
-from .certainty import Comparison, certainty_tables, comparison_tables, marking_rule
+from .certainty import Comparison, certainty_tables, comparison_tables, headline_dice, marking_rule
 from .colors import method_color
 from .columns import PAPER_TABLES, column_of, families_of, headline_keys, papers_of
 from .representatives import dice_key
 from .tables import (
     MISSING,
     Result,
+    average_tables,
     combined_table,
     dataset_names,
     dataset_tables,
@@ -117,7 +118,9 @@ def report_page(
         methods=[{"name": result["method"], "color": method_color(i)} for i, result in enumerate(results)],
         protocol_text=_PROTOCOLS.get(protocol, protocol),
         warnings=warnings,
+        dice=headline_dice(results),
         headline=combined_table(results),
+        averages=average_tables(results),
         datasets=[(name, dataset_tables(results, name)) for name in dataset_names(results)],
         sizes=sections["Polyp size"],
         certainty=sections["Certainty"],

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..io import make_folder, markdown_text, write_text
-from .certainty import Comparison, certainty_tables, comparison_tables, interval_rows, marking_rule
+from .certainty import Comparison, certainty_tables, comparison_tables, headline_dice, interval_rows, marking_rule
 from .columns import families_of
 from .sanity import cautions
 from .tables import (
     Result,
+    average_tables,
     combined_table,
     dataset_names,
     dataset_tables,
@@ -23,7 +24,7 @@ from .tables import (
     size_tables,
 )
 
-__all__ = ["headline_table", "write_tables"]
+__all__ = ["average_table", "headline_table", "write_tables"]
 
 
 def headline_table(results: Sequence[Result]) -> str:
@@ -33,6 +34,11 @@ def headline_table(results: Sequence[Result]) -> str:
         results: one dictionary per method, as in its `scores.json`, all of one protocol.
     """
     return render_markdown(combined_table(results))
+
+
+def average_table(results: Sequence[Result]) -> str:
+    """The headline columns averaged over data sets, for the terminal; "" of a single one."""
+    return "\n".join(map(render_markdown, average_tables(results)))
 
 
 def write_tables(results: Sequence[Result], out: str | Path, comparison: Comparison | None = None) -> list[Path]:
@@ -64,7 +70,9 @@ def write_tables(results: Sequence[Result], out: str | Path, comparison: Compari
 
 def _markdown_report(results: Sequence[Result], comparison: Comparison | None) -> str:
     warnings = cautions(results)
-    chapters = [("Summary", [combined_table(results)])]
+    headline = headline_dice(results)
+    summary = [*([headline] if headline else []), combined_table(results), *average_tables(results)]
+    chapters = [("Summary", summary)]
     chapters += [(name, dataset_tables(results, name)) for name in dataset_names(results)]
     chapters += [("By polyp size", size_tables(results))]
     chapters += [("Certainty", certainty_tables(results)), ("Comparison", comparison_tables(comparison))]
@@ -89,7 +97,7 @@ def _definition_lists(results: Sequence[Result]) -> list[str]:
 
 
 def _latex_report(results: Sequence[Result]) -> str:
-    tables = [combined_table(results)]
+    tables = [combined_table(results), *average_tables(results)]
     tables += [table for name in dataset_names(results) for table in dataset_tables(results, name)]
     tables += size_tables(results)
     preamble = "% Needs \\usepackage{booktabs} and \\usepackage{graphicx}. Best in bold, second best underlined.\n\n"

@@ -23,6 +23,7 @@ __all__ = [
     "Row",
     "Table",
     "TextTable",
+    "average_tables",
     "combined_table",
     "dataset_names",
     "dataset_tables",
@@ -175,6 +176,36 @@ def combined_table(results: Sequence[Result]) -> Table:
     keys = headline_keys(kind_of(results[0]), metric_keys(results)) or metric_keys(results)
     blocks = tuple(_dataset_block(results, name, keys) for name in dataset_names(results))
     return Table("All data sets", tuple(map(column_of, keys)), blocks, "Data set")
+
+
+def average_tables(results: Sequence[Result]) -> list[Table]:
+    """The headline columns averaged over data sets, plain and by images; nothing of a single set or of classes.
+
+    A method that lacks a data set has no average.
+    """
+    names = dataset_names(results)
+    if len(names) < 2 or kind_of(results[0]) == "classes":
+        return []
+    keys = headline_keys(kind_of(results[0]), metric_keys(results)) or metric_keys(results)
+    keys = [key for key in keys if not key.startswith("pooled")]
+    blocks = []
+    for title, weighted in (("every set alike", False), ("every image alike", True)):
+        rows = [_average_row(result, names, keys, weighted=weighted) for result in results]
+        if any(math.isfinite(value) for row in rows for value in row.values):
+            # averages are not tested, so that where marks must be certain they carry none
+            blocks.append(Block(title, tuple(rows), {} if all("beaten" in result for result in results) else None))
+    return [Table(f"Average over {len(names)} data sets", tuple(map(column_of, keys)), tuple(blocks), "Average")]
+
+
+def _average_row(result: Result, names: Sequence[str], keys: Sequence[str], *, weighted: bool) -> Row:
+    images = [result.get("counts", {}).get(name, {}).get("images") or 0 for name in names]
+    weights = images if weighted else [1] * len(names)
+    total = sum(weights)
+    values = []
+    for key in keys:
+        scores = [score_value(result["datasets"].get(name), key) for name in names]
+        values.append(sum(w * s for w, s in zip(weights, scores, strict=True)) / total if total else math.nan)
+    return Row(result["method"], tuple(values))
 
 
 def dataset_tables(results: Sequence[Result], name: str) -> list[Table]:

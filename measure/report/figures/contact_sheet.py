@@ -29,8 +29,8 @@ __all__ = ["Sources", "contact_sheet", "draw_contact_sheets", "error_overlay"]
 LONGEST_SIDE = 320
 """Pixels a picture keeps on the sheet: sharp at the size printed, small in the page."""
 
-PANEL, GAP, NAME = 1.25, 0.04, 0.24
-MARGIN, HEADING, FOOTING = 0.2, 0.66, 0.25
+PANEL, GAP, NAME = 1.25, 0.04, 0.3
+MARGIN, HEADING, FOOTING = 0.2, 0.82, 0.36
 """Inches: a picture with the gap after it, the line for a name; the sheet's margin, head and foot."""
 
 
@@ -115,10 +115,10 @@ def contact_sheet(result: Result, sources: Sources, *, count: int = 4) -> Figure
     block = PANEL * max(len(pictures) for rows in groups.values() for _, pictures in rows)
     size = (MARGIN + len(groups) * (block + MARGIN), HEADING + sum(heights) + MARGIN + FOOTING)
     figure, axes = _blank(size)
-    _write(axes, MARGIN, 0.24, _heading(result, groups), size=9, color=MUTED)
+    _write(axes, MARGIN, 0.3, _heading(result, groups), size=13, color=MUTED)
     for place, (title, rows) in enumerate(groups.items()):
         left = MARGIN + place * (block + MARGIN)
-        _write(axes, left, 0.58, f"{title.capitalize()} by {dice_key(result)}", size=11, color=INK)
+        _write(axes, left, 0.7, f"{title.capitalize()} by {dice_key(result)}", size=14, color=INK)
         for row, top in zip(rows, HEADING + np.cumsum([0, *heights[:-1]]), strict=False):
             _draw_row(axes, row, left=left, top=top)
     _legend(figure)
@@ -211,7 +211,7 @@ def _draw_row(axes: Axes, row: Shown, *, left: float, top: float) -> None:
     """One image: its score and name, and under them its pictures side by side."""
     chosen, pictures = row
     name = f"{chosen.dice:.3f}   {label(chosen.dataset)} / {label(_shortened(chosen.stem))}"
-    _write(axes, left, top + NAME - 0.05, name, size=7, color=MUTED)
+    _write(axes, left, top + NAME - 0.07, name, size=12, color=MUTED)
     top += NAME
     for place, (_, picture) in enumerate(pictures):
         right, bottom = PANEL - GAP, (PANEL - GAP) * picture.shape[0] / picture.shape[1]
@@ -223,7 +223,7 @@ def _write(axes: Axes, left: float, base: float, text: str, *, size: float, colo
     axes.text(left, base, text, fontsize=size, color=color, va="baseline", ha="left")
 
 
-def _shortened(name: str, longest: int = 36) -> str:
+def _shortened(name: str, longest: int = 28) -> str:
     """A name that fits over its row: the middle gives way."""
     half = (longest - 1) // 2
     return name if len(name) <= longest else f"{name[:half]}…{name[-half:]}"
@@ -241,7 +241,7 @@ def _legend(figure: Figure) -> None:
         loc="lower center",
         ncols=3,
         frameon=False,
-        fontsize=8,
+        fontsize=12,
         labelcolor=INK,
         handlelength=1,
     )

@@ -211,7 +211,7 @@ def _draw_sizes(axes: Axes, sizes: np.ndarray, dice: np.ndarray, *, color: str) 
     opacity = min(0.35, max(0.06, 5 / math.sqrt(len(sizes) or 1)))
     axes.scatter(sizes, dice, s=9, color=color, alpha=opacity, linewidths=0, rasterized=True)
     groups = min(MEDIANS, len(sizes) // IMAGES_PER_MEDIAN)
-    if groups > 1:
+    if groups > 2:  # through two medians a straight line would pass for a trend
         bins = np.array_split(np.argsort(sizes, kind="stable"), groups)
         middle = [(np.median(sizes[chosen]), np.median(dice[chosen])) for chosen in bins]
         axes.plot(*zip(*middle, strict=True), color="white", linewidth=3.6)

@@ -9,6 +9,7 @@ import pytest
 
 from measure.report import columns as definitions
 from measure.report import sanity, tables
+from measure.report.certainty import headline_dice
 from measure.report.dice_definitions import definitions_table
 from measure.report.table_files import headline_table, write_tables
 from tests.helpers.report_results import result
@@ -157,3 +158,22 @@ def test_cautions_are_said_once_for_all_methods_and_by_name_otherwise():
         "S: 2 of 3 masks have more than two levels; they were cut at 128.",
         "A: S: 1 of 3 maps had another size than their mask and were resized in memory.",
     ]
+
+
+def test_averages_over_data_sets_by_set_and_by_image():
+    """Dice .9 of 10 images and .5 of 30: .7 by set, .6 by image; a method that lacks a set has none."""
+    whole = result("A", {"S": {"Dice": 0.9}, "T": {"Dice": 0.5}}, counts={"S": {"images": 10}, "T": {"images": 30}})
+    part = result("B", {"S": {"Dice": 0.8}}, counts={"S": {"images": 10}})
+    (table,) = tables.average_tables([whole, part])
+    assert [block.name for block in table.blocks] == ["every set alike", "every image alike"]
+    assert [block.rows[0].values[0] for block in table.blocks] == pytest.approx([0.7, 0.6])
+    assert all(math.isnan(block.rows[1].values[0]) for block in table.blocks)
+    assert tables.average_tables([part]) == []
+
+
+def test_the_headline_dice_is_named_in_words():
+    whole = result("A", {"S": {"Dice": 0.9}, "T": {"Dice": 0.5}}, per_image={"S": {"1": {"Dice": 0.9}}})
+    table = headline_dice([whole])
+    assert table.caption.startswith("Dice: Soft Dice, no threshold") and table.caption.endswith("As SEPNet prints it.")
+    assert (table.titles, table.rows) == (("Method", "S", "T", "average of sets"), (("A", "0.900", "0.500", "0.700"),))
+    assert headline_dice([result("A", {"S": {"MAE": 0.1}})]) is None
