@@ -18,6 +18,7 @@ _RECORDED_AT_WISH = {
     "distances": ("nsd_tolerance", "threshold"),
     "lesions": ("lesion_min", "lesion_rule", "fps", "threshold"),
     "calibration": (),
+    "consistency": ("fps", "threshold"),
     "intervals": ("resamples", "seed", "groups", "group_pattern"),
 }
 """Options that are recorded only where the switch before them is on, and with it."""
@@ -41,6 +42,7 @@ class Options:
         fps: frames per second of videos, for latencies in seconds.
         threshold: at which distances and lesions cut the map, of the saved levels / 255, in (0, 1].
         calibration: also score whether the maps' saved levels are probabilities.
+        consistency: also score how steady the maps of videos are from frame to frame.
         intervals: also give 95 % bootstrap intervals and quartiles of every mean.
         resamples: of the bootstrap.
         seed: of the bootstrap's draw.
@@ -63,6 +65,7 @@ class Options:
     fps: float = 30.0
     threshold: float = 0.5
     calibration: bool = False
+    consistency: bool = False
     intervals: bool = False
     resamples: int = 9999
     seed: int = 0
@@ -91,6 +94,10 @@ class Options:
             raise InputError("--groups and --group_pattern were given; both name the groups, keep one")
         if (self.groups or self.group_pattern) and not self.intervals:
             raise InputError("groups were given without intervals, which alone use them; leave out one or the other")
+        if self.consistency and self.protocol != "vps":
+            raise InputError(
+                f"--consistency was given with --protocol {self.protocol}; only the frames of vps follow one another"
+            )
         if self.classes and self.protocol == "vps":
             raise InputError("--classes was given with --protocol vps; only still images are scored by class")
         if self.classes and self.layout.mask_values:

@@ -16,6 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from .aggregation import FORMAT_VERSION, DatasetAggregation
+from .consistency import consistency_of_cases, mean_over_cases
 from .io import (
     InputError,
     MaskFile,
@@ -104,6 +105,9 @@ def score_folder(
                 aggregations[pair.dataset].add(pair.stem, outcome.scores)
             bar.update()
     _refuse_unreadable(faults, len(pairs), options.partial)
+    merged = _merged(aggregations)
+    if options.consistency:
+        _add_consistency(merged, consistency_of_cases(datasets, options, workers))
     for dataset in datasets:
         _refuse_two_kinds(dataset, counts[dataset.name])
     return {
@@ -116,7 +120,7 @@ def score_folder(
         "versions": _versions(),
         "seconds": time.perf_counter() - start,
         "counts": counts,
-        **_merged(aggregations),
+        **merged,
     }
 
 
@@ -271,6 +275,16 @@ def _merged(aggregations: dict[str, DatasetAggregation]) -> dict[str, Any]:
             for part, value in aggregation.result().items():
                 merged.setdefault(part, {})[name] = value
     return merged
+
+
+def _add_consistency(merged: dict[str, Any], found: dict[str, dict[str, dict[str, float]]]) -> None:
+    """Enter how steady maps are into the scores of cases and data sets."""
+    for name, cases in found.items():
+        scored = {case: scores for case, scores in cases.items() if case in merged["per_case"].get(name, {})}
+        for case, scores in scored.items():
+            merged["per_case"][name][case] |= scores
+        if scored:
+            merged["datasets"][name] |= mean_over_cases(scored)
 
 
 def _versions() -> dict[str, str]:

@@ -67,7 +67,7 @@ def score(args: Namespace) -> None:
     if comparison:
         write_json(comparison, out / "comparison.json")
         if args.mark == "certain":
-            from ..comparison import told_apart
+            from ..statistics import told_apart
 
             results = [{**result, "beaten": told_apart(comparison, result["method"])} for result in results]
     write_tables(results, out, comparison)
@@ -96,8 +96,7 @@ def _compare(results: Sequence[Result], options: Options) -> dict[str, Any] | No
     """The comparison of several methods, where intervals are asked for."""
     if len(results) < 2 or not options.intervals:
         return None
-    from ..comparison import compare_methods  # needs scipy's tests, which one method does not
-    from ..statistics import Bootstrap
+    from ..statistics import Bootstrap, compare_methods  # needs scipy's tests, which one method does not
 
     grouped = options.groups or options.group_pattern
     return compare_methods(

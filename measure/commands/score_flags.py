@@ -92,6 +92,7 @@ def options_of(args: Namespace) -> Options:
         lesion_rule=args.lesion_rule,
         fps=args.fps,
         calibration=args.calibration,
+        consistency=args.consistency,
         intervals=args.intervals,
         resamples=args.resamples,
         seed=args.seed,
@@ -182,11 +183,16 @@ def _add_definitions(group: _ArgumentGroup) -> None:
         help="a lesion is found where a region of the map overlaps it, or (giana) has its center of mass in it",
     )
     group.add_argument(
+        "--consistency",
+        action=Switch,
+        help="vps: how steady maps are from frame to frame too: agreement, agreement after optical flow, flicker",
+    )
+    group.add_argument(
         "--fps",
         type=number(float, low=0, low_open=True, high=FASTEST_VIDEO),
         default=30.0,
         metavar="N",
-        help="frames per second of clips, for latencies in seconds",
+        help="frames per second of clips, for latencies and flicker",
     )
     group.add_argument(
         "--calibration",

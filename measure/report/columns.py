@@ -196,6 +196,22 @@ _POLYPS = (
     ),
     Column("FirstDetection_seconds", "latency (s)", "The same in seconds, at --fps.", False, digits=2),
     Column("AlarmBursts", "bursts", "Runs of consecutive frames with a false alarm, mean over cases.", False, digits=1),
+    Column(
+        "FrameAgreement",
+        "agreement",
+        "IoU of the maps of consecutive frames whose masks have an IoU of 0.9 or more, mean over a case, then cases.",
+    ),
+    Column(
+        "WarpedAgreement",
+        "warped",
+        "IoU of a map and the one before, moved along the optical flow of the images (DIS), mean over cases.",
+    ),
+    Column(
+        "Flicker",
+        "flicker",
+        "How often per second maps begin or cease to mark anything though the masks do not, mean over cases.",
+        False,
+    ),
     Column("LongestBurst", "longest", "Frames of a case's longest such run, mean over cases.", False, digits=1),
 )
 

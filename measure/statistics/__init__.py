@@ -1,4 +1,4 @@
-"""How certain scores are: bootstrap intervals, paired tests, ranks, seeds; from arrays alone."""
+"""How certain scores are: bootstrap intervals, paired tests, ranks, seeds, and the comparison of methods by them."""
 
 from ..io import lazy_exports
 
@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
         "bootstrap": ["FEWEST_UNITS", "Bootstrap", "bca_intervals"],
+        "comparison": ["compare_methods", "told_apart"],
         "paired": ["PairedTest", "holm", "paired_test"],
         "ranking": ["Ranks", "bootstrap_ranks"],
         "seeds": ["SeedEffect", "seed_effect"],

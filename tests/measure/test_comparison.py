@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 
 from measure.commands.score import main
-from measure.comparison import compare_methods, told_apart
 from measure.report.certainty import comparison_tables
 from measure.report.figures.forest import comparison_figures
 from measure.report.tables import BEST, PLAIN, SECOND, Block, Row, column_of
-from measure.statistics import Bootstrap
+from measure.statistics import Bootstrap, compare_methods, told_apart
 from tests.helpers.report_results import result
 
 

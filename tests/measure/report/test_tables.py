@@ -118,6 +118,7 @@ def test_lower_is_better_for_errors_alone():
         "FirstDetection_seconds",
         "AlarmBursts",
         "LongestBurst",
+        "Flicker",
     }
     assert {member.key for member in known if member.higher_is_better is False} == lower
     assert {member.key for member in known if member.higher_is_better is None} == {"OneEmpty", "BothEmpty"}

@@ -22,10 +22,13 @@ from typing import Any
 
 import numpy as np
 
-from .io import GroupOf
-from .statistics import Bootstrap, bootstrap_ranks, holm, paired_test, seed_effect
+from ..io import GroupOf
+from .bootstrap import Bootstrap
+from .paired import holm, paired_test
+from .ranking import bootstrap_ranks
+from .seeds import seed_effect
 
-__all__ = ["SEED_MARK", "compare_methods", "told_apart"]
+__all__ = ["compare_methods", "told_apart"]
 
 RANK_RESAMPLES = 1000
 SEED_MARK = "@"
