@@ -30,6 +30,7 @@ VERBS = {
         "write weights for use elsewhere: half precision, ONNX, torch.export, checked at once",
     ),
     "repeat": ("commands.repeat", "print the command that repeats a run; refused when its data have changed"),
+    "reproduce": ("commands.reproduce", "list published rows, run them from data to scores, compare"),
     "gpu": (
         "benchmark.gpu_report.command",
         "try everything on a GPU: tests, speeds, a training; one report",

@@ -23,6 +23,7 @@ FLOORS = {
         ["prediction"],
         ["evaluation"],
         ["training"],
+        ["reproduction"],
         ["commands"],
         ["benchmark"],
         [""],

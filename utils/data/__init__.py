@@ -8,7 +8,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "augmentation": ["AUGMENTATIONS", "Augmentation", "MaskNoise", "parse_augmentation"],
         "cache": ["CACHES", "open_cache"],
         "check": ["NEAR", "check_parts", "find_parts_to_check", "parts_of_splits", "render_page", "render_text"],
-        "clip_dataset": ["CLIPS", "Case", "ClipTrainingData", "polyp_of"],
+        "clip_dataset": ["CLIPS", "Case", "ClipTrainingData", "find_cases", "polyp_of"],
         "draws": ["FoldNames", "fold_names", "names_in", "part_sizes", "split_names", "write_folds", "write_names"],
         "fingerprint": ["DATA_FILE", "Fingerprint", "refuse_other_data", "size_and_hash"],
         "image_dataset": ["EvaluationData", "TrainingData"],

@@ -178,6 +178,15 @@ class NetworkOptions(Options):
         group=NETWORK,
         network="temporal",
     )
+    net_scm: bool | None = option(
+        None,
+        "off: SCR-Net without semantic calibration, as in its ablation (default: on)",
+        group=NETWORK,
+        network="scm",
+    )
+    net_srm: bool | None = option(
+        None, "off: SCR-Net without semantic refinement, as in its ablation (default: on)", group=NETWORK, network="srm"
+    )
     memory_frames: int | None = option(
         None,
         "frames that a video network remembers (default: 35)",

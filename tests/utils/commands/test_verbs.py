@@ -10,7 +10,7 @@ from utils.__main__ import VERBS, main
 
 ROOT = Path(__file__).parents[3]
 QUICK = [["split"], ["check"], ["repeat"], ["prepare"], ["phantom"], ["sunseg"], ["sequences"], ["montage"]]
-QUICK += [["benchmark"]]
+QUICK += [["benchmark"], ["reproduce"]]
 
 
 @pytest.mark.parametrize("words", [[], ["--help"], ["-h"]])
