@@ -87,11 +87,19 @@ def write(paths: Sequence[Path], content: dict[str, Any]) -> None:
 
 def snapshot(state: Any) -> Any:
     """A copy of nested plain data whose tensors lie in main memory and change no more."""
+    copy = copied(state)
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()  # once for all tensors, whose copies run side by side until then
+    return copy
+
+
+def copied(state: Any) -> Any:
     if isinstance(state, torch.Tensor):
-        return state.detach().cpu().clone()
+        host = torch.empty_like(state, device="cpu", pin_memory=state.is_cuda)
+        return host.copy_(state.detach(), non_blocking=True)
     if isinstance(state, dict):
-        return {key: snapshot(value) for key, value in state.items()}
-    return [snapshot(value) for value in state] if isinstance(state, list) else state
+        return {key: copied(value) for key, value in state.items()}
+    return [copied(value) for value in state] if isinstance(state, list) else state
 
 
 def is_resumable(checkpoint: dict[str, Any]) -> bool:
