@@ -76,6 +76,10 @@ SIZE_CLASSES = {
 """Polyp sizes and the share of the frame below which each ends; 20 % itself is medium."""
 
 
+MOST_CURVES = 4000
+"""Units that keep their curves, 16 kB each; where there are more, the maxima over thresholds have no interval."""
+
+
 def size_class(share: float) -> str:
     """Name of the size class of a polyp that fills `share` of the frame."""
     if share == 0.0:
@@ -91,21 +95,21 @@ class MeanScores:
         count: what was added.
         sums: of the numbers, by name.
         present: how many had each number.
-        curve_sums: (8, 256).
+        curve_sums: (8, 256), or (8, 0) where curves are passed over.
         counts: summed, by name.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, with_curves: bool = True) -> None:
         self.count = 0
         self.sums: dict[str, float] = {}
         self.present: dict[str, int] = {}
-        self.curve_sums = np.zeros((len(CURVES), 256))
+        self.curve_sums = np.zeros((len(CURVES), 256 if with_curves else 0))
         self.counts: dict[str, np.ndarray] = {}
 
     def add(self, numbers: dict[str, float], curves: np.ndarray, counts: Mapping[str, np.ndarray]) -> None:
         """Add one unit: its numbers by name, its curves (8, 256) and its counts by name."""
         self.count += 1
-        self.curve_sums += curves
+        self.curve_sums += curves[:, : self.curve_sums.shape[1]]
         for name, value in numbers.items():
             if name in _SKIPPED_WHERE_MISSING and math.isnan(value):
                 continue
@@ -157,6 +161,27 @@ def _ordered(scores: dict[str, float]) -> dict[str, float]:
     return {name: scores[name] for name in dict.fromkeys([*first, *scores])}
 
 
+class Units:
+    """What is resampled for intervals: images, cases, or groups of either, each with the sums over what it holds.
+
+    Attributes:
+        by_name: the sums of each.
+    """
+
+    def __init__(self) -> None:
+        self.by_name: dict[str, MeanScores] = {}
+
+    def add(self, name: str, numbers: dict[str, float], curves: np.ndarray, counts: Mapping[str, np.ndarray]) -> None:
+        """Add an image or a case to a unit; what is linear in the curves becomes a number."""
+        if name not in self.by_name:
+            self.by_name[name] = MeanScores(with_curves=len(self.by_name) < MOST_CURVES)
+            if len(self.by_name) == MOST_CURVES + 1:
+                for unit in self.by_name.values():
+                    unit.curve_sums = np.zeros((len(CURVES), 0))
+        linear = {key: value for key, value in _plain(curve_scores(curves)).items() if not key.startswith("max")}
+        self.by_name[name].add(numbers | linear, curves, counts)
+
+
 class DatasetAggregation:
     """Collects one data set (VPS: one split) and gives its part of the result; per image only numbers are kept."""
 
@@ -183,7 +208,7 @@ class DatasetAggregation:
         self._images = MeanScores()
         self._cases: dict[str, MeanScores] = {}
         self._sizes: dict[str, MeanScores] = {}
-        self._units: dict[str, MeanScores] = {}
+        self._units = Units()
         self.per_image: dict[str, dict[str, float]] = {}
 
     def add(self, stem: str, scores: PairScores) -> None:
@@ -197,7 +222,7 @@ class DatasetAggregation:
         else:
             means.append(self._images)
             if self._bootstrap:
-                means.append(self._units.setdefault(self._unit(stem), MeanScores()))
+                self._units.add(self._unit(stem), numbers, scores.curves, scores.counts)
         for mean in means:
             mean.add(numbers, scores.curves, scores.counts)
 
@@ -246,15 +271,19 @@ class DatasetAggregation:
         """Keys `intervals`, `best_threshold`, `quartiles` and `units`."""
         from .intervals import best_threshold, score_intervals, score_quartiles  # needs scipy, which scoring does not
 
-        for case, frames in self._cases.items():
-            self._units.setdefault(self._unit(case), MeanScores()).add(frames.numbers, frames.curves, frames.counts)
+        units = self._units
+        if self._by_case:
+            units = Units()
+            for case, frames in self._cases.items():
+                units.add(self._unit(case), frames.numbers, frames.curves, frames.counts)
+        sums = list(units.by_name.values())
         averaged = {case: frames.scores() for case, frames in self._cases.items()} if self._by_case else self.per_image
         kind = "groups" if self._group_of else "cases" if self._by_case else "images"
         return {
-            "intervals": score_intervals(list(self._units.values()), bootstrap),
-            "best_threshold": best_threshold(list(self._units.values()), bootstrap),
+            "intervals": score_intervals(sums, bootstrap),
+            "best_threshold": best_threshold(self._mean().curves, sums, bootstrap),
             "quartiles": score_quartiles(averaged.values()),
-            "units": {"kind": kind, "number": len(self._units)},
+            "units": {"kind": kind, "number": len(sums)},
         }
 
     def _unit(self, name: str) -> str:

@@ -41,7 +41,7 @@ class _Scores:
         self._present = np.array([[unit.present.get(name, 0.0) for name in self._numbers] for unit in units])
         self._sizes = np.array([float(unit.count) for unit in units])
         # intervals need no more than float32, in which the largest product takes half the time
-        self._curves = np.array([unit.curve_sums for unit in units], np.float32)
+        self._curves = np.array([unit.curve_sums for unit in units], np.float32)  # (U, 8, 256) or (U, 8, 0)
         self._counts = {
             name: np.array([unit.counts[name] for unit in units], np.float64)
             for name in units[0].counts
@@ -55,28 +55,35 @@ class _Scores:
     def _by_name(self, weights: np.ndarray) -> Mapping[str, np.ndarray]:
         with np.errstate(invalid="ignore", divide="ignore"):
             numbers = dict(zip(self._numbers, (weights @ self._sums / (weights @ self._present)).T, strict=True))
+        pooled = pooled_scores({name: weights @ counts for name, counts in self._counts.items()})
+        return numbers | self._maxima(weights) | pooled
+
+    def _maxima(self, weights: np.ndarray) -> dict[str, np.ndarray]:
+        """The scores that are no mean of the units': maxima of the mean curves; none where curves were not kept."""
+        if self._curves.shape[2] == 0:
+            return {}
         curves = weights.astype(np.float32) @ self._curves.reshape(len(self._curves), -1)
         curves = curves.reshape(len(weights), *self._curves.shape[1:])
         swept = curve_scores(curves / (weights @ self._sizes)[:, None, None].astype(np.float32))
-        pooled = pooled_scores({name: weights @ counts for name, counts in self._counts.items()})
-        return numbers | swept | pooled
+        return {name: values for name, values in swept.items() if name.startswith("max")}
 
 
-def best_threshold(units: Sequence[MeanScores], bootstrap: Bootstrap) -> dict[str, Any]:
+def best_threshold(mean_curves: np.ndarray, units: Sequence[MeanScores], bootstrap: Bootstrap) -> dict[str, Any]:
     """The 8-bit level at which the mean Dice is greatest, and between which levels 95 % of the resamples put it.
 
     Args:
-        units: as in `score_intervals`; below ten the interval is None.
+        mean_curves: of the data set, (8, 256).
+        units: as in `score_intervals`; below ten, or without curves, the interval is None.
         bootstrap: number of resamples and seed.
 
     Returns:
         `level`, the highest of several; `interval`; `Dice`, the mean there.
     """
-    curves = np.array([unit.curve_sums[CURVES.index("Dice")] for unit in units])
-    mean = curves.sum(axis=0) / sum(unit.count for unit in units)
+    mean = mean_curves[CURVES.index("Dice")]
     levels = TOP_LEVEL - np.arange(len(mean))
     interval = None
-    if len(units) >= FEWEST_UNITS:
+    if len(units) >= FEWEST_UNITS and units[0].curve_sums.size:
+        curves = np.array([unit.curve_sums[CURVES.index("Dice")] for unit in units])
         best = bootstrap.values(lambda weights: (weights @ curves).argmax(axis=1)[:, None], len(units))
         interval = np.quantile(levels[best], [0.025, 0.975], method="nearest").tolist()
     place = int(mean.argmax())

@@ -26,6 +26,8 @@ BATCH = 1 << 21
 """Weights held at once; of at most `ROWS` resamples, as a statistic may hold more than them."""
 
 ROWS = 1000
+ROUNDING = 1e-9
+"""Values that agree up to here are equal: of few units many resamples tie with the score; half count as below."""
 
 
 @dataclass(frozen=True)
@@ -90,9 +92,10 @@ def _interval(found: float, values: np.ndarray, without_one: np.ndarray) -> tupl
     if not np.isfinite(found) or not np.isfinite(without_one).all() or defined.mean() < 0.99:
         return np.nan, np.nan
     values = values[defined]
-    if np.ptp(values) <= 1e-14 * max(1.0, abs(found)):
+    rounding = ROUNDING * max(1.0, abs(found))
+    if np.ptp(values) <= rounding:
         return found, found
-    below = (np.mean(values < found) + np.mean(values <= found)) / 2
+    below = (np.mean(values < found - rounding) + np.mean(values <= found + rounding)) / 2
     bias = ndtri(below)
     deviation = without_one.mean() - without_one
     spread = (deviation**2).sum()

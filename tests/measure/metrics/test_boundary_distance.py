@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -103,6 +104,24 @@ def test_random_pairs_against_brute_force() -> None:
         ours = pair_scores(prediction, mask, **options.of_pairs()).numbers
         expected = naive_boundary_distances(prediction, mask, cut=cut, tolerance=tolerance)
         assert {name: ours[name] for name in expected} == pytest.approx(expected, abs=1e-9), seed
+
+
+GOLDEN = Path(__file__).parents[2] / "data" / "metrics" / "image_protocol"
+
+
+@pytest.mark.parametrize("file", sorted((GOLDEN / "gt" / "SetA" / "masks").iterdir()), ids=lambda file: file.stem)
+def test_golden_pairs_against_brute_force_and_medpy(file: Path) -> None:
+    """The pairs whose overlap scores the released tools have given."""
+    mask, prediction = (
+        cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) for path in (file, GOLDEN / "pred/SetA" / file.name)
+    )
+    if prediction.shape != mask.shape:
+        prediction = cv2.resize(prediction, mask.shape[::-1])
+    ours = distances(prediction, mask)
+    assert ours == pytest.approx(naive_boundary_distances(prediction, mask), abs=1e-9)
+    if (prediction >= 128).any() and (mask > 128).any():
+        medpy = pytest.importorskip("medpy.metric.binary")
+        assert ours["HD95_pooled"] == pytest.approx(medpy.hd95(prediction >= 128, mask > 128), abs=1e-9)
 
 
 def outlines(seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from measure import Options, ScoreSet
-from measure.aggregation import MeanScores
+from measure.aggregation import MeanScores, Units
 from measure.intervals import best_threshold, score_intervals, score_quartiles
 from measure.metrics.scores import pair_scores
 from measure.statistics import Bootstrap, bca_intervals, paired_test
@@ -66,14 +66,14 @@ def test_every_score_of_a_data_set_has_an_interval_around_it() -> None:
         mask[8:20, 9:22] = 255
         noisy = np.roll(mask, random.integers(-4, 5, 2), (0, 1)) * 0.6 + random.integers(0, 90, mask.shape)
         pairs.append((noisy.astype(np.uint8), mask))
-    total, units = ScoreSet(distances=True, lesions=True), []
+    total, units = ScoreSet(distances=True, lesions=True), Units()
     for number, (prediction, mask) in enumerate(pairs):
         total.add(str(number), prediction, mask)
         scores = pair_scores(prediction, mask, **Options(distances=True, lesions=True).of_pairs())
-        units.append(MeanScores())
-        units[-1].add({k: v for k, v in scores.numbers.items() if k != "size"}, scores.curves, scores.counts)
+        numbers = {key: value for key, value in scores.numbers.items() if key != "size"}
+        units.add(str(number), numbers, scores.curves, scores.counts)
     found = total.compute()["datasets"]["set"]
-    intervals = score_intervals(units, Bootstrap(999))
+    intervals = score_intervals(list(units.by_name.values()), Bootstrap(999))
     without = {"OneEmpty", "BothEmpty", "ImageSpecificity", "LesionSensitivity_small", "LesionSensitivity_large"}
     assert found.keys() - intervals.keys() == without
     for name, (low, high) in intervals.items():
@@ -144,5 +144,21 @@ def test_the_best_threshold_is_that_of_the_mean_curve() -> None:
         curves[4, 255 - (50 if number == 3 else 200)] = 0.9
         units.append(MeanScores())
         units[-1].add({}, curves, {})
-    assert best_threshold(units, Bootstrap(200)) == {"level": 200, "interval": [200, 200], "Dice": pytest.approx(0.825)}
-    assert best_threshold(units[:5], Bootstrap(200))["interval"] is None
+    mean = sum(unit.curves for unit in units) / 12
+    expected = {"level": 200, "interval": [200, 200], "Dice": pytest.approx(0.825)}
+    assert best_threshold(mean, units, Bootstrap(200)) == expected
+    assert best_threshold(mean, units[:5], Bootstrap(200))["interval"] is None
+
+
+def test_of_very_many_images_the_curves_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """16 kB each would fill the memory; means and pooled scores keep their intervals, maxima have none."""
+    monkeypatch.setattr("measure.aggregation.MOST_CURVES", 11)
+    units = Units()
+    for number in range(13):
+        curves = np.full((8, 256), number / 13)
+        units.add(str(number), {"Dice": number / 13}, curves, {"confusion": np.array([number + 1, 1, 1, 9])})
+    assert {unit.curve_sums.size for unit in units.by_name.values()} == {0}
+    intervals = score_intervals(list(units.by_name.values()), Bootstrap(99))
+    assert {"Dice", "meanDice", "pooledDice@0.5"} <= intervals.keys() and "maxDice" not in intervals
+    assert intervals["meanDice"] == pytest.approx(intervals["Dice"])
+    assert best_threshold(np.ones((8, 256)), list(units.by_name.values()), Bootstrap(99))["interval"] is None
