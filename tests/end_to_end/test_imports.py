@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 OURS = {"lib", "measure", "utils", "myTrain", "myTest", "tests"}
 MAY_IMPORT = {"lib": {"lib"}, "measure": {"measure"}, "utils": {"utils", "lib", "measure"}}
 REWRITES_LIB = {"utils/benchmark/plain/step.py"}  # writes PSE out plainly, to compare with, from PSE's own parts
-MOST_ENTRIES = 15  # of a folder; more have no obvious place
+MOST_ENTRIES = 16  # of a folder; more have no obvious place
 
 # rooms of a package, bottom up; those of one floor do not know each other, "" are the files beside the rooms
 FLOORS = {

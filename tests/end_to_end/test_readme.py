@@ -1,4 +1,4 @@
-"""README.md stays true: its Python runs, its places exist, its commands have the flags they are shown with."""
+"""README.md and docs/ stay true: its Python runs, its places exist, its commands have the flags they are shown with."""
 
 import re
 import shlex
@@ -10,13 +10,14 @@ import pytest
 import torch
 
 import myTrain
-from lib import create_model
+from lib import create_model, list_models
 from tests.helpers.commands import COMMANDS, parser_of
 from utils.__main__ import VERBS
 from utils.phantom import phantom_still
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCS = {path.name: path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md"))}
 
 
 def blocks(language):
@@ -26,7 +27,12 @@ def blocks(language):
 def commands():
     """The command lines of the README and the Makefile, without comments and without what wraps `python`."""
     made = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
-    for line in [*"\n".join(blocks("bash")).splitlines(), *(line for line in made.splitlines() if "$(RUN)" in line)]:
+    shown = re.findall(r"`(python (?:my|-m \w+ )[^`]+)`", "".join(DOCS.values()))
+    for line in [
+        *"\n".join(blocks("bash")).splitlines(),
+        *shown,
+        *(line for line in made.splitlines() if "$(RUN)" in line),
+    ]:
         words = shlex.split(line, comments=True)
         if words[:1] == ["$(RUN)"] and words[2:3] not in (["pip"], ["pytest"], ["ruff"]):
             yield words[1:]
@@ -56,10 +62,22 @@ def test_its_python_runs_as_it_stands(stills, tmp_path, monkeypatch, capsys):
 
 
 def test_its_places_exist():
-    table = README[README.index("## Where is what") : README.index("## Downloads")]
-    places = set(re.findall(r"`((?:lib|measure|utils|tests)/[\w/.]*)`", table))
+    places = set(re.findall(r"`((?:lib|measure|utils|tests)/[\w/.]*)`", DOCS["places.md"]))
     assert len(places) > 40
+    places |= set(re.findall(r"`((?:lib|measure|utils|tests)/[\w/.]*)`", README + "".join(DOCS.values())))
     assert not {place for place in places if not (ROOT / place).exists()}
+
+
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{name}" for name in DOCS)])
+def test_its_links_lead_somewhere(page):
+    linked = re.findall(r"\]\(([^)#\s]+)\)", (ROOT / page).read_text(encoding="utf-8"))
+    assert not [link for link in linked if "://" not in link and not ((ROOT / page).parent / link).exists()]
+
+
+def test_every_network_has_a_page_that_says_what_differs_and_how_far_it_got():
+    for name in list_models():
+        assert "## Differs from the" in DOCS[f"{name}.md"] and "## How far ours got" in DOCS[f"{name}.md"]
+        assert f"](docs/{name}.md)" in README
 
 
 def test_it_lists_every_verb():
