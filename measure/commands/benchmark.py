@@ -60,7 +60,8 @@ def time_scoring(args: Namespace) -> None:
     Raises:
         InputError: a folder or a file that cannot be used.
     """
-    options = Options(protocol=args.protocol, border=args.BR == "on")
+    wished = {"border": args.BR == "on", "distances": args.distances, "lesions": args.lesions}
+    options = Options(protocol=args.protocol, **wished)
     if args.GT_root and args.pred_root:
         _report("given folders", _paired(args.GT_root, args.pred_root), options, reference=args.reference)
         return
@@ -164,7 +165,8 @@ def _paired(gt_root: Path, pred_root: Path) -> list[MapPair]:
 
 
 def _report(title: str, pairs: Sequence[MapPair], options: Options, *, reference: bool) -> None:
-    print(f"{title}: {len(pairs)} pairs, {options.protocol} protocol{', with BR' if options.border else ''}")
+    wished = [name for name in ("border", "distances", "lesions") if getattr(options, name)]
+    print(f"{title}: {len(pairs)} pairs, {options.protocol} protocol{''.join(f', with {name}' for name in wished)}")
     for timing in measure_times(pairs, options, reference=reference):
         print(f"  {timing.name:36s} {timing.milliseconds:9.2f} ms   {timing.ratio:7.2f} x decoding")
 
@@ -178,6 +180,8 @@ def parse_args(argv: Sequence[str] | None = None) -> Namespace:
     parser = CommandParser(prog="python -m measure benchmark", description=__doc__)
     parser.add_argument("--protocol", choices=PROTOCOLS, default="image", help="which tool's numbers")
     parser.add_argument("--BR", choices=("on", "off"), default="off", help="border-region scores too")
+    parser.add_argument("--distances", action=Switch, help="boundary distances too")
+    parser.add_argument("--lesions", action=Switch, help="lesion scores too")
     parser.add_argument("--GT_root", type=path, metavar="DIR", help="masks to time on, instead of synthetic ones")
     parser.add_argument("--pred_root", type=path, metavar="DIR", help="their maps")
     parser.add_argument(

@@ -75,7 +75,8 @@ def score(args: Namespace) -> None:
         make_folder(record.parent)
         write_text(f"{headline_table(results)}\n", record)
     if args.all_definitions:
-        other = _score_methods(args, replace(options, minmax=not options.minmax))
+        plain = replace(options, intervals=False, groups=None, group_pattern=None)
+        other = _score_methods(args, replace(plain, minmax=not options.minmax))
         write_text(f"{_definitions(results, other)}\n", out / "definitions.md")
     write_reports(
         results,

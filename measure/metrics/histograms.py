@@ -57,6 +57,16 @@ class Box:
             max(self.right, other.right),
         )
 
+    def cut(self, other: Box) -> Box:
+        """The part that two boxes share; an empty one where they share none."""
+        top, left = max(self.top, other.top), max(self.left, other.left)
+        bottom, right = min(self.bottom, other.bottom), min(self.right, other.right)
+        return Box(top, max(bottom, top), left, max(right, left))
+
+    def within(self, outer: Box) -> Box:
+        """The box as seen from the top left corner of one that holds it."""
+        return Box(self.top - outer.top, self.bottom - outer.top, self.left - outer.left, self.right - outer.left)
+
     def grown(self, margin: int, shape: tuple[int, int]) -> Box:
         """The box with `margin` pixels more on each side, cut at the frame of (height, width) `shape`."""
         height, width = shape

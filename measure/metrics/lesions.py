@@ -19,6 +19,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from .histograms import Box
+
 __all__ = [
     "LESION_RULES",
     "OPERATING_POINTS",
@@ -62,12 +64,14 @@ class _Regions:
     """Connected regions of an image.
 
     Attributes:
-        labels: (H, W) int32, the number of each pixel's region; 0 is none.
+        box: what of the image the labels cover; nothing is marked outside.
+        labels: int32, the number of each pixel's region within the box; 0 is none.
         kept: numbers of the regions that are large enough.
         areas: pixels of these.
         centers: (N, 2), row and column of their centers of mass, rounded to a pixel.
     """
 
+    box: Box
     labels: np.ndarray
     kept: np.ndarray
     areas: np.ndarray
@@ -76,10 +80,24 @@ class _Regions:
     @classmethod
     def of(cls, binary: np.ndarray, smallest: int) -> _Regions:
         """Find those of an image (H, W) uint8, above 0 inside."""
-        count, labels, stats, centers = cv2.connectedComponentsWithStats(binary, connectivity=8, ltype=cv2.CV_32S)
+        box = Box.around(binary)
+        if box.is_empty:
+            return cls(box, np.zeros((0, 0), np.int32), np.zeros(0, np.int64), np.zeros(0), np.zeros((0, 2), np.int64))
+        inside = np.ascontiguousarray(box.of(binary))
+        count, labels, stats, centers = cv2.connectedComponentsWithStats(inside, connectivity=8, ltype=cv2.CV_32S)
         areas = stats[:, cv2.CC_STAT_AREA]
         kept = np.array([number for number in range(1, count) if areas[number] >= smallest], np.int64)
-        return cls(labels, kept, areas[kept], np.rint(centers[kept][:, ::-1]).astype(np.int64))
+        corner = np.array([box.top, box.left])
+        return cls(box, labels, kept, areas[kept], np.rint(centers[kept][:, ::-1] + corner).astype(np.int64))
+
+    def numbers_at(self, places: np.ndarray) -> np.ndarray:
+        """The numbers of the regions at places (N, 2), rows and columns of the image; 0 where none is."""
+        rows, columns = (places - [self.box.top, self.box.left]).T
+        height, width = self.labels.shape
+        covered = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+        numbers = np.zeros(len(places), np.int64)
+        numbers[covered] = self.labels[rows[covered], columns[covered]]
+        return numbers
 
 
 def lesion_counts(
@@ -123,8 +141,7 @@ def _cut(prediction: np.ndarray, cut: int, smallest: int) -> _Regions:
 def _found(lesions: _Regions, regions: _Regions, rule: str) -> tuple[np.ndarray, int]:
     """Whether each lesion is found, and the number of false alarms."""
     if rule == "giana":
-        hits = lesions.labels[tuple(regions.centers.T)]
-        met = hits[:, None] == lesions.kept  # [region, lesion]
+        met = lesions.numbers_at(regions.centers)[:, None] == lesions.kept  # [region, lesion]
         return met.any(axis=0), int(np.count_nonzero(~met.any(axis=1)))
     met = _shared_pixels(lesions, regions) > 0
     return met.any(axis=1), int(np.count_nonzero(~met.any(axis=0)))
@@ -132,9 +149,13 @@ def _found(lesions: _Regions, regions: _Regions, rule: str) -> tuple[np.ndarray,
 
 def _shared_pixels(lesions: _Regions, regions: _Regions) -> np.ndarray:
     """Pixels that each lesion and each region of the map have in common, (lesions, regions)."""
-    both = (lesions.labels > 0) & (regions.labels > 0)
+    common = lesions.box.cut(regions.box)
+    if common.is_empty:
+        return np.zeros((len(lesions.kept), len(regions.kept)), np.int64)
+    first, second = (common.within(found.box).of(found.labels) for found in (lesions, regions))
+    both = (first > 0) & (second > 0)
     shape = int(lesions.labels.max()) + 1, int(regions.labels.max()) + 1
-    pairs = lesions.labels[both].astype(np.int64) * shape[1] + regions.labels[both]
+    pairs = first[both].astype(np.int64) * shape[1] + second[both]
     return np.bincount(pairs, minlength=shape[0] * shape[1]).reshape(shape)[np.ix_(lesions.kept, regions.kept)]
 
 

@@ -34,6 +34,9 @@ __all__ = [
 Comparison = Mapping[str, Any]
 """What `comparison.json` holds."""
 
+MOST_PAIRS = 80
+"""Lines of a table of differences; where there are more, `comparison.json` alone holds all of them."""
+
 
 def marking_rule(results: Sequence[Result]) -> str:
     """What bold and underlined numbers mean, in words."""
@@ -146,13 +149,22 @@ def comparison_tables(comparison: Comparison | None) -> list[TextTable]:
         return []
     tables = []
     for name, units in comparison["units"].items():
-        pairs = [pair for pair in comparison["pairs"] if pair["dataset"] == name]
+        pairs = _shown_pairs(comparison, name)
         titles = ("Column", "Method A", "Method B", "A - B", "95 % interval", "p", "p (Holm)", "A : B", "Verdict")
         caption = f"{name}, differences on {units['number']} {units['kind']}"
         tables.append(TextTable(caption, titles, tuple(map(_pair_row, pairs)), text_columns=3))
         tables += _rank_table(name, comparison["ranks"].get(name, {}))
         tables += _seed_table(name, comparison["seeds"].get(name, {}))
     return tables
+
+
+def _shown_pairs(comparison: Comparison, name: str) -> list[Mapping[str, Any]]:
+    """The pairs of a data set in every column, or where that would be too long in the first Dice alone."""
+    pairs = [pair for pair in comparison["pairs"] if pair["dataset"] == name]
+    if len(pairs) <= MOST_PAIRS:
+        return pairs
+    usual = next((key for key in comparison["metrics"] if "Dice" in key), comparison["metrics"][0])
+    return [pair for pair in pairs if pair["metric"] == usual]
 
 
 def _pair_row(pair: Mapping[str, Any]) -> tuple[str, ...]:
