@@ -18,11 +18,14 @@ import torch
 from torch import Tensor
 
 from ..errors import ModelError
+from .nearest import nearest, tree_of
 
 __all__ = ["Bank", "Memory", "attend", "count_usage", "evict", "read", "write"]
 
 LIFE_AT_BIRTH = 1e-7  # steps; keeps usage / life finite for an entry that no step has read yet
 PIECE = 2**21  # affinities held at a time: 8 MB of float32
+PER_QUERY = 2048  # affinities that a search computes of a query, about
+SEARCHED = 8192  # entries from which a search tree pays on a CPU
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,8 @@ def attend(bank: Bank, queries: Tensor, *, top_k: int) -> tuple[Tensor, Tensor]:
     """Read a bank: each query takes the mean of its most similar entries' values, weighted by a softmax over them.
 
     The affinity of key k and query q is (2 k.q - |k|^2) / 2, largest for the nearest of equally long keys. It is
-    computed in pieces over the queries, so that no more than `PIECE` affinities (or one query's) exist at a time.
+    computed in pieces over the queries, so that no more than `PIECE` affinities (or one query's) exist at a time; in a
+    large bank on a CPU, without gradients, only for the entries near a query (`nearest`): the same ones, ties aside.
 
     Args:
         bank: M entries, at least one.
@@ -146,9 +150,15 @@ def attend(bank: Bank, queries: Tensor, *, top_k: int) -> tuple[Tensor, Tensor]:
     half_norm = bank.keys.square().sum(dim=1) / 2
     used = torch.zeros_like(bank.usage)
     readout = []
-    for piece in queries.split(max(1, PIECE // len(bank))):
-        affinity = torch.addmm(-half_norm, piece, bank.keys.T)  # (q, M)
-        best, index = affinity.topk(min(top_k, len(bank)), dim=1)
+    top_k = min(top_k, len(bank))
+    searched = len(bank) >= SEARCHED and bank.keys.device.type == "cpu" and not torch.is_grad_enabled()
+    for piece in queries.split(max(1, PIECE // (PER_QUERY if searched else len(bank)))):
+        if searched:  # the nearest keys are those of the largest affinity
+            index = nearest(tree_of(bank.keys), piece, top_k)
+            best = (bank.keys[index] * piece[:, None]).sum(dim=2) - half_norm[index]
+        else:
+            affinity = torch.addmm(-half_norm, piece, bank.keys.T)  # (q, M)
+            best, index = affinity.topk(top_k, dim=1)
         weight = best.softmax(dim=1)
         readout.append((weight[:, :, None] * bank.values[index]).sum(dim=1))
         used.scatter_add_(0, index.flatten(), weight.detach().flatten())

@@ -9,7 +9,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "config": ["GROUPS", "MapOptions", "PredictConfig"],
         "images": ["PredictOptions", "image_maps", "predict_maps"],
         "job": ["predict"],
-        "runtimes": ["export_graph", "export_weights"],
+        "runtimes": ["export_graph", "export_weights", "has_packages"],
         "postprocess": [
             "grey_map",
             "labels_of",

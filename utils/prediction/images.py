@@ -6,6 +6,7 @@ class, and `<out>/labels/...`, the most probable class as the masks show it.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -198,6 +199,46 @@ def predict_maps(
     return total
 
 
+class FittingBatches:
+    """A network that is given fewer images at once after a batch that did not fit into the GPU's memory.
+
+    Attributes:
+        most: images a forward; None: as many as come.
+    """
+
+    def __init__(self, model: Network):
+        self.model = model
+        self.most: int | None = None
+
+    def __call__(self, images: Tensor) -> dict[str, Tensor]:
+        """The network's answers to (N, 3, H, W) images.
+
+        Raises:
+            InputError: a single image does not fit.
+        """
+        while True:
+            parts = images.split(self.most or len(images))
+            try:
+                answers = [self.model(part) for part in parts]
+            except torch.cuda.OutOfMemoryError as error:
+                self._halve(len(parts[0]), images.shape[-1], error)
+                continue
+            return {name: torch.cat([answer[name] for answer in answers]) for name in answers[0]}
+
+    def _halve(self, tried: int, side: int, error: Exception) -> None:
+        if tried == 1:
+            raise InputError(
+                f"one image of {side} x {side} pixels does not fit into the GPU's memory; free some of it, or take a "
+                "smaller --test_size or --device cpu"
+            ) from error
+        self.most = tried // 2
+        torch.cuda.empty_cache()
+        tqdm.write(
+            f"note: {tried} images do not fit into the GPU's memory at once; {self.most} do from here on",
+            file=sys.stderr,
+        )
+
+
 @torch.inference_mode()
 def image_maps(
     model: Network,
@@ -219,11 +260,12 @@ def image_maps(
         workers=options.workers,
         device=device,
     )
+    forward = FittingBatches(model)
     for batch in load_batches(loader):
         indices = batch["index"].tolist()
         image = normalize(batch["image"].to(device, non_blocking=True)).contiguous(memory_format=torch.channels_last)
         with recorded(model, enabled=options.heatmap) as record, autocast(device, options.amp):
-            outputs = model(image)
+            outputs = forward(image)
         logits = outputs["out"]
         check_finite(logits, [str(paths[index]) for index in indices])
         heats = heats_of(model, record, logits) if record else {}

@@ -66,6 +66,7 @@ class Predictor:
         networks: see `load_network`; one, or several to average.
         device: "auto" (CUDA where there is one), "cpu" or "cuda".
         runtime: what runs the network, one of `RUNTIMES`; "auto" is torch, of ONNX files what is installed.
+        amp: "bf16" lets OpenVINO compute so, where the processor has instructions for it.
         options: threshold, border, views to average and so on; see `MapOptions`.
 
     Raises:
@@ -78,6 +79,7 @@ class Predictor:
         *,
         device: str = "auto",
         runtime: str = "auto",
+        amp: str = "off",
         options: MapOptions | None = None,
     ):
         check_runtime(runtime)
@@ -85,7 +87,7 @@ class Predictor:
         self.threshold = self.options.cut_at
         self.device = choose_device(device, 0)
         given = [networks] if isinstance(networks, TrainedNetwork) else networks
-        network = averaged([with_runtime(each, runtime, self.device) for each in given], self.options)
+        network = averaged([with_runtime(each, runtime, self.device, amp=amp) for each in given], self.options)
         self.size, self.path = network.size, network.path
         self.model = network.model.to(self.device, memory_format=torch.channels_last)
 
@@ -99,6 +101,7 @@ class Predictor:
         backbone: str | None = None,
         size: int | None = None,
         runtime: str = "auto",
+        amp: str = "off",
         options: MapOptions | None = None,
     ) -> Predictor:
         """Make a predictor of a weight file, or of several, whose probabilities are averaged.
@@ -110,6 +113,7 @@ class Predictor:
             backbone: of that network.
             size: height and width of its input, pixels; None: as it was trained.
             runtime: see the class.
+            amp: see the class.
             options: see the class.
 
         Raises:
@@ -122,7 +126,7 @@ class Predictor:
             raise InputError("an empty list of weights was given; name at least one file, or none for the starter's")
         settings = {"backbone": backbone} if backbone else None
         networks = [load_any(each, name=model, options=settings, size=size) for each in paths]
-        return cls(networks, device=device, runtime=runtime, options=options)
+        return cls(networks, device=device, runtime=runtime, amp=amp, options=options)
 
     @overload
     def probability(self, image: Picture) -> np.ndarray: ...

@@ -51,10 +51,10 @@ def heats_of(model: Network, record: list[Tensor], logits: Tensor) -> dict[str, 
 
     Args:
         model: the network that ran.
-        record: see `recorded`.
+        record: see `recorded`; of several forwards, one after the other.
         logits: what it gave as `out`, (N, K, h, w).
     """
-    features, head_logits = record
+    features, head_logits = torch.cat(record[0::2]), torch.cat(record[1::2])  # of one forward, or of parts of a batch
     explained = model.explain(features)
     heats = {
         "features": eigen_cam(features, head_logits) if explained is None else explained,

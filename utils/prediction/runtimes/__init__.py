@@ -11,7 +11,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "choice": ["load_any", "with_runtime"],
         "exporting": ["export_graph"],
         "graph": ["GraphNetwork"],
-        "names": ["RUNTIMES", "needed"],
+        "names": ["RUNTIMES", "has_packages", "needed"],
         "onnx_file": ["export_onnx", "quantize", "read_facts"],
         "parity": ["Parity", "compare_outputs", "reference_outputs"],
         "program_file": ["export_program"],

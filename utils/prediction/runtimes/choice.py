@@ -16,7 +16,7 @@ from measure.io import InputError, parse_classes
 
 from ..network import TrainedNetwork, load_network
 from .graph import GraphNetwork
-from .names import RUNTIMES, has, needed
+from .names import RUNTIMES, has_packages, needed
 from .onnx_file import export_onnx, quiet, read_facts
 from .sessions import OnnxNetwork, OpenVINONetwork, has_native_bf16
 
@@ -52,7 +52,7 @@ def chosen(runtime: str, network: TrainedNetwork, device: torch.device, *, many:
     """
     if runtime != "auto":
         return runtime
-    usable = device.type == "cpu" and network.model.kind == "image" and has("openvino")
+    usable = device.type == "cpu" and network.model.kind == "image" and has_packages("openvino")
     return "openvino" if usable and many else "torch"
 
 
@@ -90,7 +90,7 @@ def of_graph(network: TrainedNetwork, runtime: str, amp: str) -> TrainedNetwork:
     """An exported file in the runtime asked for; OpenVINO where it is installed and nothing was."""
     if runtime == "torch":
         raise InputError(f"{network.path} is an ONNX file, for onnxruntime or openvino; take its .pth for torch")
-    if runtime == "onnxruntime" or (runtime == "auto" and not has("openvino")):
+    if runtime == "onnxruntime" or (runtime == "auto" and not has_packages("openvino")):
         return network
     import openvino
 

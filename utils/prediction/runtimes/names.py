@@ -6,12 +6,12 @@ from importlib.util import find_spec
 
 from measure.io import InputError
 
-__all__ = ["RUNTIMES", "has", "needed"]
+__all__ = ["RUNTIMES", "has_packages", "needed"]
 
 RUNTIMES = ("auto", "torch", "onnxruntime", "openvino")
 
 
-def has(*packages: str) -> bool:
+def has_packages(*packages: str) -> bool:
     """Whether packages are installed."""
     return all(find_spec(package) is not None for package in packages)
 
@@ -22,7 +22,7 @@ def needed(purpose: str, *packages: str) -> None:
     Raises:
         InputError: the packages that are missing, and how to get them.
     """
-    missing = [package for package in packages if not has(package)]
+    missing = [package for package in packages if not has_packages(package)]
     if missing:
         how = f"pip install {' '.join(missing)}, or leave it out"
         raise InputError(f"{purpose} needs {' and '.join(missing)}, not installed here; {how}")
