@@ -14,6 +14,7 @@ from measure.io import LARGEST_LIMIT, USUAL_LIMIT, InputError
 
 from ..runtime import MACHINE, NETWORK, RELEASED, MachineOptions, NetworkOptions, Options, option
 from .schedule import SCHEDULES, Budget, Schedule, parse_budget
+from .trackers import TRACKERS
 
 __all__ = ["GROUPS", "MULTI_SCALE_SIZES", "REPETITION", "StartOptions", "TrainConfig", "neutral_options"]
 
@@ -231,6 +232,14 @@ class TrainConfig(MachineOptions, NetworkOptions):
     )
     sync_batchnorm: bool = option(True, "under torchrun, normalize over the images of all processes", group=SPEED)
     train_model_save_path: str = option("checkpoint/run", "where checkpoints and logs go", group=FOLDER, **NEUTRAL)
+    logger: tuple[str, ...] = option(
+        (),
+        "log to these too, beside TensorBoard; their packages must be installed",
+        group=FOLDER,
+        nargs="+",
+        choices=TRACKERS,
+        **NEUTRAL,
+    )
     train_model_save_epoch: int = option(50, "epochs between numbered checkpoints", group=FOLDER, low=1)
     net_pretrained_backbone_path: str = option(
         "timm",

@@ -16,6 +16,7 @@ from measure.io import drop_partials, make_folder, replace_when_whole
 
 from ..runtime import shown
 from .config import neutral_options
+from .trackers import open_tracker
 
 __all__ = ["RunLog"]
 
@@ -27,10 +28,10 @@ class RunLog:
 
     Args:
         config: the record of the run, plain data, written to config.json; its `flags` are TensorBoard's
-            hyperparameters.
+            hyperparameters, and name the trackers beside it.
 
     Raises:
-        InputError: the folder cannot be made or written to.
+        InputError: the folder cannot be made or written to, or a tracker's package is not installed.
     """
 
     def __init__(self, folder: str | Path, *, config: Mapping[str, Any], last_epoch: int = 0):
@@ -39,9 +40,13 @@ class RunLog:
         self.rows = [row for row in self._read_rows() if int(row["epoch"]) <= last_epoch]
         with replace_when_whole(self.folder / "config.json") as partial:
             partial.write_text(json.dumps(config, indent=1) + "\n")
+        given = plain_options(config.get("flags", {}))
+        names = config.get("flags", {}).get("logger") or ()
+        self.trackers = [open_tracker(name, self.folder, given, resumed=last_epoch > 0) for name in names]
         # last: where nothing can be written, its threads tell so by tracebacks
         self.board = SummaryWriter(str(self.folder), purge_step=last_epoch + 1 if last_epoch else None)
-        self._hyperparameters(config.get("flags", {}))
+        for summary in hparams(given, dict.fromkeys(SCORES, 0.0)):  # so that TensorBoard's HPARAMS compares runs
+            self.board.file_writer.add_summary(summary)
 
     def _read_rows(self) -> list[dict[str, str]]:
         path = self.folder / "log.csv"
@@ -70,16 +75,12 @@ class RunLog:
             writer.writerows(self.rows)
         named = {f"loss/{'total' if name == 'loss' else name}": value for name, value in losses.items()}
         named |= {f"val/{name.removeprefix('val_')}": value for name, value in scores.items()}
-        for name, value in {**named, "train/lr": lr, "train/seconds": seconds}.items():
+        named |= {"train/lr": lr, "train/seconds": seconds}
+        for name, value in named.items():
             self.board.add_scalar(name, value, number)
         self.board.flush()
-
-    def _hyperparameters(self, flags: Mapping[str, Any]) -> None:
-        """Write the options that move numbers, so that TensorBoard's HPARAMS compares runs by them."""
-        given = {name: value for name, value in flags.items() if value is not None and name not in neutral_options()}
-        plain = {name: shown(value) if isinstance(value, list) else value for name, value in given.items()}
-        for summary in hparams(plain, dict.fromkeys(SCORES, 0.0)):
-            self.board.file_writer.add_summary(summary)
+        for tracker in self.trackers:
+            tracker.epoch(number, named)
 
     def picture(self, picture: np.ndarray, *, epoch: int) -> None:
         """Show an (H, W, 3) uint8 RGB picture in TensorBoard."""
@@ -87,3 +88,11 @@ class RunLog:
 
     def close(self) -> None:
         self.board.close()
+        for tracker in self.trackers:
+            tracker.close()
+
+
+def plain_options(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that move numbers, as texts and numbers."""
+    given = {name: value for name, value in flags.items() if value is not None and name not in neutral_options()}
+    return {name: shown(value) if isinstance(value, (list, tuple)) else value for name, value in given.items()}

@@ -1,0 +1,74 @@
+"""Experiment trackers beside TensorBoard, for those who have them: --logger wandb, --logger mlflow.
+
+Both get the options at the start and every epoch's numbers, by TensorBoard's names; where they keep them is theirs to
+say (WANDB_MODE=offline, MLFLOW_TRACKING_URI). A run that is gone on with goes on in the tracker too: its id is kept in
+the run folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from measure.io import InputError, write_text
+
+__all__ = ["TRACKERS", "open_tracker"]
+
+TRACKERS = ("wandb", "mlflow")
+
+
+class WandB:
+    """A run of Weights & Biases."""
+
+    def __init__(self, package: Any, folder: Path, options: Mapping[str, Any], run_id: str | None):
+        self.run = package.init(dir=str(folder), name=folder.name, config=dict(options), id=run_id, resume="allow")
+        self.id = self.run.id
+
+    def epoch(self, number: int, values: Mapping[str, float]) -> None:
+        self.run.log(dict(values), step=number)
+
+    def close(self) -> None:
+        self.run.finish()
+
+
+class MLflow:
+    """A run of MLflow."""
+
+    def __init__(self, package: Any, folder: Path, options: Mapping[str, Any], run_id: str | None):
+        self.package = package
+        self.id = package.start_run(run_id=run_id, run_name=folder.name).info.run_id
+        if run_id is None:  # the options of a run cannot be written twice
+            package.log_params(dict(options))
+
+    def epoch(self, number: int, values: Mapping[str, float]) -> None:
+        self.package.log_metrics({name.replace("@", "_at_"): value for name, value in values.items()}, step=number)
+
+    def close(self) -> None:
+        self.package.end_run()
+
+
+def open_tracker(name: str, folder: Path, options: Mapping[str, Any], *, resumed: bool) -> WandB | MLflow:
+    """Start a run of a tracker, or go on with the one whose id is in the folder.
+
+    Args:
+        name: one of `TRACKERS`.
+        folder: of the training run; its name is the run's.
+        options: the options that move numbers, plain values.
+        resumed: whether the training run is gone on with.
+
+    Raises:
+        InputError: the package is not installed.
+    """
+    try:
+        package = import_module(name)
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"--logger {name} was given, and there is no package {name} here: pip install {name}"
+        ) from error
+    place = folder / f"{name}_id.txt"
+    run_id = place.read_text(encoding="utf-8").strip() if resumed and place.is_file() else None
+    tracker = (WandB if name == "wandb" else MLflow)(package, folder, options, run_id)
+    write_text(f"{tracker.id}\n", place)
+    return tracker
