@@ -20,12 +20,12 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCS = {path.name: path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md"))}
 
 
-def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.M | re.S)
+def blocks(language, text=README):
+    return re.findall(rf"^ *```{language}\n(.*?)^ *```", text, re.M | re.S)
 
 
 def commands():
-    """The command lines of the README and the Makefile, without comments and without what wraps `python`."""
+    """The command lines of the README, of docs/ and the Makefile, without comments and without what wraps `python`."""
     made = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
     shown = re.findall(r"`(python (?:my|-m \w+ )[^`]+)`", "".join(DOCS.values()))
     for line in [
