@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from .tables import (
     size_tables,
 )
 
-__all__ = ["ReportImage", "report_page"]
+__all__ = ["ReportImage", "RowPictures", "report_page"]
 
 _ASSETS = Path(__file__).parent / "assets"
 _JPEG_QUALITY = 88
@@ -49,6 +49,10 @@ _PROTOCOLS = {
     "endocv": "EndoCV2021 and PolypGen: every map is cut at 0.5 and scored per image, then the mean over the images "
     "of a data set. The challenge's tool takes masks and maps above level 0 for polyp: the same where both are binary.",
 }
+
+
+RowPictures = Mapping[tuple[str, str, str], bytes]
+"""JPEGs by method, data set and stem."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ class ReportImage:
         if self.photograph:
             quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
             data, kind = cv2.imencode(".jpg", cv2.imread(str(self.path)), quality)[1].tobytes(), "jpeg"
-        return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+        return _data_uri(data, kind)
 
 
 def report_page(
@@ -87,6 +91,7 @@ def report_page(
     images: Sequence[ReportImage],
     warnings: Sequence[str],
     comparison: Comparison | None = None,
+    row_pictures: RowPictures | None = None,
 ) -> str:
     """The whole page for one or several methods scored under one protocol.
 
@@ -95,6 +100,7 @@ def report_page(
         images: figures in reading order; none is fine.
         warnings: sentences shown on top; none is fine.
         comparison: of the methods, as in `comparison.json`.
+        row_pictures: what a row of the table of images opens.
 
     Raises:
         InputError: Jinja2 is not installed.
@@ -109,7 +115,7 @@ def report_page(
         "Comparison": comparison_tables(comparison),
         "Figures": [image for image in images if not image.photograph],
         "Worst, median, best": [image for image in images if image.photograph],
-        "Image by image": _image_rows(results),
+        "Image by image": _image_rows(results, row_pictures or {}),
         "Definitions": results,
         "Run": results,
     }
@@ -153,7 +159,7 @@ def _template() -> Any:
     return environment.get_template("page.html")
 
 
-def _image_rows(results: Sequence[Result]) -> dict[str, Any] | None:
+def _image_rows(results: Sequence[Result], row_pictures: RowPictures) -> dict[str, Any] | None:
     """The sortable table: its headings, and its rows as JSON that `page.js` draws; None without images."""
     per_image = [
         (result["method"], name, stem, scores)
@@ -166,11 +172,25 @@ def _image_rows(results: Sequence[Result]) -> dict[str, Any] | None:
     keys = headline_keys(results[0]["protocol"], dict.fromkeys(key for *_, scores in per_image for key in scores))
     rows = [[*names, *(_json_number(score_value(scores, key)) for key in keys)] for *names, scores in per_image]
     first = len(_NAME_COLUMNS) + keys.index(dice_key(results[0])) if dice_key(results[0]) in keys else 0
-    table = {"textColumns": len(_NAME_COLUMNS), "firstSort": first, "rows": rows}
+    pictures = {
+        place: _data_uri(row_pictures[method, name, stem], "jpeg")
+        for place, (method, name, stem, _) in enumerate(per_image)
+        if (method, name, stem) in row_pictures
+    }
+    table = {"textColumns": len(_NAME_COLUMNS), "firstSort": first, "rows": rows, "pictures": pictures}
     data = json.dumps(table, ensure_ascii=False, separators=(",", ":"))
     # inside a script element only "<" could end the data early
     data = data.replace("<", "\\u003c")
-    return {"name_columns": _NAME_COLUMNS, "columns": list(map(column_of, keys)), "data": data}
+    return {
+        "name_columns": _NAME_COLUMNS,
+        "columns": list(map(column_of, keys)),
+        "data": data,
+        "has_pictures": bool(pictures),
+    }
+
+
+def _data_uri(data: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def _json_number(value: float) -> float | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from .tables import Result, kind_of, score_value
 
-__all__ = ["SIZE_KEY", "Chosen", "dice_key", "worst_median_best"]
+__all__ = ["SIZE_KEY", "Chosen", "dice_key", "lowest", "worst_median_best"]
 
 SIZE_KEY = "size"
 """Per image: the polyp's share of the frame, in [0, 1]."""
@@ -53,13 +53,7 @@ def worst_median_best(result: Result, *, count: int = 4) -> dict[str, list[Chose
 
     Frames of one clip look alike, so each group takes a second frame of a clip only where clips run out.
     """
-    key = dice_key(result)
-    images = [
-        Chosen(name, stem, score_value(scores, key))
-        for name, stems in result.get("per_image", {}).items()
-        for stem, scores in stems.items()
-    ]
-    ranked = sorted((image for image in images if math.isfinite(image.dice)), key=lambda image: image.dice)
+    ranked = _ranked(result)
     count = max(1, min(count, len(ranked) // 3))
     worst = _spread(ranked, count, taken=())
     best = _spread(reversed(ranked), count, taken=worst)
@@ -67,6 +61,22 @@ def worst_median_best(result: Result, *, count: int = 4) -> dict[str, list[Chose
     by_distance = [ranked[i] for i in sorted(range(len(ranked)), key=lambda i: abs(i - middle))]
     median = _spread(by_distance, count, taken=[*worst, *best])
     return {"worst": worst, "median": sorted(median, key=lambda image: image.dice), "best": best}
+
+
+def lowest(result: Result, count: int) -> list[Chosen]:
+    """The images of all data sets with the lowest Dice, at most `count`."""
+    return _ranked(result)[:count]
+
+
+def _ranked(result: Result) -> list[Chosen]:
+    """Images of all data sets in the order of their Dice, the lowest first."""
+    key = dice_key(result)
+    images = [
+        Chosen(name, stem, score_value(scores, key))
+        for name, stems in result.get("per_image", {}).items()
+        for stem, scores in stems.items()
+    ]
+    return sorted((image for image in images if math.isfinite(image.dice)), key=lambda image: image.dice)
 
 
 def _spread(ranked: Iterable[Chosen], count: int, *, taken: Iterable[Chosen]) -> list[Chosen]:

@@ -103,6 +103,9 @@ def _sentences(result: Result) -> Iterator[str]:
     if any(_amount(counts.get("empty_masks")) for counts in result.get("counts", {}).values()):
         yield EMPTY_CONVENTION
     for name, units in result.get("units", {}).items():
+        level = "per_case" if result.get("per_case", {}).get(name) else "per_image"
+        if units["kind"] == "groups" and units["number"] == len(result.get(level, {}).get(name, ())):
+            yield f"{name}: no two of its {units['number']} names share a group; look at --groups or --group_pattern."
         if units["kind"] == "groups" and not result.get("intervals", {}).get(name):
             yield f"{name}: {units['number']} {units['kind']} are too few for intervals or tests; ten are the least."
     for name, scores in result["datasets"].items():

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..io import InputError, make_folder, write_text
 from ..options import Options
 from .certainty import Comparison
-from .html_page import ReportImage, report_page
+from .html_page import ReportImage, RowPictures, report_page
 from .sanity import cautions
 from .tables import Result
 
@@ -41,8 +41,8 @@ def write_reports(
         InputError: figures are asked for and matplotlib is not installed.
     """
     out = make_folder(out)
-    pictures = _draw(results, out, Path(gt_root), pred_roots, image_root, comparison) if plots else []
-    page = report_page(results, pictures, cautions(results), comparison)
+    pictures, of_rows = _draw(results, out, Path(gt_root), pred_roots, image_root, comparison) if plots else ([], {})
+    page = report_page(results, pictures, cautions(results), comparison, of_rows)
     return [*(picture.path for picture in pictures), write_text(page, out / "report.html")]
 
 
@@ -53,9 +53,10 @@ def _draw(
     pred_roots: Sequence[str | Path],
     image_root: str | Path | None,
     comparison: Comparison | None,
-) -> list[ReportImage]:
+) -> tuple[list[ReportImage], RowPictures]:
+    """Draw every figure, and the pictures that rows of the page open."""
     try:
-        from .figures.contact_sheet import Sources, draw_contact_sheets
+        from .figures.contact_sheet import Sources, draw_contact_sheets, row_pictures
         from .figures.plots import draw_plots
     except ModuleNotFoundError as error:
         raise InputError(
@@ -64,4 +65,9 @@ def _draw(
     images = Path(image_root) if image_root else None
     options = Options.from_record(results[0].get("options", {}) | {"protocol": results[0]["protocol"]}, partial=True)
     sources = [Sources(options, gt_root, Path(root), images) for root in pred_roots]
-    return [*draw_plots(results, out, comparison), *draw_contact_sheets(results, sources, out)]
+    of_rows = {
+        (result["method"], *names): picture
+        for result, source in zip(results, sources, strict=True)
+        for names, picture in row_pictures(result, source).items()
+    }
+    return [*draw_plots(results, out, comparison), *draw_contact_sheets(results, sources, out)], of_rows

@@ -101,8 +101,9 @@ def _interval(found: float, values: np.ndarray, without_one: np.ndarray) -> tupl
     spread = (deviation**2).sum()
     acceleration = (deviation**3).sum() / (6 * spread**1.5) if spread else 0.0
     tails = bias + ndtri([(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    shares = ndtr(bias + tails / (1 - acceleration * tails))
-    if not np.isfinite(shares).all():  # the value lies beyond every resample
+    with np.errstate(invalid="ignore"):  # infinite where the value lies beyond every resample
+        shares = ndtr(bias + tails / (1 - acceleration * tails))
+    if not np.isfinite(shares).all():
         return np.nan, np.nan
     low, high = np.quantile(values, shares)
     return float(low), float(high)

@@ -76,6 +76,8 @@ def test_groups_are_resampled_as_a_whole(folders, tmp_path, capsys) -> None:
     assert "Set: 6 groups are too few for intervals or tests" in capsys.readouterr().err
     comparison = json.loads((tmp_path / "out" / "comparison.json").read_text())
     assert {pair[key] for pair in comparison["pairs"] for key in ("interval", "p", "p_holm")} == {None}
+    assert main([*folders, "--group_pattern", "nowhere"]) == 0
+    assert "Set: no two of its 12 names share a group" in capsys.readouterr().err
     groups = tmp_path / "groups.csv"
     groups.write_text("".join(f"seq{n // 2}_{n}.png,{'first' if n < 2 else n}\n" for n in range(12)))
     assert main([*folders, "--groups", str(groups)]) == 0

@@ -1,5 +1,5 @@
 // The per-image table: sorted by a click on a heading, filtered by name, drawn a few rows at a time.
-const { textColumns, firstSort, rows } = JSON.parse(document.getElementById("image-data").textContent);
+const { textColumns, firstSort, rows, pictures = {} } = JSON.parse(document.getElementById("image-data").textContent);
 const table = document.getElementById("images");
 const headings = [...table.tHead.rows[0].cells];
 const filter = document.getElementById("filter");
@@ -7,6 +7,7 @@ const count = document.getElementById("count");
 const more = document.getElementById("more");
 const FIRST_ROWS = 25;
 const MORE_ROWS = 100;
+const pictureOf = new Map(rows.map((row, place) => [row, pictures[place]]));
 let order = rows;
 let visible = FIRST_ROWS;
 
@@ -29,10 +30,34 @@ function draw() {
       cell.textContent = value === null ? "–" : column < textColumns ? value : value.toFixed(3);
       if (column < textColumns) cell.className = "text";
     });
+    if (pictureOf.get(row)) offerPicture(line, row);
   }
   table.tBodies[0].replaceWith(body);
   count.textContent = `${Math.min(visible, found.length)} of ${found.length} rows`;
   more.hidden = visible >= found.length;
+}
+
+function offerPicture(line, row) {
+  line.className = "has-picture";
+  line.tabIndex = 0;
+  line.addEventListener("click", () => togglePicture(line, row));
+  line.addEventListener("keydown", (event) => event.key === "Enter" && togglePicture(line, row));
+}
+
+function togglePicture(line, row) {
+  const below = line.nextElementSibling;
+  if (below && below.className === "picture") {
+    below.remove();
+    return;
+  }
+  const shown = line.parentNode.insertRow(line.sectionRowIndex + 1);
+  shown.className = "picture";
+  const cell = shown.insertCell();
+  cell.colSpan = headings.length;
+  const image = document.createElement("img");
+  image.src = pictureOf.get(row);
+  image.alt = row.slice(0, textColumns).join(", ");
+  cell.append(image);
 }
 
 function sortBy(column) {

@@ -20,14 +20,17 @@ from ...options import Options
 from ...protocols import MapPair, find_datasets
 from ..colors import FALSE_NEGATIVE, FALSE_POSITIVE, INK, MUTED, TRUE_POSITIVE
 from ..html_page import ReportImage
-from ..representatives import Chosen, dice_key, worst_median_best
+from ..representatives import Chosen, dice_key, lowest, worst_median_best
 from ..tables import Result
 from .plot_style import file_stem, free_path, label, save_figure
 
-__all__ = ["Sources", "contact_sheet", "draw_contact_sheets", "error_overlay"]
+__all__ = ["Sources", "contact_sheet", "draw_contact_sheets", "error_overlay", "row_pictures"]
 
 LONGEST_SIDE = 320
 """Pixels a picture keeps on the sheet: sharp at the size printed, small in the page."""
+
+ROW_PICTURES, ROW_HEIGHT, ROW_QUALITY = 60, 140, 80
+"""How many images of a method, the lowest first, have a picture behind their row; its height in pixels, its quality."""
 
 PANEL, GAP, NAME = 1.25, 0.04, 0.3
 MARGIN, HEADING, FOOTING = 0.2, 0.82, 0.36
@@ -123,6 +126,21 @@ def contact_sheet(result: Result, sources: Sources, *, count: int = 4) -> Figure
             _draw_row(axes, row, left=left, top=top)
     _legend(figure)
     return figure
+
+
+def row_pictures(result: Result, sources: Sources, *, count: int = ROW_PICTURES) -> dict[tuple[str, str], bytes]:
+    """JPEGs of the images with the lowest Dice, by data set and stem: image, mask, map and errors in a row."""
+    found = {}
+    for chosen in lowest(result, count):
+        if shown := _panels(chosen, sources):
+            panels = [picture if picture.ndim == 3 else np.dstack([picture] * 3) for _, picture in shown[1]]
+            shape = ROW_HEIGHT, round(ROW_HEIGHT * panels[0].shape[1] / panels[0].shape[0])
+            strip = np.hstack(
+                [np.pad(_resized(panel, shape), ((0, 0), (0, 4), (0, 0)), constant_values=255) for panel in panels]
+            )
+            encoded = cv2.imencode(".jpg", strip[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, ROW_QUALITY])[1]
+            found[chosen.dataset, chosen.stem] = encoded.tobytes()
+    return found
 
 
 def error_overlay(mask: np.ndarray, prediction: np.ndarray, image: np.ndarray | None = None) -> np.ndarray:

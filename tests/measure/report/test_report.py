@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import subprocess
@@ -182,6 +183,19 @@ def test_the_page_holds_the_tables_definitions_and_image_rows(discs, report):
     assert len(data["rows"]) == 14
     first = results[0]["per_image"]["Set A"]["0"]["Dice"]
     assert data["rows"][0][:4] == ["Good", "Set A", "0", pytest.approx(first, abs=1e-5)]
+
+
+def test_rows_of_the_lowest_images_hold_their_picture(discs, report, monkeypatch):
+    """Every disc's row has a JPEG of image, mask, map and errors side by side; of two a method, only the two lowest."""
+    data = json.loads(re.search(r'id="image-data">(.*?)</script>', (report[0] / "report.html").read_text())[1])
+    assert sorted(map(int, data["pictures"])) == list(range(14))
+    kind, _, encoded = data["pictures"]["0"].partition(";base64,")
+    strip = cv2.imdecode(np.frombuffer(base64.b64decode(encoded), np.uint8), cv2.IMREAD_COLOR)
+    assert kind == "data:image/jpeg" and strip.shape == (140, 4 * (187 + 4), 3)
+    root, results = discs
+    lowest = sorted(results[1]["per_image"]["Set A"].items(), key=lambda item: item[1]["Dice"])[:2]
+    sources = contact_sheet.Sources(Options(), root / "gt", root / "Poor")
+    assert set(contact_sheet.row_pictures(results[1], sources, count=2)) == {("Set A", stem) for stem, _ in lowest}
 
 
 def test_names_cannot_break_out_of_the_page(tmp_path):
