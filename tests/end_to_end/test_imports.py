@@ -24,7 +24,7 @@ FLOORS = {
         ["evaluation"],
         ["training"],
         ["reproduction"],
-        ["commands"],
+        ["commands", "app"],
         ["benchmark"],
         [""],
     ],

@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "config": ["GROUPS", "MapOptions", "PredictConfig"],
         "images": ["PredictOptions", "image_maps", "predict_maps"],
         "job": ["predict"],
+        "outputs": ["cut", "find_regions", "has_h264"],
         "runtimes": ["export_graph", "export_weights", "has_packages"],
         "postprocess": [
             "grey_map",
@@ -20,6 +21,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         ],
         "predictor": ["Prediction", "Predictor"],
         "streaming": ["Arrival", "VideoSlots", "WRITE_EVERY", "stream_clips"],
+        "video": ["VideoOptions", "predict_video"],
         "inputs": ["find_images", "open_source"],
     },
 )

@@ -6,6 +6,7 @@ may be a few frames ahead of the next and no more, so memory does not grow with 
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -111,7 +112,9 @@ def predict_video(
     model = model.to(device, memory_format=torch.channels_last).eval()
     rate, count = FrameRate(), 0
     with ExitStack() as stack:
-        stop = stack.enter_context(StopRequest())
+        # signals reach the main thread alone; in another one, a page's, whoever waits for the video is in charge
+        is_main = threading.current_thread() is threading.main_thread()
+        stop = stack.enter_context(StopRequest()) if is_main else None
         writer = stack.enter_context(VideoWriter(overlay, rate=source.rate)) if overlay else None
         files = VideoFiles(writer, *(make_folder(folder) if folder else None for folder in (masks, maps)))
         later = stack.enter_context(in_background(waiting=AHEAD))
@@ -120,9 +123,9 @@ def predict_video(
             later(_finish, arrival, grey, files, options, rate.measure(), times)
             count += 1
             bar.update()
-            if stop.number:
+            if stop and stop.number:
                 break
-    if stop.number:
+    if stop and stop.number:
         where = f"; {overlay} holds them and plays" if overlay and count else ""
         raise stopped_by(stop.number, f"after {count} frames{where}")
     if count == 0:

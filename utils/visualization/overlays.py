@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-__all__ = ["MAP_COLOR", "draw_mask_and_map", "draw_outline", "draw_prediction", "draw_tint"]
+__all__ = ["MAP_COLOR", "draw_mask_and_map", "draw_outline", "draw_prediction", "draw_probability", "draw_tint"]
 
 MASK_COLOR = (0, 200, 0)  # green: where the polyp is
 MAP_COLOR = (255, 210, 0)  # yellow: where the network sees it
@@ -61,6 +61,45 @@ def draw_prediction(
             place, width = (int(16 * scale), int(32 * scale)), max(1, round(thickness * scale))
             cv2.putText(drawn, f"{rate:.1f} fps", place, cv2.FONT_HERSHEY_SIMPLEX, scale, color, width, cv2.LINE_AA)
     return drawn
+
+
+def draw_probability(image: np.ndarray, probability: np.ndarray) -> np.ndarray:
+    """Lay a probability over an image in perceptual colors, with a bar of them beside it.
+
+    Where it is low the tissue stays visible as it is; colors reach their full opacity at `TINT_FULL`.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        probability: (h, w) in [0, 1], resized bilinearly to the image.
+
+    Returns:
+        (H, W + bar, 3) uint8 RGB.
+    """
+    resized = cv2.resize(probability.astype(np.float32), image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    drawn = draw_tint(image, (255 * resized).round().astype(np.uint8))
+    return np.concatenate((drawn, color_bar(len(image))), axis=1)
+
+
+def color_bar(height: int) -> np.ndarray:
+    """The colors of `draw_tint` from 1 at the top to 0, with numbers where there is room; (height, width, 3) RGB."""
+    scale = max(height, 240) / 800
+    width = round(28 * scale)
+    ramp = np.linspace(255, 0, height).round().astype(np.uint8)[:, None].repeat(width, axis=1)
+    colors = cv2.cvtColor(cv2.applyColorMap(ramp, TINT_COLORS), cv2.COLOR_BGR2RGB)
+    labels = np.full((height, round(52 * scale), 3), 255, np.uint8)
+    for value in (0.0, 0.5, 1.0) if height >= 60 else ():
+        place = int(np.clip(round((1 - value) * height) + 7 * scale, 16 * scale, height - 4))
+        cv2.putText(
+            labels,
+            f"{value:g}",
+            (int(6 * scale), place),
+            cv2.FONT_HERSHEY_SIMPLEX,
+            0.6 * scale,
+            (0, 0, 0),
+            1,
+            cv2.LINE_AA,
+        )
+    return np.concatenate((np.full((height, max(2, width // 4), 3), 255, np.uint8), colors, labels), axis=1)
 
 
 def draw_tint(frame: np.ndarray, grey: np.ndarray) -> np.ndarray:

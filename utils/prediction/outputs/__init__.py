@@ -10,6 +10,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "regions": ["Region", "cut", "find_regions"],
         "smoothing": ["TemporalAverage"],
         "thresholds": ["best_threshold"],
-        "video_writer": ["VideoWriter"],
+        "video_writer": ["VideoWriter", "has_h264"],
     },
 )

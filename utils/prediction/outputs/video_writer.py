@@ -23,7 +23,7 @@ from measure.io import InputError, make_folder, quiet_opencv
 
 from .suffixes import OPENCV_CODECS, VIDEO_SUFFIXES
 
-__all__ = ["VideoWriter"]
+__all__ = ["VideoWriter", "has_h264"]
 
 H264_SUFFIXES = (".mp4", ".mkv")
 TICKS = 90_000  # a second, as video containers count

@@ -1,0 +1,139 @@
+"""The page: what it says of an image and a clip, what it refuses, and that a browser without a network shows it."""
+
+import json
+import shutil
+import subprocess
+from importlib.util import find_spec
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import cv2
+import numpy as np
+import pytest
+
+from measure.io import InputError
+from tests.helpers.weights import untrained
+from utils.__main__ import main
+from utils.app.command import is_loopback
+from utils.phantom import phantom_clip, phantom_still
+from utils.prediction.outputs import VideoWriter
+
+gradio = pytest.mark.skipif(find_spec("gradio") is None, reason="needs Gradio")
+browser = shutil.which("chromium")
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--port", "0"], "--port 0 was given; it must be at least 1"),
+        (["--max_upload", "0"], "--max_upload 0 was given; it must be more than 0"),
+        (["--device", "tpu"], "--device"),
+        (["--host", ""], "--host: an empty text was given"),
+    ],
+)
+def test_flags_are_checked(flags, message, capsys):
+    assert main(["app", *flags]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_without_gradio_it_says_what_to_install(monkeypatch, capsys):
+    monkeypatch.setattr("utils.app.command.find_spec", lambda name: None)
+    assert main(["app"]) == 2
+    assert "the page needs Gradio, which is not installed here; pip install gradio" in capsys.readouterr().err
+
+
+def test_which_addresses_stay_on_this_machine():
+    assert all(map(is_loopback, ("127.0.0.1", "127.3.2.1", "::1", "localhost")))
+    assert not any(map(is_loopback, ("0.0.0.0", "192.168.1.1", "example.org", "::")))
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    from utils.app.page import open_page
+    from utils.prediction import Predictor
+
+    weights = untrained("sepnet", tmp_path_factory.mktemp("weights") / "w.pth", size=64)
+    predictor = Predictor.from_checkpoint(weights, device="cpu")
+    with open_page(predictor, max_upload=1, max_seconds=1) as served:
+        yield served
+
+
+@gradio
+@pytest.mark.slow
+def test_an_image_is_looked_at_and_drawn_again_at_another_threshold(page, tmp_path):
+    from gradio_client import Client, handle_file
+
+    image = phantom_still(seed=0, size=(70, 90))[0]
+    cv2.imwrite(str(tmp_path / "полип.png"), image[..., ::-1])
+    client = Client(page.local_url, verbose=False)
+    shares = {}
+    for threshold in (0.02, 0.98):
+        shown, told = client.predict(handle_file(tmp_path / "полип.png"), threshold, "mask", api_name="/look")[-2:]
+        shares[threshold] = (cv2.imread(shown, 0) > 127).mean()
+        assert f"{shares[threshold]:.1%} of the image" in told and " ms" in told
+    assert shares[0.02] == 1.0 and shares[0.98] == 0.0, "untrained: near 1/2 everywhere"
+    (tmp_path / "none.png").write_bytes(b"none")
+    with pytest.raises(Exception, match="(?i)image"):
+        client.predict(handle_file(tmp_path / "none.png"), 0.5, "mask", api_name="/look")
+
+
+@gradio
+@pytest.mark.slow
+def test_nothing_outside_is_opened_and_large_files_are_refused(page, tmp_path):
+    from gradio_client import Client, handle_file
+
+    for place in ("/etc/hostname", str(tmp_path / ".." / "secret.png")):
+        body = json.dumps({"data": [{"path": place, "meta": {"_type": "gradio.FileData"}}, 0.5, "mask"]}).encode()
+        asked = Request(f"{page.local_url}gradio_api/call/look", body, {"Content-Type": "application/json"})
+        event = json.load(urlopen(asked))["event_id"]
+        assert b"event: error" in urlopen(f"{page.local_url}gradio_api/call/look/{event}").read()
+        with pytest.raises(HTTPError, match="403|404"):
+            urlopen(f"{page.local_url}gradio_api/file={place}")
+    client = Client(page.local_url, verbose=False)
+    noise = np.random.default_rng(0).integers(0, 256, (900, 900, 3), dtype=np.uint8)
+    cv2.imwrite(str(tmp_path / "large.png"), noise)
+    with pytest.raises(Exception, match="(?i)size|large|413"):
+        client.predict(handle_file(tmp_path / "large.png"), 0.5, "mask", api_name="/look")
+
+
+@gradio
+@pytest.mark.slow
+def test_a_clip_is_drawn_and_a_long_one_refused(page, tmp_path):
+    from gradio_client import Client, handle_file
+
+    frames = list(phantom_clip(seed=1, frames=6, size=(64, 96))[0])
+    for name, rate in (("short", 10), ("long", 2)):
+        with VideoWriter(tmp_path / f"{name}.mp4", rate=rate) as writer:
+            for frame in frames:
+                writer.write(frame)
+    client = Client(page.local_url, verbose=False)
+    drawn, told = client.predict(handle_file(tmp_path / "short.mp4"), 0.5, "outline", api_name="/follow")
+    path = drawn["video"] if isinstance(drawn, dict) else drawn
+    assert cv2.VideoCapture(path).read()[0] and told.startswith("6 frames in ")
+    with pytest.raises(Exception, match="the clip lasts 3 seconds; 1 are taken"):
+        client.predict(handle_file(tmp_path / "long.mp4"), 0.5, "outline", api_name="/follow")
+
+
+@gradio
+@pytest.mark.slow
+def test_a_taken_port_is_told(page):
+    from utils.app.page import open_page
+
+    port = int(page.local_url.rstrip("/").rpartition(":")[2])
+    with pytest.raises(InputError, match=f"port {port} of 127.0.0.1 cannot be used"):
+        with open_page(None, port=port, max_upload=1, max_seconds=1):
+            pass
+
+
+@gradio
+@pytest.mark.slow
+@pytest.mark.skipif(browser is None, reason="needs chromium")
+def test_a_browser_without_a_network_shows_it(page, tmp_path):
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=9000", f"--user-data-dir={tmp_path}"]
+    flags += ["--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1", "--window-size=1200,800"]
+    shot = tmp_path / "page.png"
+    done = subprocess.run([browser, *flags, f"--screenshot={shot}", page.local_url], capture_output=True, timeout=120)
+    assert done.returncode == 0 and cv2.imread(str(shot)).std() > 5
+    dom = subprocess.run([browser, *flags, "--dump-dom", page.local_url], capture_output=True, text=True, timeout=120)
+    for word in ("What the network takes for polyps", "threshold (probability)", "outline and probability", "Clip"):
+        assert word in dom.stdout
