@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -126,13 +127,10 @@ def unique_names(stems: Mapping[str, Path], place: Path) -> dict[str, str]:
         InputError: two stems get the same one.
     """
     names = {stem: safe_name(stem) for stem in stems}
-    twice = (
-        sorted({name for name in names.values() if list(names.values()).count(name) > 1})
-        if (len(set(names.values())) < len(names))
-        else []
-    )
+    counts = Counter(names.values())
+    twice = [stem for stem, name in names.items() if counts[name] > 1]
     if twice:
-        raise InputError(f"images of {place} differ in blanks alone: {first_names(twice)}; rename one of each")
+        raise InputError(f"images of {place} would get one name: {first_names(twice)}; rename one of each")
     return names
 
 

@@ -16,7 +16,7 @@ from measure.io import drop_partials, make_folder, replace_when_whole
 
 from ..runtime import shown
 from .config import neutral_options
-from .trackers import open_tracker
+from .trackers import open_tracker, tell_tracker
 
 __all__ = ["RunLog"]
 
@@ -37,12 +37,12 @@ class RunLog:
     def __init__(self, folder: str | Path, *, config: Mapping[str, Any], last_epoch: int = 0):
         self.folder = make_folder(folder)
         drop_partials(self.folder)
-        self.rows = [row for row in self._read_rows() if int(row["epoch"]) <= last_epoch]
-        with replace_when_whole(self.folder / "config.json") as partial:
-            partial.write_text(json.dumps(config, indent=1) + "\n")
         given = plain_options(config.get("flags", {}))
         names = config.get("flags", {}).get("logger") or ()
         self.trackers = [open_tracker(name, self.folder, given, resumed=last_epoch > 0) for name in names]
+        self.rows = [row for row in self._read_rows() if int(row["epoch"]) <= last_epoch]
+        with replace_when_whole(self.folder / "config.json") as partial:
+            partial.write_text(json.dumps(config, indent=1) + "\n")
         # last: where nothing can be written, its threads tell so by tracebacks
         self.board = SummaryWriter(str(self.folder), purge_step=last_epoch + 1 if last_epoch else None)
         for summary in hparams(given, dict.fromkeys(SCORES, 0.0)):  # so that TensorBoard's HPARAMS compares runs
@@ -80,7 +80,7 @@ class RunLog:
             self.board.add_scalar(name, value, number)
         self.board.flush()
         for tracker in self.trackers:
-            tracker.epoch(number, named)
+            tell_tracker(tracker, number, named)
 
     def picture(self, picture: np.ndarray, *, epoch: int) -> None:
         """Show an (H, W, 3) uint8 RGB picture in TensorBoard."""

@@ -7,6 +7,7 @@ the run folder.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 from measure.io import InputError, write_text
 
-__all__ = ["TRACKERS", "open_tracker"]
+__all__ = ["TRACKERS", "open_tracker", "tell_tracker"]
 
 TRACKERS = ("wandb", "mlflow")
 
@@ -59,7 +60,7 @@ def open_tracker(name: str, folder: Path, options: Mapping[str, Any], *, resumed
         resumed: whether the training run is gone on with.
 
     Raises:
-        InputError: the package is not installed.
+        InputError: the package is not installed, or refuses: nobody is logged in, a server cannot be reached.
     """
     try:
         package = import_module(name)
@@ -69,6 +70,24 @@ def open_tracker(name: str, folder: Path, options: Mapping[str, Any], *, resumed
         ) from error
     place = folder / f"{name}_id.txt"
     run_id = place.read_text(encoding="utf-8").strip() if resumed and place.is_file() else None
-    tracker = (WandB if name == "wandb" else MLflow)(package, folder, options, run_id)
+    try:
+        tracker = (WandB if name == "wandb" else MLflow)(package, folder, options, run_id)
+    except Exception as error:  # each has dozens of kinds
+        raise InputError(
+            f"--logger {name} cannot start a run: {sentence(error)}; set it up, or leave it out"
+        ) from error
     write_text(f"{tracker.id}\n", place)
     return tracker
+
+
+def tell_tracker(tracker: WandB | MLflow, number: int, values: Mapping[str, float]) -> None:
+    """Give a tracker an epoch's numbers; where it fails, a line says so and the training goes on."""
+    try:
+        tracker.epoch(number, values)
+    except Exception as error:
+        print(f"note: {type(tracker).__name__} did not take epoch {number}: {sentence(error)}", file=sys.stderr)
+
+
+def sentence(error: Exception) -> str:
+    """The first line of what an exception says."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

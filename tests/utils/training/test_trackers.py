@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 import myTrain
-from utils.training.trackers import open_tracker
+from measure.io import InputError
+from utils.training.trackers import open_tracker, tell_tracker
 
 SMALL = ["--net_backbone", "pvt-v2-b0", "--net_planes", "16", "--net_pretrained_backbone_path", "none"]
 SMALL += ["--train_size", "64", "--workers", "0", "--device", "cpu"]
@@ -65,6 +66,24 @@ def test_a_training_logs_to_wandb_and_goes_on_in_the_same_run(stills, tmp_path, 
     assert wandb.started[0]["config"]["lr"] == 1e-4 and wandb.started[0]["name"] == tmp_path.name
     assert [step for step, _ in wandb.logged] == [1, 2]
     assert {"loss/total", "val/Dice", "train/lr"} <= set(wandb.logged[0][1])
+
+
+def test_a_tracker_that_refuses_is_told_and_one_that_fails_later_does_not_end_the_training(
+    tmp_path, capsys, monkeypatch
+):
+    wandb = FakeWandB()
+    monkeypatch.setitem(sys.modules, "wandb", wandb)
+    tracker = open_tracker("wandb", tmp_path, {}, resumed=False)
+    tracker.run.log = lambda values, step: 1 / 0
+    tell_tracker(tracker, 3, {"val/Dice": 0.5})
+    assert capsys.readouterr().err == "note: WandB did not take epoch 3: division by zero\n"
+
+    def refuse(**options):
+        raise RuntimeError("api_key not configured\nmore lines")
+
+    wandb.init = refuse
+    with pytest.raises(InputError, match="--logger wandb cannot start a run: api_key not configured; set it up"):
+        open_tracker("wandb", tmp_path, {}, resumed=False)
 
 
 def test_a_missing_package_and_an_unknown_tracker_are_told(stills, tmp_path, monkeypatch, capsys):
