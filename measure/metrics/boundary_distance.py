@@ -43,7 +43,7 @@ DISTANCES = PIXEL_DISTANCES + SHARES
 WHERE_BOTH = "_both"
 """Ending of the scores' names over the images where mask and map both hold polyp."""
 
-PERCENTILE = 95
+PERCENTILE = 0.95
 SCALED_AT = 352 * math.sqrt(2)  # pixels of the diagonal on which NSD and NSD_scaled are the same
 RIM = 0.02  # of the diagonal: width of the rim that BoundaryIoU compares, as in its paper
 CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
@@ -84,11 +84,11 @@ def boundary_distances(
     # beyond the box both are background, as beyond the image
     marked, polyp = (np.pad(box.of(region), 1) for region in (marked, foreground_mask))
     there, back = _distances(marked - cv2.erode(marked, CROSS), polyp - cv2.erode(polyp, CROSS))
-    together = np.concatenate([there, back])
+    together = np.sort(np.concatenate([there, back]))
     values = (
         max(there[-1], back[-1]),
-        max(np.percentile(there, PERCENTILE), np.percentile(back, PERCENTILE)),
-        np.percentile(together, PERCENTILE),
+        max(_percentile(there), _percentile(back)),
+        _percentile(together),
         together.mean(),
         (there.mean() + back.mean()) / 2,
         np.count_nonzero(together <= settings.tolerance) / together.size,
@@ -121,6 +121,14 @@ def _distances(first: np.ndarray, second: np.ndarray) -> list[np.ndarray]:
         to_goal = cv2.distanceTransform(cv2.bitwise_not(goal), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
         found.append(np.sort(np.sqrt(np.rint(np.square(to_goal[start > 0], dtype=np.float64)))))
     return found
+
+
+def _percentile(distances: np.ndarray) -> float:
+    """The 95th percentile of sorted distances, interpolated as `np.percentile` does, in a tenth of its time."""
+    place = PERCENTILE * (len(distances) - 1)
+    below = int(place)
+    above = min(below + 1, len(distances) - 1)
+    return distances[below] + (place - below) * (distances[above] - distances[below])
 
 
 def _rim_iou(first: np.ndarray, second: np.ndarray, *, width: int) -> float:

@@ -30,7 +30,9 @@ def test_weights_are_counts_of_a_draw_with_replacement() -> None:
 def test_intervals_of_a_mean_are_those_of_scipy() -> None:
     """Skewed values, as Dice scores are; both draw at random, so they agree up to the draw."""
     values = np.random.default_rng(0).beta(5, 1, 40)
-    theirs = stats.bootstrap((values,), np.mean, n_resamples=40_000, method="BCa", rng=np.random.default_rng(1))
+    theirs = stats.bootstrap(
+        (values,), np.mean, n_resamples=40_000, method="BCa", random_state=np.random.default_rng(1)
+    )
     ours = bca_intervals(mean_of(values), 40, Bootstrap(40_000))[0]
     low, high = theirs.confidence_interval
     assert ours == pytest.approx((low, high), abs=0.02 * (high - low))
