@@ -15,7 +15,7 @@ import numpy as np
 from measure.io import InputError
 
 from ..prediction import Predictor, VideoOptions, cut, find_regions, has_h264, open_source, predict_video
-from ..visualization import draw_prediction, draw_probability
+from ..visualization import draw_heat, draw_prediction
 
 __all__ = ["open_page"]
 
@@ -145,7 +145,7 @@ class Page:
         mask = cut(grey, threshold=threshold)
         drawings = {
             "mask": lambda: mask,
-            "probability": lambda: draw_probability(image, probability),
+            "probability": lambda: draw_heat(image, probability),
             "outline": lambda: draw_prediction(image, grey, mask),
         }
         drawn = drawings.get(view, lambda: draw_prediction(image, grey, mask, tint=True))()

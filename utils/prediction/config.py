@@ -196,7 +196,8 @@ class PredictConfig(MachineOptions, NetworkOptions, MapOptions):
     )
     heatmap: bool = option(
         False,
-        "also draw probability and features over the images: heatmap/<set>/<stem>_probability.png, _features.png",
+        "also draw probability and features over the images, with a bar of colors: "
+        "heatmap/<set>/<stem>_probability.png, _features.png; where images have masks, say how much lies inside",
         group=OUTPUTS,
     )
     tint: bool = option(False, "color the overlay by the probability", group=OUTPUTS)

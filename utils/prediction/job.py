@@ -119,6 +119,9 @@ def find_inputs(config: PredictConfig) -> TestSets:
     named = (config.pred_save_path, config.masks, config.overlay, config.uncertainty, config.contours, config.table)
     refuse_outputs_in_inputs([place for place in named if place], trees)
     found = find_images(config.input, config.layout)
+    if found.passed_over:
+        told = ", ".join(f"{count} {suffix}" for suffix, count in found.passed_over.items())
+        print(f"note: passed over {told}: files of kinds that are no images here", file=sys.stderr)
     files = [path for images in found.by_folder.values() for path in images.values()]
     return TestSets(" ".join(config.input), found.by_folder, "folders", [*found.trees, *files])
 
@@ -172,6 +175,7 @@ def write_images(config: PredictConfig, found: TestSets, networks: Sequence[Trai
             skipped=files.skipped,
         )
     report(found, places, count - len(files.skipped), seconds, str(device), options.minmax)
+    tell_shares(files.inside)
     if files.skipped:
         raise CommandError(
             f"{len(files.skipped)} of {count} images could not be read and were left out: "
@@ -187,6 +191,15 @@ def report(found: TestSets, places: Places, count: int, seconds: float, device: 
     else:
         written = ", ".join(map(str, [*places.folders.values(), *places.single_files]))
         print(f"{count} images to {written} ({rate})")
+
+
+def tell_shares(inside: Mapping[str, Mapping[str, float]]) -> None:
+    """Say how much of the heat lies inside the masks, where images have some; of one process's images."""
+    for kind in ("probability", "features"):
+        shares = [found[kind] for found in inside.values() if kind in found]
+        if shares:
+            mean = sum(shares) / len(shares)
+            print(f"of the heat of {kind}, {mean:.1%} lies inside the masks (mean over {len(shares)} images)")
 
 
 def writer_for(networks: Sequence[TrainedNetwork], found: TestSets, config: PredictConfig) -> Any:

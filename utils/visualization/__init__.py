@@ -6,6 +6,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
         "montage": ["draw_montage"],
-        "overlays": ["MAP_COLOR", "draw_outline", "draw_prediction", "draw_probability"],
+        "overlays": ["MAP_COLOR", "draw_outline", "draw_prediction", "draw_heat"],
     },
 )

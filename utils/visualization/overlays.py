@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-__all__ = ["MAP_COLOR", "draw_mask_and_map", "draw_outline", "draw_prediction", "draw_probability", "draw_tint"]
+__all__ = ["MAP_COLOR", "draw_mask_and_map", "draw_outline", "draw_prediction", "draw_heat", "draw_tint"]
 
 MASK_COLOR = (0, 200, 0)  # green: where the polyp is
 MAP_COLOR = (255, 210, 0)  # yellow: where the network sees it
@@ -63,20 +63,22 @@ def draw_prediction(
     return drawn
 
 
-def draw_probability(image: np.ndarray, probability: np.ndarray) -> np.ndarray:
-    """Lay a probability over an image in perceptual colors, with a bar of them beside it.
+def draw_heat(image: np.ndarray, heat: np.ndarray, *, visible: np.ndarray | None = None) -> np.ndarray:
+    """Lay heat over an image in perceptual colors, with a bar of them beside it.
 
     Where it is low the tissue stays visible as it is; colors reach their full opacity at `TINT_FULL`.
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        probability: (h, w) in [0, 1], resized bilinearly to the image.
+        heat: (h, w) in [0, 1], such as a probability; resized bilinearly to the image.
+        visible: (H, W) bool, where heat is shown; None: everywhere.
 
     Returns:
         (H, W + bar, 3) uint8 RGB.
     """
-    resized = cv2.resize(probability.astype(np.float32), image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    drawn = draw_tint(image, (255 * resized).round().astype(np.uint8))
+    resized = cv2.resize(heat.astype(np.float32), image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    shown = resized if visible is None else resized * visible
+    drawn = draw_tint(image, (255 * shown).round().astype(np.uint8))
     return np.concatenate((drawn, color_bar(len(image))), axis=1)
 
 
@@ -86,7 +88,7 @@ def color_bar(height: int) -> np.ndarray:
     width = round(28 * scale)
     ramp = np.linspace(255, 0, height).round().astype(np.uint8)[:, None].repeat(width, axis=1)
     colors = cv2.cvtColor(cv2.applyColorMap(ramp, TINT_COLORS), cv2.COLOR_BGR2RGB)
-    labels = np.full((height, round(52 * scale), 3), 255, np.uint8)
+    labels = np.full((height, round(60 * scale), 3), 255, np.uint8)
     for value in (0.0, 0.5, 1.0) if height >= 60 else ():
         place = int(np.clip(round((1 - value) * height) + 7 * scale, 16 * scale, height - 4))
         cv2.putText(
@@ -94,7 +96,7 @@ def color_bar(height: int) -> np.ndarray:
             f"{value:g}",
             (int(6 * scale), place),
             cv2.FONT_HERSHEY_SIMPLEX,
-            0.6 * scale,
+            0.8 * scale,
             (0, 0, 0),
             1,
             cv2.LINE_AA,

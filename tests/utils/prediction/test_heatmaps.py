@@ -13,7 +13,9 @@ from lib import create_model, list_models
 from measure.commands.score import main as measure
 from utils.phantom import write_stills
 from utils.prediction import job
-from utils.prediction.outputs.heatmaps import eigen_cam, jet_overlay
+from utils.prediction.inputs import field_of_view
+from utils.prediction.outputs.heatmaps import eigen_cam, shares_inside
+from utils.visualization import draw_heat
 
 pytestmark = pytest.mark.slow
 
@@ -53,7 +55,8 @@ def test_every_image_network_gives_two_heat_maps_an_image(name, data, tmp_path):
     heat = [f"heatmap/Set/phantom_000{n}_{kind}.png" for n in (1, 2) for kind in ("features", "probability")]
     assert written == ["Set/phantom_0001.png", "Set/phantom_0002.png", *heat]
     for path in heat:
-        assert cv2.imread(str(tmp_path / "maps" / path)).shape == (70, 90, 3)
+        height, width, _ = cv2.imread(str(tmp_path / "maps" / path)).shape
+        assert height == 70 and width > 90, "the image, and beside it the bar of colors"
 
 
 def test_scores_do_not_see_them(data, tmp_path):
@@ -73,7 +76,7 @@ def test_dilatedsegnet_shows_its_own_explanation(data, tmp_path):
     image = read_rgb(data / "Set" / "images" / "phantom_0001.jpg")
     with torch.inference_mode():
         heat = model.explain(model.features(normalize(resize(to_chw(image), (64, 64))[None])))[0, 0].numpy()
-    expected = jet_overlay(image, heat)[..., ::-1].astype(int)
+    expected = draw_heat(image, heat, visible=field_of_view(image))[..., ::-1].astype(int)
     written = cv2.imread(str(tmp_path / "maps" / "heatmap" / "Set" / "phantom_0001_features.png"))
     assert np.abs(written - expected).mean() < 0.5
 
@@ -109,13 +112,44 @@ def test_eigen_cam_of_constant_features_is_nothing():
     assert not eigen_cam(torch.ones(1, 4, 5, 6), torch.ones(1, 1, 5, 6)).any()
 
 
-def test_the_overlay_is_blue_where_cold_and_red_where_hot():
-    image = np.full((20, 30, 3), 100, np.uint8)
+def test_tissue_stays_visible_where_heat_is_low_and_a_bar_tells_the_colors():
+    image = np.full((80, 120, 3), 100, np.uint8)
     heat = np.zeros((2, 3), np.float32)
     heat[:, 2] = 1
-    overlay = jet_overlay(image, heat)
-    assert overlay.shape == image.shape
-    assert overlay[0, 0].tolist() == [50, 50, 114] and overlay[0, -1].tolist() == [114, 50, 50]
+    overlay = draw_heat(image, heat)
+    assert overlay.shape[0] == 80 and overlay.shape[1] > 120
+    yellow = np.array([253, 231, 37])  # viridis at 1
+    assert overlay[40, 0].tolist() == [100, 100, 100]
+    assert np.abs(overlay[40, 119] - (100 + yellow) / 2).max() <= 2
+    bar = overlay[:, 120:]
+    assert any((np.abs(bar[0].astype(int) - yellow).max(axis=1)) <= 2) and bar[:, -1].min() == 255
+    hidden = draw_heat(image, heat, visible=np.zeros((80, 120), bool))
+    assert (hidden[:, :120] == 100).all()
+
+
+def test_the_border_is_no_field_of_view():
+    image = np.zeros((120, 160, 3), np.uint8)
+    cv2.ellipse(image, (80, 60), (60, 50), 0, 0, 360, (120, 90, 80), cv2.FILLED)
+    image[50:70, 70:90] = 0  # a dark lumen is seen, all the same
+    field = field_of_view(image)
+    assert field[60, 80] and field[60, 30] and not field[5, 5] and not field[115, 155]
+    assert field.mean() == pytest.approx(np.pi * 60 * 50 / (120 * 160), abs=0.05)
+    assert (
+        field_of_view(np.full((50, 60, 3), 90, np.uint8)).all() and field_of_view(np.zeros((50, 60, 3), np.uint8)).all()
+    )
+
+
+def test_the_share_of_heat_inside_a_mask_by_hand(tmp_path):
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+    mask = np.zeros((4, 4), np.uint8)
+    mask[:2] = 255
+    cv2.imwrite(str(tmp_path / "masks" / "a[1].png"), mask)
+    heat = np.array([[3, 3, 3, 3], [0, 0, 0, 0], [0, 0, 0, 0], [1, 1, 1, 1]], np.float32) / 3
+    image = tmp_path / "images" / "a[1].jpg"
+    assert shares_inside(image, {"features": heat, "probability": 0 * heat}) == {"features": pytest.approx(0.75)}
+    assert shares_inside(tmp_path / "images" / "b.jpg", {"features": heat}) == {}
+    assert shares_inside(tmp_path / "a[1].jpg", {"features": heat}) == {}
 
 
 def test_video_networks_have_no_heat_maps(data, tmp_path, capsys, monkeypatch):

@@ -150,10 +150,12 @@ def test_images_of_every_kind_are_read_or_told(weights, tmp_path, capsys):
     (folder / "empty.png").write_bytes(b"")
     (folder / "text.jpg").write_text("none")
     (folder / "cut.jpg").write_bytes((folder / "cmyk.jpg").read_bytes()[:-300])
+    (folder / "phone.heic").write_bytes(b"none")
     table = tmp_path / "t.csv"
     assert predict(weights, "--input", folder, "--pred_save_path", tmp_path / "maps", "--table", table) == 1
     told = capsys.readouterr().err
     assert "Traceback" not in told and told.count("note: skipped: cannot read") == 3
+    assert "note: passed over 1 .heic: files of kinds that are no images here" in told
     assert "error: 3 of 13 images could not be read and were left out: " in told and "predict.json says why" in told
     read = {"grey", "cmyk", "palette", "alpha", "onebit", "sixteen", "sixteen_tif", "pages", "one", "long"}
     assert {path.stem for path in (tmp_path / "maps").glob("*.png")} == read

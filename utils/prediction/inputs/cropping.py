@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...data import resize, to_chw
 
-__all__ = ["Placement", "content_box", "prepared"]
+__all__ = ["Placement", "content_box", "field_of_view", "prepared"]
 
 DARK = 30  # level of the brightest channel up to which a pixel may be border; JPEG leaves noise of some levels in it
 LOOKED_AT = 256  # pixels of the longer side at which the border is looked for
@@ -59,6 +59,27 @@ def prepared(image: np.ndarray, size: int, *, crop_border: bool) -> tuple[Tensor
     return resize(to_chw(image[top : top + height, left : left + width]), (size, size)), placement
 
 
+def field_of_view(image: np.ndarray) -> np.ndarray:
+    """Where an endoscope's image shows tissue: (H, W) bool, its largest bright part with what is dark inside.
+
+    All of an image without a border, or so dark that none can be told.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+    """
+    top, left, height, width = content_box(image)
+    bright = _bright_part(image)
+    outlines, _ = cv2.findContours(bright, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    field = np.zeros(image.shape[:2], bool)
+    if (height, width) == field.shape and bright.mean() < LEAST:
+        return ~field
+    hulls = [cv2.convexHull(outline) for outline in outlines]
+    filled = cv2.drawContours(np.zeros_like(bright), hulls, -1, 1, cv2.FILLED)
+    whole = cv2.resize(filled, image.shape[1::-1], interpolation=cv2.INTER_NEAREST) > 0
+    field[top : top + height, left : left + width] = whole[top : top + height, left : left + width]
+    return field
+
+
 def content_box(image: np.ndarray) -> tuple[int, int, int, int]:
     """Find the field of view in an endoscope's image: top, left, height and width, pixels.
 
@@ -69,13 +90,7 @@ def content_box(image: np.ndarray) -> tuple[int, int, int, int]:
         image: (H, W, 3) uint8 RGB.
     """
     height, width = image.shape[:2]
-    scale = min(1.0, LOOKED_AT / max(height, width))
-    small = cv2.resize(
-        image, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=cv2.INTER_AREA
-    )
-    bright = (small.max(axis=2) > DARK).astype(np.uint8)
-    stroke = max(1, round(TEXT * max(small.shape[:2])))
-    bright = cv2.morphologyEx(bright, cv2.MORPH_OPEN, np.ones((stroke, stroke), np.uint8))
+    small = bright = _bright_part(image)
     count, _, statistics, _ = cv2.connectedComponentsWithStats(bright)
     if count < 2:
         return 0, 0, height, width
@@ -85,3 +100,14 @@ def content_box(image: np.ndarray) -> tuple[int, int, int, int]:
     up, down = height / small.shape[0], width / small.shape[1]
     first, last = (int(top * up), int(left * down)), (round((top + high) * up), round((left + wide) * down))
     return *first, min(height, last[0]) - first[0], min(width, last[1]) - first[1]
+
+
+def _bright_part(image: np.ndarray) -> np.ndarray:
+    """Where an image is brighter than a border, reduced, without strokes of text: (h, w) uint8, 0 or 1."""
+    height, width = image.shape[:2]
+    scale = min(1.0, LOOKED_AT / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    bright = (small.max(axis=2) > DARK).astype(np.uint8)
+    stroke = max(1, round(TEXT * max(small.shape[:2])))
+    return cv2.morphologyEx(bright, cv2.MORPH_OPEN, np.ones((stroke, stroke), np.uint8))

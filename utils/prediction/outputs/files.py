@@ -19,7 +19,7 @@ from measure.io import InputError, make_folder, natural_key, read_rgb, write_jso
 from ...visualization import draw_prediction
 from ..postprocess import as_grey, write_map
 from .contours import ImageRegions, coco, geojson
-from .heatmaps import HEAT_FOLDER, write_overlays
+from .heatmaps import HEAT_FOLDER, shares_inside, write_overlays
 from .regions import Region, cut, find_regions
 
 __all__ = ["ImageFiles", "Places"]
@@ -103,6 +103,7 @@ class ImageFiles:
         lines: of the table, by image.
         outlined: what the file of outlines holds, by image.
         skipped: images that could not be read, with the reason.
+        inside: how much of each kind of heat lies inside the mask, by image (`shares_inside`).
     """
 
     places: Places
@@ -112,6 +113,7 @@ class ImageFiles:
     lines: dict[str, list[str]] = field(default_factory=dict)
     outlined: dict[str, ImageRegions] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
+    inside: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def write(self, name: str, image: Path, found: ImageAnswer) -> None:
         """Write all that is asked for of one image.
@@ -133,6 +135,7 @@ class ImageFiles:
             place = self.places.heatmap / HEAT_FOLDER / name
             make_folder(place.parent)
             write_overlays(place, image, found.heats)
+            self.inside[name] = shares_inside(image, found.heats)
         if self.places.need_regions:
             self._write_regions(name, image, found.probability.cpu().numpy())
 

@@ -1,4 +1,4 @@
-"""Heat maps: where a network sees a polyp and what its last features respond to, in jet colors over the image.
+"""Heat maps: where a network sees a polyp and what its last features respond to, over the image.
 
     <out>/heatmap/<set>/<stem>_probability.png     the predicted probability
     <out>/heatmap/<set>/<stem>_features.png        the last features before the head
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 
 import cv2
@@ -22,14 +23,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lib import Network
-from measure.io import read_rgb
+from measure.io import FOREGROUND_ABOVE, STILLS, read_mask, read_rgb
 
+from ...visualization import draw_heat
+from ..inputs import field_of_view
 from ..postprocess import write_map
 
-__all__ = ["HEAT_FOLDER", "eigen_cam", "heats_of", "jet_overlay", "recorded", "write_overlays"]
+__all__ = ["HEAT_FOLDER", "eigen_cam", "heats_of", "recorded", "shares_inside", "write_overlays"]
 
 HEAT_FOLDER = "heatmap"  # below the maps' folder
-ALPHA = 0.5  # of the colors in the overlay; the image has the rest
 
 
 @contextmanager
@@ -92,20 +94,28 @@ def write_overlays(stem: Path, image: Path, heats: Mapping[str, np.ndarray]) -> 
         InputError: the image cannot be read or a file cannot be written.
     """
     picture = read_rgb(image)
+    visible = field_of_view(picture)
     for kind, heat in heats.items():
-        write_map(stem.with_name(f"{stem.name}_{kind}.png"), jet_overlay(picture, heat))
+        write_map(stem.with_name(f"{stem.name}_{kind}.png"), draw_heat(picture, heat, visible=visible))
 
 
-def jet_overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """Lay heat over an image: blue is 0, red is 1.
+def shares_inside(image: Path, heats: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """How much of each kind of heat lies inside the mask of its image: 0 to 1.
 
     Args:
-        image: (H, W, 3) uint8 RGB.
-        heat: (h, w) in [0, 1], resized bilinearly to the image.
+        image: `<set>/images/<stem>.*`, whose mask is `<set>/masks/<stem>.*`.
+        heats: see `heats_of`.
 
     Returns:
-        (H, W, 3) uint8 RGB.
+        By kind; empty where there is no mask, or one without a polyp, or no heat.
     """
-    resized = cv2.resize(heat, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    colors = cv2.applyColorMap((255 * resized).round().astype(np.uint8), cv2.COLORMAP_JET)
-    return cv2.addWeighted(image, 1 - ALPHA, cv2.cvtColor(colors, cv2.COLOR_BGR2RGB), ALPHA, 0)
+    masks = [path for path in (image.parent.parent / STILLS.masks).glob(f"{escape(image.stem)}.*")]
+    if image.parent.name != STILLS.images or len(masks) != 1:
+        return {}
+    mask = (read_mask(masks[0]) > FOREGROUND_ABOVE).astype(np.float32)
+    found = {}
+    for kind, heat in heats.items():
+        resized = cv2.resize(heat, mask.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        if mask.any() and resized.sum() > 0:
+            found[kind] = float((resized * mask).sum() / resized.sum())
+    return found
