@@ -64,6 +64,11 @@ class PublishedRow:
         return f"{self.study}/{self.name}"
 
     @property
+    def is_cut(self) -> bool:
+        """Whether its numbers are of maps cut at 0.5, which must not be min-max normalized then."""
+        return all(metric.endswith("@0.5") for metric in self.values)
+
+    @property
     def is_aim(self) -> bool:
         """Whether any of its numbers can be aimed at."""
         return any(value.mark not in ("copied", "impossible") for value in self.values.values())

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib import described_network, read_checkpoint
 from measure.io import CommandError, InputError, Layout, parse_mask_values, write_json
 
 from ..data import find_cases, find_pairs, part_sizes, read_split, split_names, write_names
@@ -52,18 +53,24 @@ class RunOptions:
     device: str = "auto"
 
 
-def missing_for(row: PublishedRow, data: Path) -> list[str]:
-    """What a row needs that is not below `data`, in sentences with the way out; nothing where all is there."""
+def missing_for(row: PublishedRow, data: Path, *, trains: bool = True) -> list[str]:
+    """What a row needs that is not below `data`, in sentences with the way out; nothing where all is there.
+
+    Args:
+        trains: False where weights are given: then the training set is not needed, unless its parts are tested.
+    """
     study = STUDIES[row.study]
-    needed = {study.train: sum(study.parts.values()) or None}
+    needed: list[tuple[str, int, str]] = []
+    if trains or study.parts:
+        needed.append((study.train, sum(study.parts.values()) or study.train_images, study.prepare[0]))
     if study.tests:
-        needed[f"{study.tests}/{row.name}"] = study.images[row.name]
+        needed.append((f"{study.tests}/{row.name}", study.images[row.name], study.prepare[-1]))
     told = []
-    for (folder, count), name in zip(needed.items(), [study.prepare[0], study.prepare[-1]], strict=False):
+    for folder, count, name in needed:
         found = count_of(data / folder, study)
         if found is None:
             told.append(f"{data / folder} is not there (python -m utils prepare {name})")
-        elif count and found != count:
+        elif found != count:
             told.append(f"{data / folder} has {found} images, the row is of {count}")
     return told
 
@@ -86,7 +93,7 @@ def reproduce_row(row: PublishedRow, options: RunOptions) -> None:
         CommandError: one of the commands failed; its own message says why.
     """
     study, home = STUDIES[row.study], options.out / row.study
-    missing = missing_for(row, options.data)
+    missing = missing_for(row, options.data, trains=options.weights is None)
     absent = [sentence for sentence in missing if "is not there" in sentence]
     if absent or (missing and not options.partial):
         advice = "" if absent else "; --partial goes on, and the result says so"
@@ -94,28 +101,28 @@ def reproduce_row(row: PublishedRow, options: RunOptions) -> None:
     if study.parts:
         draw_parts(study, options.data / study.train, home)
     masks = ["--mask_values", *study.mask_values] if study.mask_values else []
+    calibrated = ["--no-minmax"] if row.is_cut else []
     test = home / "test" / row.name if study.parts else options.data / study.tests / row.name
     results = []
     for seed in options.seeds:
         weights = options.weights or train(study, home, seed, options, masks)
         maps, scores = home / f"maps_{seed}", home / f"scores_{seed}" / row.name
-        place_flags = ["--test_data_path", str(test), "--pred_save_path", str(maps / row.name), *masks]
-        network = list(study.flags) if options.weights else []
+        network = study.flags if options.weights and not names_its_network(options.weights) else ()
         run_command(
-            "myTest.py", "--model_state_dict_path", str(weights), *place_flags, "--device", options.device, *network
+            *("myTest.py", "--model_state_dict_path", str(weights), "--test_data_path", str(test), *masks, *network),
+            *("--pred_save_path", str(maps / row.name), *calibrated, "--device", options.device),
         )
         run_command(
+            *("-m", "measure", "--protocol", study.protocol, "--GT_root", str(test), *masks, *calibrated),
             *(
-                "-m",
-                "measure",
-                "--protocol",
-                study.protocol,
-                "--GT_root",
-                str(test),
                 "--pred_root",
                 str(maps / row.name),
+                "--out",
+                str(scores),
+                "--model",
+                f"{row.study}@{seed}",
+                "--no-plots",
             ),
-            *("--out", str(scores), "--model", f"{row.study}@{seed}", *masks, "--no-plots"),
         )
         results.append(str(scores / "scores.json"))
     write_json(
@@ -140,6 +147,15 @@ def train(study: Study, home: Path, seed: int, options: RunOptions, masks: Seque
     words += ["--train_model_save_path", str(folder), "--seed", str(seed), "--device", options.device]
     run_command(*words, "--resume", "auto", *options.flags)
     return folder / "best.pth"
+
+
+def names_its_network(weights: Path) -> bool:
+    """Whether a file is a checkpoint of ours, which says what it is of.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    return described_network(read_checkpoint(weights), str(weights)) is not None
 
 
 def draw_parts(study: Study, folder: Path, home: Path) -> None:
@@ -170,7 +186,8 @@ def run_command(*words: str) -> None:
     paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     status = subprocess.run([sys.executable, *script], env={**os.environ, "PYTHONPATH": paths}).returncode
     if status:
-        raise StepFailed(f"python {words[0]} ended with status {status}; the same command goes on from there", status)
+        name = " ".join(words[: 1 + (words[0] == "-m")])
+        raise StepFailed(f"python {name} ended with status {status}; the same command goes on from there", status)
 
 
 class StepFailed(CommandError):

@@ -20,6 +20,7 @@ class Study:
         protocol: of measure.
         images: how many images (frames) a complete test set has, by row.
         prepare: what lays the data out, as names of `python -m utils prepare`: of `train`, then of `tests`.
+        train_images: how many images (frames) a complete `train` has, where no parts are drawn of it.
         left_open: what the source does not say, or what is known to differ.
         mask_values: what of color masks is polyp.
     """
@@ -30,6 +31,7 @@ class Study:
     flags: tuple[str, ...]
     images: dict[str, int]
     prepare: tuple[str, ...]
+    train_images: int = 0
     left_open: str = ""
     parts: dict[str, int] = field(default_factory=dict)
     protocol: str = "image"
@@ -55,6 +57,7 @@ def on_sun_seg(title: str, model: str, left_open: str = "") -> Study:
         flags=("--model", model),
         images=SUN_SEG,
         prepare=("sun-seg",),
+        train_images=19544,
         protocol="vps",
         left_open=left_open,
     )
@@ -85,6 +88,7 @@ STUDIES: dict[str, Study] = {
         flags=("--model", "sepnet", "--net_backbone", "pvt-v2-b2"),
         images=FIVE_SETS,
         prepare=("pranet-train", "pranet-test"),
+        train_images=1450,
         left_open="the release's batch of 3 is a value for local tests; the paper's is not in it",
     ),
     "sepnet-sunseg": on_sun_seg(

@@ -8,7 +8,7 @@ from measure.report.columns import column_of
 from utils.commands.reproduce import main
 from utils.phantom import write_stills
 from utils.preparation import SOURCES
-from utils.reproduction import STUDIES, read_rows
+from utils.reproduction import STUDIES, missing_for, read_rows
 from utils.reproduction.rows import MARKS
 from utils.training import recipe_for
 
@@ -19,7 +19,7 @@ PAIRS = [("Dice", "IoU"), ("meanDice", "meanIoU"), ("Dice@0.5", "IoU@0.5")]
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 def test_every_row_has_a_study_known_metrics_a_source_and_an_image_count(row):
     study = STUDIES[row.study]
-    assert study.images[row.name] > 0 and set(study.prepare) <= set(SOURCES)
+    assert study.images[row.name] > 0 and (study.parts or study.train_images) and set(study.prepare) <= set(SOURCES)
     model = study.flags[study.flags.index("--model") + 1]
     assert recipe_for(model).config.model == model
     for metric, value in row.values.items():
@@ -41,6 +41,7 @@ def test_the_impossible_and_the_copied_rows_are_marked():
     numbers = {row.id: [(m, v.value) for m, v in row.values.items()] for row in ROWS.values()}
     assert numbers["sepnet/CVC-300"] == numbers["sepnet/CVC-ClinicDB"]
     assert not ROWS["sepnet/CVC-300"].is_aim and not ROWS["sepnet/CVC-ColonDB"].is_aim
+    assert ROWS["scrnet/Kvasir-SEG"].is_cut and not ROWS["sepnet/Kvasir"].is_cut
     assert ROWS["sepnet/CVC-ClinicDB"].is_aim and ROWS["sali/TestEasyDataset/Unseen"].is_aim
 
 
@@ -52,6 +53,16 @@ def test_the_list_tells_numbers_sources_doubts_and_what_is_missing(tmp_path, cap
     assert sepnet.startswith("sepnet/CVC-300 (repeats another row: no aim)")
     assert f"{tmp_path}/TrainDataset is not there (python -m utils prepare pranet-train)" in sepnet
     assert f"{tmp_path}/TestDataset/CVC-300 is not there (python -m utils prepare pranet-test)" in sepnet
+
+
+def test_given_weights_need_no_training_set(tmp_path):
+    row = ROWS["sepnet/Kvasir"]
+    write_stills(tmp_path / "TestDataset" / "Kvasir", count=2, seed=0, size=(64, 80))
+    assert missing_for(row, tmp_path, trains=False) == [
+        f"{tmp_path}/TestDataset/Kvasir has 2 images, the row is of 100"
+    ]
+    assert len(missing_for(row, tmp_path)) == 2
+    assert len(missing_for(ROWS["scrnet/Kvasir-SEG"], tmp_path, trains=False)) == 1, "its own parts are tested"
 
 
 def test_published_ours_difference_and_interval_by_hand(tmp_path, capsys):
@@ -90,6 +101,7 @@ def test_a_row_runs_from_data_to_comparison(tmp_path, capfd):
     assert main([*words, "--partial"]) == 0
     told = capfd.readouterr().out
     assert "$ python myTrain.py --model scrnet --no-net_scm --no-net_srm" in told
+    assert told.count(" --no-minmax") == 2, "scores at 0.5 are those of probabilities"
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in told.splitlines() if line.startswith("| scr")]
     assert [line[:3] for line in lines] == [[lines[0][0], "IoU@0.5", ".6496"], [lines[0][0], "Recall@0.5", ".8413"]]
     assert lines[0][0] == "scrnet-baseline/Kvasir-SEG"
