@@ -1,7 +1,11 @@
 """Exported networks say what PyTorch says; each test is skipped where a package of the extra is missing."""
 
 import json
+import re
+import subprocess
+import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -16,11 +20,13 @@ from utils.__main__ import main
 from utils.phantom import phantom_still, write_stills
 from utils.prediction import Predictor, export_graph
 from utils.prediction.network import load_network
+from utils.prediction.outputs import VideoWriter
 from utils.prediction.runtimes import GraphNetwork, with_runtime
 from utils.prediction.runtimes.exporting import compared
 from utils.prediction.runtimes.parity import Parity, compare_outputs, reference_outputs
 
 pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[3]
 onnx = pytest.mark.skipif(
     not all(map(find_spec, ("onnx", "onnxscript", "onnxruntime"))), reason="needs packages that requirements.txt names"
 )
@@ -73,6 +79,14 @@ def test_any_number_of_images_and_frames_of_any_size(weights, images, exported, 
     for image in images:
         (probability,) = session.run(None, {"frames": image[None]})[0]
         assert np.abs(probability - predictor.probability(image)).max() < 0.01
+    with VideoWriter(tmp_path / "clip.avi", rate=10) as writer:
+        for _ in range(3):
+            writer.write(images[0])
+    example = ROOT / "docs" / "onnx_video.py"
+    assert "torch" not in re.findall(r"^import (\w+)", example.read_text(), re.M)
+    words = [tmp_path / "frames.onnx", tmp_path / "clip.avi", tmp_path / "seen.avi"]
+    subprocess.run([sys.executable, str(example), *map(str, words)], check=True, timeout=120)
+    assert cv2.VideoCapture(str(tmp_path / "seen.avi")).read()[1].shape == images[0].shape
 
 
 def test_a_torch_program_runs_without_this_code(weights, images, tmp_path):
