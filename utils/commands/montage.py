@@ -1,6 +1,7 @@
 """Draw image, mask, map and overlay of some samples side by side, one sample a row.
 
 python -m utils montage --data data/TestDataset/Kvasir --maps result/Kvasir --out kvasir.png
+python -m utils montage --data data/TestDataset/Kvasir --maps a/Kvasir b/Kvasir --names SEPNet PraNet --out figure.pdf
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from measure.io import (
     STILLS,
@@ -20,20 +22,24 @@ from measure.io import (
     add_layout_flags,
     images_by_stem,
     make_folder,
+    nonempty,
     number,
     path,
+    read_grey,
     read_layout,
+    read_mask,
     read_rgb,
     refuse_outputs_in_inputs,
     replace_when_whole,
 )
 
 from ..runtime import run
-from ..visualization import draw_montage
+from ..visualization import draw_comparison, draw_montage
 
 __all__ = ["main", "write_montage"]
 
-SUFFIXES = (".png", ".jpg", ".jpeg")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".pdf")
+DOTS = 150  # an inch of a PDF
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,8 +50,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = CommandParser(prog="python -m utils montage", description=__doc__)
     parser.add_argument("--data", required=True, type=path, help="folder with images/ and masks/")
-    parser.add_argument("--maps", required=True, type=path, help="folder with the prediction maps")
-    parser.add_argument("--out", required=True, type=path, help="the picture to write, .png or .jpg")
+    parser.add_argument(
+        "--maps",
+        required=True,
+        type=path,
+        nargs="+",
+        help="folder with the prediction maps; of several methods their errors are shown side by side, as papers do",
+    )
+    parser.add_argument("--names", type=nonempty, nargs="+", help="of the methods (default: their folders')")
+    parser.add_argument("--out", required=True, type=path, help="the picture to write, .png, .jpg or .pdf")
     parser.add_argument(
         "--count",
         type=number(int, low=1, high=500),
@@ -58,7 +71,14 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def draw(args: argparse.Namespace) -> None:
-    write_montage(data=args.data, maps=args.maps, out=args.out, count=args.count, layout=read_layout(args))
+    layout = read_layout(args)
+    if len(args.maps) == 1 and not args.names:
+        write_montage(data=args.data, maps=args.maps[0], out=args.out, count=args.count, layout=layout)
+        return
+    names = args.names or [folder.resolve().name for folder in args.maps]
+    if len(names) != len(args.maps):
+        raise InputError(f"{len(names)} --names were given for {len(args.maps)} --maps; give one for each")
+    write_comparison(data=args.data, maps=args.maps, names=names, out=args.out, count=args.count, layout=layout)
 
 
 def write_montage(*, data: Path, maps: Path, out: Path, count: int, layout: Layout = STILLS) -> None:
@@ -67,16 +87,50 @@ def write_montage(*, data: Path, maps: Path, out: Path, count: int, layout: Layo
     Raises:
         InputError: a folder or file is missing or unreadable, no image has a map, or `out` is no place for a picture.
     """
+    chosen = chosen_files(data, [maps], out, count, layout)
+    write_picture(
+        draw_montage([(read_rgb(image), read_rgb(mask), read_rgb(found)) for image, mask, found in chosen]), out
+    )
+
+
+def write_comparison(
+    *, data: Path, maps: Sequence[Path], names: Sequence[str], out: Path, count: int, layout: Layout = STILLS
+) -> None:
+    """Write what several methods got right and wrong on `count` samples that all of them have a map of.
+
+    Raises:
+        InputError: as `write_montage`; a map of another size than its image.
+    """
+    samples = []
+    for image, mask, *found in chosen_files(data, maps, out, count, layout):
+        planes = [read_rgb(image), read_mask(mask, layout.mask_values), *map(read_grey, found)]
+        for path_, plane in zip((mask, *found), planes[1:], strict=True):
+            if plane.shape != planes[0].shape[:2]:
+                raise InputError(f"{path_} has another size than {image}; write maps at their images' own size")
+        samples.append((planes[0], planes[1], planes[2:]))
+    write_picture(draw_comparison(samples, names), out)
+
+
+def chosen_files(data: Path, maps: Sequence[Path], out: Path, count: int, layout: Layout) -> list[list[Path]]:
+    """Image, mask and every method's map of the samples to show."""
     if out.suffix.lower() not in SUFFIXES:
         raise InputError(f"--out {out} names no kind of picture; expected a name that ends in {' or '.join(SUFFIXES)}")
-    refuse_outputs_in_inputs([out], [data / layout.images, data / layout.masks, maps])
-    images, masks, predictions = layout.list_images(data), layout.list_masks(data), images_by_stem(maps)
-    shared = [stem for stem in images if stem in masks and stem in predictions]
+    refuse_outputs_in_inputs([out], [data / layout.images, data / layout.masks, *maps])
+    found = [layout.list_images(data), layout.list_masks(data), *map(images_by_stem, maps)]
+    shared = [stem for stem in found[0] if all(stem in files for files in found)]
     if not shared:
-        raise InputError(f"no image of {data} has a map in {maps}; names must agree up to the suffix")
+        places = " and ".join(map(str, maps))
+        raise InputError(f"no image of {data} has a map in {places}; names must agree up to the suffix")
     chosen = [shared[i] for i in np.linspace(0, len(shared) - 1, min(count, len(shared))).astype(int)]
-    picture = draw_montage([(read_rgb(images[s]), read_rgb(masks[s]), read_rgb(predictions[s])) for s in chosen])
+    return [[files[stem] for files in found] for stem in chosen]
+
+
+def write_picture(picture: np.ndarray, out: Path) -> None:
+    """Write an (H, W, 3) RGB picture in the form that its suffix names."""
     make_folder(out.parent)
     with replace_when_whole(out) as partial:
-        cv2.imwrite(str(partial), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+        if out.suffix.lower() == ".pdf":
+            Image.fromarray(picture).save(partial, resolution=DOTS)
+        else:
+            cv2.imwrite(str(partial), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     print(f"picture: {out.resolve()}")

@@ -5,7 +5,7 @@ from measure.io import lazy_exports
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
-        "montage": ["draw_montage"],
+        "montage": ["draw_comparison", "draw_montage"],
         "overlays": ["MAP_COLOR", "draw_outline", "draw_prediction", "draw_heat"],
     },
 )

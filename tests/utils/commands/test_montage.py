@@ -6,6 +6,7 @@ import pytest
 
 from utils.commands import split
 from utils.commands.montage import main
+from utils.phantom import write_stills
 from utils.visualization import draw_montage
 
 
@@ -66,3 +67,30 @@ def test_other_folders_are_named_by_flags(stills, tmp_path):
     assert main(["--data", str(data), "--maps", maps, "--out", str(tmp_path / "x.png"), *flags]) == 0
     assert split.main(["--data", str(data), "--out", str(tmp_path / "parts"), "train=4", "test=rest", *flags]) == 0
     assert len((tmp_path / "parts" / "train.txt").read_text().split()) == 4
+
+
+def test_methods_are_compared_by_what_they_get_right_and_wrong(tmp_path, capsys):
+    write_stills(tmp_path / "set", count=2, seed=0, size=(64, 80))
+    for method, change in (("all", lambda m: np.full_like(m, 255)), ("none", np.zeros_like)):
+        (tmp_path / method).mkdir()
+        for path in (tmp_path / "set" / "masks").iterdir():
+            cv2.imwrite(str(tmp_path / method / path.name), change(cv2.imread(str(path), 0)))
+    words = ["--data", tmp_path / "set", "--maps", tmp_path / "all", tmp_path / "none", "--names", "eager", "blind"]
+    for suffix in ("png", "pdf"):
+        assert main([str(word) for word in [*words, "--out", tmp_path / f"figure.{suffix}"]]) == 0
+    assert (tmp_path / "figure.pdf").read_bytes().startswith(b"%PDF")
+    figure = cv2.imread(str(tmp_path / "figure.png"))[..., ::-1].astype(int)
+    side = (figure.shape[1] - 3 * 6) // 4
+    columns = [figure[26 : 26 + 176, n * (side + 6) : n * (side + 6) + side] for n in range(4)]
+    green, orange, blue = np.array([0, 158, 115]), np.array([213, 94, 0]), np.array([86, 180, 233])
+
+    def share(panel, color):
+        """Of the pixels that lie between the image's own color and this one."""
+        return (np.abs(panel - (0.6 * color + 0.4 * columns[0])).max(axis=2) < 12).mean()
+
+    polyp = share(columns[1], green)
+    assert 0 < polyp < 1 and share(columns[2], green) == pytest.approx(polyp, abs=0.02)
+    assert share(columns[2], orange) == pytest.approx(1 - polyp, abs=0.05)
+    assert share(columns[3], blue) == pytest.approx(polyp, abs=0.02) and share(columns[3], orange) < 0.02
+    assert main([str(word) for word in [*words[:-1], "--out", tmp_path / "x.png"]]) == 2
+    assert "1 --names were given for 2 --maps; give one for each" in capsys.readouterr().err
