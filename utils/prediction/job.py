@@ -147,7 +147,8 @@ def write_images(config: PredictConfig, found: TestSets, networks: Sequence[Trai
         skip_unreadable=found.kind == "folders",
     )
     places = places_of(config)
-    refuse_outputs_in_inputs(outputs_of(found, places, options), found.read)
+    outputs = outputs_of(found, places, options)
+    refuse_outputs_in_inputs(outputs, found.read)
     if world.size > 1 and places.single_files:
         raise InputError(
             f"--contours or --table was given to {world.size} processes; one process writes them, drop torchrun"
@@ -155,14 +156,14 @@ def write_images(config: PredictConfig, found: TestSets, networks: Sequence[Trai
     if world.is_first:
         clear_record(places.record_folder)
     if world.size == 1:  # of several, one may write already
-        for folder in places.folders.values():
-            for path in [folder, *folder.rglob("*/")]:
-                drop_partials(path)
+        for folder in {place if place.is_dir() else place.parent for place in outputs}:
+            drop_partials(folder)
     files = ImageFiles(places, threshold=config.cut_at, min_region=config.min_region or 0.0, tint=config.tint)
     started = time.perf_counter()
     count = write(network.model, found.images, files, options=options, device=device, world=world)
     files.finish()
     seconds = world.all_reduce_max(time.perf_counter() - started)  # so all maps are there before they are described
+    skipped = {path: reason for part in world.all_gather(files.skipped) for path, reason in part.items()}
     if world.is_first:
         write_record(
             places.record_folder / RECORD,
@@ -172,14 +173,14 @@ def write_images(config: PredictConfig, found: TestSets, networks: Sequence[Trai
             device=device,
             images={name or ".": len(images) for name, images in found.images.items()},
             seconds=seconds,
-            skipped=files.skipped,
+            skipped=skipped,
         )
-    report(found, places, count - len(files.skipped), seconds, str(device), options.minmax)
+    report(found, places, count - len(skipped), seconds, str(device), options.minmax)
     tell_shares(files.inside)
-    if files.skipped:
+    if skipped:
         raise CommandError(
-            f"{len(files.skipped)} of {count} images could not be read and were left out: "
-            f"{first_names(list(files.skipped))}; {places.record_folder / RECORD} says why"
+            f"{len(skipped)} of {count} images could not be read and were left out: "
+            f"{first_names(list(skipped))}; {places.record_folder / RECORD} says why"
         )
 
 
