@@ -48,6 +48,15 @@ def rows(folder):
     return list(csv.DictReader((folder / "log.csv").open()))
 
 
+def test_two_processes_cross_validate(data, tmp_path):
+    flags = [*SMALL, "--train_data_path", data, "--epoch", "1", "--folds", "2", "--train_model_save_path", tmp_path]
+    done = torchrun("myTrain.py", *flags)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith((tmp_path / "folds.md").read_text())
+    folds = json.loads((tmp_path / "folds.json").read_text())["folds"]
+    assert sorted(row["images"] for row in folds.values()) == [9, 10]
+
+
 def test_two_processes_train_as_one_does(data, tmp_path):
     flags = [*SMALL, "--train_data_path", data, "--epoch", "2", "--ema", "0.5"]
     done = torchrun("tests/helpers/sync_batchnorm.py", *flags, "--train_model_save_path", tmp_path / "two")

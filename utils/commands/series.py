@@ -136,16 +136,13 @@ def draw_folds(command: TrainCommand) -> list[FoldNames]:
 def test_scores(config: TrainConfig, world: World) -> Row:
     """What the best checkpoint of a fold scores on the tested part, and how many images that has."""
     folder, names = Path(config.train_model_save_path), Path(config.split).with_name("test.txt")
+    epoch = read_best_epoch(config, world)["epoch"]  # told by the first process, which has written best.pth by then
     device = choose_device(config.device, config.gpu_id + world.local_rank)
     task = task_of(dataclasses.replace(config, val_split=str(names)))
     tested = task.validation(task.find_parts()["validation"], device=device, world=world)
     model = load_model(folder / "best.pth").to(device)
     scores = tested.scores(model, autocast(device, config.amp))
-    return {
-        "images": len(tested),
-        "epoch": read_best_epoch(config, world)["epoch"],
-        **{name: scores[name] for name in SCORES},
-    }
+    return {"images": len(tested), "epoch": epoch, **{name: scores[name] for name in SCORES}}
 
 
 def train_series(series: Series, command: TrainCommand, *, argv: Sequence[str], world: World) -> None:
