@@ -113,7 +113,8 @@ LSINET = dataclasses.replace(
 RECIPES = {recipe.config.model: recipe for recipe in (SEPNET, SCRNET, CONVSEGNET, DILATEDSEGNET, SALI, LSINET)}
 
 
-# batch, sizes and average of weights as the starter weights were trained (checkpoint/README.md), with larger input
+# batch and average of weights as the starter weights were trained (checkpoint/README.md), with larger input; color and
+# light help on another hospital's images (docs/measured.md)
 OURS = {
     "train_size": 352,
     "batch_size": 16,
@@ -130,7 +131,17 @@ OURS = {
     "clip_mode": "value",
     "ema": 0.998,
     "early_stop": 0,
-    "augment": ("flip", "flip_upside_down", "zoom:factor=0.7..1.5,p=0.5", "rotate:degrees=45,p=0.3", "jitter"),
+    "augment": (
+        "flip",
+        "flip_upside_down",
+        "zoom:factor=0.7..1.5,p=0.5",
+        "rotate:degrees=45,p=0.3",
+        "jitter",
+        "hue",
+        "tint",
+        "gamma",
+        "shading",
+    ),
 }
 
 
