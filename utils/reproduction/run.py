@@ -112,17 +112,12 @@ def reproduce_row(row: PublishedRow, options: RunOptions) -> None:
             *("myTest.py", "--model_state_dict_path", str(weights), "--test_data_path", str(test), *masks, *network),
             *("--pred_save_path", str(maps / row.name), *calibrated, "--device", options.device),
         )
+        # a split by itself is predicted into a folder of its own, and scored in it
+        found = maps / row.name / test.resolve().name if study.protocol == "vps" else maps / row.name
         run_command(
             *("-m", "measure", "--protocol", study.protocol, "--GT_root", str(test), *masks, *calibrated),
-            *(
-                "--pred_root",
-                str(maps / row.name),
-                "--out",
-                str(scores),
-                "--model",
-                f"{row.study}@{seed}",
-                "--no-plots",
-            ),
+            *("--pred_root", str(found), "--out", str(scores)),
+            *("--model", f"{row.study}@{seed}", "--no-plots"),
         )
         results.append(str(scores / "scores.json"))
     write_json(

@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 from measure.io.errors import InputError
+from utils.commands import prepare
 from utils.commands.sunseg import main
 from utils.data.clip_dataset import find_cases
 from utils.data.published_sets import SUN_SEG
@@ -103,3 +104,16 @@ def test_folders_of_another_kind_are_refused(downloads, tmp_path):
     for place in (downloads["sun"] / "new", downloads["annotations"]):
         with pytest.raises(InputError, match="choose another place for the output"):
             assemble(**{**downloads, "out": place})
+
+
+def test_prepare_lays_out_the_same_files(downloads, tmp_path, capsys):
+    assert assemble(**downloads, copy=True) == 18
+    words = ["sun-seg", "--from", str(downloads["sun"]), str(downloads["annotations"]), "--to", str(tmp_path / "data")]
+    assert prepare.main([*words, "--no-check"]) == 2
+    assert "18 images with masks were found, 49136 are published" in capsys.readouterr().err
+    assert prepare.main([*words, "--no-check", "--partial"]) == 0
+
+    def contents(root):
+        return {path.relative_to(root): path.read_bytes() for path in root.rglob("*.*g") if path.is_file()}
+
+    assert contents(tmp_path / "data" / "SUN-SEG") == contents(downloads["out"])

@@ -6,7 +6,8 @@ import pytest
 
 from measure.report.columns import column_of
 from utils.commands.reproduce import main
-from utils.phantom import write_stills
+from utils.phantom import write_clips, write_stills
+from utils.prediction.network import STARTER_WEIGHTS
 from utils.preparation import SOURCES
 from utils.reproduction import STUDIES, missing_for, read_rows
 from utils.reproduction.rows import MARKS
@@ -112,6 +113,15 @@ def test_a_row_runs_from_data_to_comparison(tmp_path, capfd):
     assert [len((splits / f"{part}.txt").read_text().split()) for part in ("train", "val", "test")] == [14, 2, 4]
     tested = {path.stem for path in (tmp_path / "out" / "scrnet-baseline" / "test" / "Kvasir-SEG" / "images").iterdir()}
     assert tested == set((splits / "test.txt").read_text().split())
+
+
+@pytest.mark.slow
+def test_a_row_of_clips_is_scored_by_the_vps_protocol(tmp_path, capfd):
+    write_clips(tmp_path / "SUN-SEG", split="TestEasyDataset/Seen", cases=2, frames=6, size=(64, 80))
+    words = ["run", "sepnet-sunseg/TestEasyDataset/Seen", "--weights", str(STARTER_WEIGHTS), "--partial"]
+    assert main([*words, "--data", str(tmp_path), "--out", str(tmp_path / "out"), "--device", "cpu"]) == 0
+    told = capfd.readouterr().out
+    assert "of 4719" in told and "| meanDice" in told
 
 
 @pytest.mark.parametrize(
