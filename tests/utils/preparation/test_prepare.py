@@ -204,8 +204,11 @@ def test_coco_polygons_and_run_lengths_are_drawn(tmp_path, capsys):
 
 
 def test_compressed_run_lengths_by_hand():
-    """6, 1, 40, 4, 5, 4, 5, 4, 21 as in pycocotools' own documentation of a 9 x 10 mask."""
-    assert decoded_counts("61X13mN000`0", (9, 10)).sum() == decoded_counts([6, 1, 40, 4, 5, 4, 5, 4, 21], (9, 10)).sum()
+    """The example in the head of pycocotools' maskApi.h: runs 6 1 40 4 5 4 5 4 21 as 61X13mN000`0."""
+    runs = [6, 1, 40, 4, 5, 4, 5, 4, 21]
+    mask = decoded_counts(runs, (9, 10))
+    assert mask.T.ravel().tolist() == [value for n, run in enumerate(runs) for value in [n % 2] * run]
+    assert (decoded_counts("61X13mN000`0", (9, 10)) == mask).all()
 
 
 def test_labelme_shapes_are_drawn(tmp_path):
