@@ -126,6 +126,17 @@ def find_inputs(config: PredictConfig) -> TestSets:
     return TestSets(" ".join(config.input), found.by_folder, "folders", [*found.trees, *files])
 
 
+def masks_beside(found: TestSets, layout: Layout = STILLS) -> list[Path]:
+    """Folders that may hold the true masks of the images: `masks/` beside `images/`, filled by others.
+
+    A folder with the record of a finished prediction was written here, and may be written again.
+    """
+    folders = {path.parent.absolute() for images in found.images.values() for path in images.values()}
+    depth = len(Path(layout.images).parts)
+    beside = {folder.parents[depth - 1] / layout.masks for folder in folders if folder.match(layout.images)}
+    return sorted(folder for folder in beside if folder.is_dir() and not (folder / RECORD).exists())
+
+
 def write_images(config: PredictConfig, found: TestSets, networks: Sequence[TrainedNetwork], world: World) -> None:
     """Write what is asked for of images or clips, or one process's part of it, and the record of all."""
     device = choose_device(config.device, config.gpu_id + world.local_rank)
@@ -148,7 +159,7 @@ def write_images(config: PredictConfig, found: TestSets, networks: Sequence[Trai
     )
     places = places_of(config)
     outputs = outputs_of(found, places, options)
-    refuse_outputs_in_inputs(outputs, found.read)
+    refuse_outputs_in_inputs(outputs, [*found.read, *masks_beside(found, config.layout)])
     if world.size > 1 and places.single_files:
         raise InputError(
             f"--contours or --table was given to {world.size} processes; one process writes them, drop torchrun"

@@ -46,6 +46,19 @@ def files(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def test_masks_of_a_data_set_are_not_written_over(weights, data, tmp_path, capsys):
+    images, masks = data / "Set" / "images", data / "Set" / "masks"
+    before = files(data)
+    assert predict(weights, "--input", images, "--masks", masks) == 2
+    assert "lies in the input" in capsys.readouterr().err and files(data) == before
+    bare = tmp_path / "bare"
+    (bare / "images").mkdir(parents=True)
+    for image in images.iterdir():
+        (bare / "images" / image.name).write_bytes(image.read_bytes())
+    for _ in range(2):  # its own masks may be written again
+        assert predict(weights, "--input", bare / "images", "--masks", bare / "masks") == 0
+
+
 NUMBERS = [field.name for field in dataclasses.fields(PredictConfig) if "int" in field.type or "float" in field.type]
 
 
