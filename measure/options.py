@@ -92,8 +92,7 @@ class Options:
             )
         if self.groups and self.group_pattern:
             raise InputError("--groups and --group_pattern were given; both name the groups, keep one")
-        if (self.groups or self.group_pattern) and not self.intervals:
-            raise InputError("groups were given without intervals, which alone use them; leave out one or the other")
+        self._refuse_what_nothing_uses()
         if self.consistency and self.protocol != "vps":
             raise InputError(
                 f"--consistency was given with --protocol {self.protocol}; only the frames of vps follow one another"
@@ -107,6 +106,17 @@ class Options:
                 "--images, --masks or --mask_suffix was given with --protocol vps; they name the files of stills, "
                 "those of clips are <split>/Frame/<case>/ and <split>/GT/<case>/"
             )
+
+    def _refuse_what_nothing_uses(self) -> None:
+        """Refuse an option that is given where no switch that uses it is on."""
+        users: dict[str, list[str]] = {}
+        for switch, names in _RECORDED_AT_WISH.items():
+            for name in set(names) - {"resamples", "seed"}:  # of intervals, which are on unless switched off
+                users.setdefault(name, []).append(switch)
+        for name, switches in users.items():
+            if getattr(self, name) != getattr(type(self), name) and not any(getattr(self, each) for each in switches):
+                wanted = " or ".join(f"--{switch}" for switch in switches)
+                raise InputError(f"--{name} {getattr(self, name)} was given without {wanted}, which alone uses it")
 
     @property
     def ddof(self) -> int:

@@ -115,7 +115,10 @@ def _published_lines(row: Sequence[PublishedNumber], definitions: Sequence[Defin
     known = [definition for definition in ranked if math.isfinite(definition.distance(row))]
     if not known:
         names = sorted({key for definition in definitions for key in definition.scores})
-        return [f"no definition has all of {', '.join(n.name for n in row)}; known are Dice, IoU, {', '.join(names)}"]
+        raise InputError(
+            f"no definition has all of {', '.join(number.name for number in row)}; known are {', '.join(names)}, and "
+            "other words for Dice and IoU such as mDice and mIoU"
+        )
     titles = ["", *(number.name for number in row), "distance", ""]
     published = ["published", *(f"{number.value:.4f}" for number in row), "", ""]
     rows = [

@@ -91,7 +91,7 @@ def test_groups_are_resampled_as_a_whole(folders, tmp_path, capsys) -> None:
         (["--groups", "nowhere.csv"], "cannot read nowhere.csv"),
         (["--group_pattern", "("], "is no regular expression"),
         (["--group_pattern", "a", "--groups", "b"], "not allowed with"),
-        (["--no-intervals", "--group_pattern", "a"], "groups were given without intervals"),
+        (["--no-intervals", "--group_pattern", "a"], "--group_pattern a was given without --intervals"),
         (["--resamples", "10"], "--resamples 10 was given; it must be at least 100"),
         (["--mark", "maybe"], "invalid choice"),
     ],

@@ -23,6 +23,7 @@ from measure.io import (
     read_rgb,
 )
 from measure.io.headers import read_header
+from measure.options import Options
 from tests.helpers.odd_inputs import COUNT, MASKS, blob, save, score_in, tagged, write_case
 
 
@@ -269,3 +270,20 @@ def test_names_that_are_not_utf8_are_refused_in_one_sentence(tmp_path: Path, run
     )
     status, _, told = run()
     assert status == 2 and told.count("\n") == 1 and "holds a name that is not UTF-8" in told
+
+
+@pytest.mark.parametrize(
+    ("option", "wanted"),
+    [
+        ({"nsd_tolerance": 3.0}, "--nsd_tolerance 3.0 was given without --distances, which alone uses it"),
+        ({"lesion_min": 20}, "--lesion_min 20 was given without --lesions"),
+        (
+            {"threshold": 0.3, "calibration": True},
+            "--threshold 0.3 was given without --distances or --lesions or --cons",
+        ),
+    ],
+)
+def test_an_option_that_nothing_uses_is_refused(option: dict, wanted: str) -> None:
+    with pytest.raises(InputError, match=wanted):
+        Options(**option)
+    assert Options(threshold=0.3, lesions=True).threshold == 0.3

@@ -246,6 +246,8 @@ class PredictConfig(MachineOptions, NetworkOptions, MapOptions):
             if is_moving(self.input):
                 self._refuse_for_frames("with --input of a video")
                 self._need_output_of_frames()
+            elif not self.draws_video:
+                self._refuse("with --input of still images", smoothing=self.smoothing)
         if not self.overlay:
             self._refuse("without --overlay", tint=self.tint, show_rate=self.show_rate, frame_rate=self.frame_rate)
 

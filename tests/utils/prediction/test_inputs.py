@@ -91,7 +91,8 @@ def test_what_is_no_image_is_told_apart(tmp_path, words, message):
 
 def test_what_can_only_be_moving(tmp_path):
     touch(tmp_path / "a.png")
-    assert is_moving(["clip.mp4"]) and is_moving(["0"])
+    assert is_moving(["clip.mp4"]) and is_moving(["0"]) and is_moving(["rtsp://camera"])
+    assert not is_moving(["no-such-folder"])
     stills = (["a.png"], [str(tmp_path)], ["x/*.png"], ["list.txt"], ["a.heic"], ["a.mp4", "b.mp4"])
     assert not any(is_moving(words) for words in stills)
 

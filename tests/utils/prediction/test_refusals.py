@@ -89,6 +89,7 @@ def test_zero_is_refused_where_nothing_can_be_done_with_it(flag):
         (["--input", "a.mp4", "--masks", "m", "--show_rate"], "--show_rate was given without --overlay"),
         (["--input", "a.mp4", "--masks", "m", "--frame_rate", "5"], "--frame_rate was given without --overlay"),
         (["--tint"], "--tint was given without --overlay"),
+        (["--input", "a.png", "--smoothing", "0.5"], "--smoothing was given with --input of still images"),
         (["--show_rate", "--overlay", "o"], "--show_rate was given without --input"),
         (["--input", "a.mp4", "--overlay", "o.mp4", "--table", "t.csv"], "--table was given with --input"),
         (["--input", "a.mp4", "--overlay", "o.mp4", "--contours", "c.json"], "--contours was given with --input"),

@@ -54,10 +54,15 @@ class FoundImages:
 
 
 def is_moving(words: Sequence[str]) -> bool:
-    """Whether --input can only be a video or a camera: one word that is no image, folder, list or pattern."""
+    """Whether --input can only be a video or a camera: one word that is no image, folder, list or pattern.
+
+    A word without a suffix that is neither a file, nor an address, nor a number is a folder that is not there.
+    """
     if len(words) != 1:
         return False
     word = words[0]
+    if not (Path(word).suffix or Path(word).exists() or word.isdigit() or "://" in word):
+        return False
     is_still = Path(word).suffix.lower() in (*IMAGE_SUFFIXES, *LIST_SUFFIXES, *CONVERSIONS)
     return not (is_still or Path(word).is_dir() or _is_pattern(word))
 
