@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lib import Network
-from measure.io import FOREGROUND_ABOVE, STILLS, read_mask, read_rgb
+from measure.io import FOREGROUND_ABOVE, STILLS, InputError, read_mask, read_rgb
 
 from ...visualization import draw_heat
 from ..inputs import field_of_view
@@ -107,12 +107,15 @@ def shares_inside(image: Path, heats: Mapping[str, np.ndarray]) -> dict[str, flo
         heats: see `heats_of`.
 
     Returns:
-        By kind; empty where there is no mask, or one without a polyp, or no heat.
+        By kind; empty where there is no mask that can be read, or one without a polyp, or no heat.
     """
     masks = [path for path in (image.parent.parent / STILLS.masks).glob(f"{escape(image.stem)}.*")]
     if image.parent.name != STILLS.images or len(masks) != 1:
         return {}
-    mask = (read_mask(masks[0]) > FOREGROUND_ABOVE).astype(np.float32)
+    try:
+        mask = (read_mask(masks[0]) > FOREGROUND_ABOVE).astype(np.float32)
+    except InputError:  # damaged, or of classes in color: prediction needs no masks
+        return {}
     found = {}
     for kind, heat in heats.items():
         resized = cv2.resize(heat, mask.shape[::-1], interpolation=cv2.INTER_LINEAR)
