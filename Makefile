@@ -37,7 +37,7 @@ demo: $(VENV)/installed  ## Train, dump and score on synthetic data, a few minut
 	$(RUN) -m utils montage --data $(DEMO)/data/TestDataset/PhantomClear --maps $(DEMO)/maps/PhantomClear \
 	    --out $(DEMO)/demo.png
 
-gpu: $(VENV)/installed  ## Try everything on a GPU, nine minutes; one report in result/gpu
+gpu: $(VENV)/installed  ## Try everything on a GPU, at most nine minutes; one report in result/gpu
 	$(RUN) -m utils gpu $(GPU_FLAGS)
 
 lint: $(VENV)/installed  ## Check style (installs ruff)

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 OURS = {"lib", "measure", "utils", "myTrain", "myTest", "tests"}
 MAY_IMPORT = {"lib": {"lib"}, "measure": {"measure"}, "utils": {"utils", "lib", "measure"}}
 REWRITES_LIB = {"utils/benchmark/plain/step.py"}  # writes PSE out plainly, to compare with, from PSE's own parts
-MOST_ENTRIES = 16  # of a folder; more have no obvious place
+MOST_ENTRIES = 15  # of a folder; more have no obvious place. Hidden names, which tools prescribe, do not count
 
 # rooms of a package, bottom up; those of one floor do not know each other, "" are the files beside the rooms
 FLOORS = {
@@ -115,7 +115,7 @@ def test_every_folder_says_what_it_is_for_and_is_no_heap():
     entries: dict[Path, set[str]] = {}
     for name in listed:
         path = Path(name)
-        for place in path.parents:
+        for place in path.parents if not name.startswith(".") else ():
             entries.setdefault(place, set()).add(path.relative_to(place).parts[0])
     heaps = {str(place): len(names) for place, names in entries.items() if len(names) > MOST_ENTRIES}
     assert not {place for place in heaps if not place.startswith("tests/data")}, heaps

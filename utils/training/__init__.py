@@ -5,11 +5,11 @@ from measure.io import lazy_exports
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
-        "checkpoint": ["furthest_checkpoint", "is_resumable", "read_run"],
+        "run_files.checkpoint": ["furthest_checkpoint", "is_resumable", "read_run"],
         "config": ["GROUPS", "REPETITION", "StartOptions", "TrainConfig", "neutral_options"],
         "losses": ["LOSSES", "WINDOW", "DeepSupervision", "structure_loss"],
         "recipes": ["Recipe", "recipe_for", "recipe_of"],
-        "run_record": ["config_of", "read_record"],
+        "run_files.run_record": ["config_of", "read_record"],
         "setup": ["fingerprint_of_run", "train"],
         "step": ["TrainStep"],
         "tasks": ["task_of"],

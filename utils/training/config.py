@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from measure.io import LARGEST_LIMIT, USUAL_LIMIT, InputError
 
 from ..runtime import MACHINE, NETWORK, RELEASED, MachineOptions, NetworkOptions, Options, option
+from .run_files.trackers import TRACKERS
 from .schedule import SCHEDULES, Budget, Schedule, parse_budget
-from .trackers import TRACKERS
 
 __all__ = ["GROUPS", "MULTI_SCALE_SIZES", "REPETITION", "StartOptions", "TrainConfig", "neutral_options"]
 

@@ -32,8 +32,8 @@ from ..runtime import StopRequest, World, choose_device, network_options
 from .config import StartOptions, TrainConfig
 from .losses import LOSSES, MIXTURES, DeepSupervision
 from .recipes import recipe_of, recipe_overrides
-from .run_folder import claimed, refuse_other_run
-from .run_record import config_of, make_run_record, read_record, resume_changes
+from .run_files.run_folder import claimed, refuse_other_run
+from .run_files.run_record import config_of, make_run_record, read_record, resume_changes
 from .tasks import Task, pairs_of, task_of
 from .trainer import Trainer
 

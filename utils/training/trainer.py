@@ -18,11 +18,11 @@ from measure.io import InputError
 from ..data import TrainingBatches, make_loader, normalize, resize_batch, worker_count
 from ..evaluation import Validation
 from ..runtime import SINGLE_PROCESS, Interrupted, NonFiniteLoss, StopRequest, World, load_batches, stopped_by
-from . import checkpoint
 from .config import TrainConfig
 from .loss_sums import LossSums
 from .losses import DeepSupervision
-from .run_log import RunLog
+from .run_files import checkpoint
+from .run_files.run_log import RunLog
 from .schedule import Progress, epochs_since_best
 from .step import TrainStep
 

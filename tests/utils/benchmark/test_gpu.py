@@ -47,6 +47,10 @@ def test_the_plan_names_commands_that_exist(dry):
     assert plan(GpuOptions(dry=dry, stages=("rates",))) == [stage for stage in stages if stage.name == "rates"]
 
 
+def test_the_limits_keep_the_plan_under_nine_minutes():
+    assert sum(stage.limit for stage in plan(GpuOptions(train_data_path="data"))) < 9 * 60
+
+
 def test_an_unknown_stage_is_refused(tmp_path, capsys):
     assert main(["gpu", "--stages", "nothing", "--out", str(tmp_path / "out")]) == 2
     assert "--stages nothing was given; expected some of rates, tests" in capsys.readouterr().err

@@ -77,17 +77,17 @@ def plan(options: GpuOptions) -> list[Stage]:
 
 def gpu_stages(options: GpuOptions) -> Iterator[Stage]:
     """What a GPU is asked: at 352 x 352, the paper's network and the starter's."""
-    yield benchmark_stage("rates", "rates", options, limit=30)
-    yield test_stage(("-m", "gpu", "tests"), limit=150)
+    yield benchmark_stage("rates", "rates", options, limit=20)
+    yield test_stage(("-m", "gpu", "tests"), limit=120)
     for backbone in ("pvt-v2-b2", STARTER_BACKBONE):
         words = ("--backbone", backbone, "--batch_size", "16", "--repeats", "15", "--rows")
-        yield benchmark_stage(f"{backbone}-steps", "train", options, *words, *WAYS, limit=100)
+        yield benchmark_stage(f"{backbone}-steps", "train", options, *words, *WAYS, limit=80)
         if options.compile:
             yield benchmark_stage(f"{backbone}-compiled", "train", options, *words, *COMPILED, limit=300)
     for amp in ("off", "bf16"):
         words = ("--models", "sepnet", "--backbone", "pvt-v2-b2", "--amp", amp, "--batch_sizes", "16", "64")
-        yield benchmark_stage(f"predict-{amp}", "predict", options, *words, limit=60)
-    yield benchmark_stage("video", "video", options, "--models", "sali", "--frames", "400", limit=90)
+        yield benchmark_stage(f"predict-{amp}", "predict", options, *words, limit=40)
+    yield benchmark_stage("video", "video", options, "--models", "sali", "--frames", "400", limit=55)
 
 
 def dry_stages(options: GpuOptions) -> Iterator[Stage]:
@@ -111,7 +111,7 @@ def training_stages(options: GpuOptions) -> Iterator[Stage]:
     words += ["--train_model_save_path", str(Path(options.out) / "run"), "--net_backbone", STARTER_BACKBONE]
     words += ["--net_pretrained_backbone_path", options.net_pretrained_backbone_path, "--lr_warmup_epoch", "1"]
     words += ["--train_size", "64", "--device", "cpu"] if options.dry else ["--batch_size", "16", "--amp", "bf16"]
-    yield Stage("training", tuple(words), limit=180, tables=("run/log.csv",))
+    yield Stage("training", tuple(words), limit=100, tables=("run/log.csv",))
 
 
 def test_stage(selection: Sequence[str], *, limit: int) -> Stage:

@@ -7,7 +7,7 @@ import pytest
 
 import myTrain
 from measure.io import InputError
-from utils.training.trackers import open_tracker, tell_tracker
+from utils.training.run_files.trackers import open_tracker, tell_tracker
 
 SMALL = ["--net_backbone", "pvt-v2-b0", "--net_planes", "16", "--net_pretrained_backbone_path", "none"]
 SMALL += ["--train_size", "64", "--workers", "0", "--device", "cpu"]

@@ -16,10 +16,10 @@ from torch import nn
 from lib import weight_file
 from measure.io import InputError
 
-from ..data import Fingerprint, size_and_hash
-from ..runtime import NetworkOptions, machine, revision, shown, versions
+from ...data import Fingerprint, size_and_hash
+from ...runtime import NetworkOptions, machine, revision, shown, versions
+from ..config import StartOptions, TrainConfig, neutral_options
 from . import checkpoint
-from .config import StartOptions, TrainConfig, neutral_options
 
 __all__ = ["config_of", "make_run_record", "read_record", "resume_changes"]
 

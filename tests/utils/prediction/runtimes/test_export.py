@@ -9,8 +9,8 @@ from lib import create_model, load_model
 from measure.io import InputError
 from utils.commands import export as command
 from utils.prediction.runtimes.weights_file import export_weights
-from utils.training.checkpoint import read_run
 from utils.training.config import TrainConfig
+from utils.training.run_files.checkpoint import read_run
 
 pytestmark = pytest.mark.slow
 

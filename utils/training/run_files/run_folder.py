@@ -12,7 +12,7 @@ from typing import IO
 
 from measure.io import InputError, make_folder
 
-from ..runtime import World
+from ...runtime import World
 
 try:
     import fcntl

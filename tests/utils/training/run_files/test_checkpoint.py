@@ -1,8 +1,10 @@
 """Checkpoints are whole or not there, hold the run as it was when asked for, and are passed over where damaged."""
 
-import os
+import multiprocessing
 import resource
 import signal
+import sys
+from contextlib import redirect_stderr
 
 import pytest
 import torch
@@ -10,7 +12,7 @@ import torch
 import myTrain
 from measure.io.errors import InputError
 from tests.helpers.runs import assert_equal, interrupt_after, state
-from utils.training.checkpoint import FORMAT_VERSION, Saver, furthest_checkpoint
+from utils.training.run_files.checkpoint import FORMAT_VERSION, Saver, furthest_checkpoint
 
 pytestmark = pytest.mark.slow
 
@@ -38,12 +40,28 @@ def straight(data, tmp_path_factory):
     return folder
 
 
-def in_a_child(work):
-    """Do `work` in a child process and return the status it ended with, negative for a signal."""
-    child = os.fork()
-    if child == 0:
-        os._exit(work())
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+def in_a_process(work, *args):
+    """Do `work` in a process and return the status it ended with, negative for a signal.
+
+    It is forked from a server without threads: what is forked beside the threads of other tests may hang.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["utils.training.step"])
+    process = context.Process(target=work, args=args)
+    process.start()
+    process.join()
+    return process.exitcode
+
+
+def train_until_killed(data, folder, steps):
+    interrupt_after(pytest.MonkeyPatch(), steps, signal.SIGKILL)
+    sys.exit(train(data, folder))
+
+
+def train_with_little_space(data, folder, messages):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+    with messages.open("w") as sink, redirect_stderr(sink):
+        sys.exit(train(data, folder, "--budget", "9epochs"))
 
 
 def assert_same_run(first, second):
@@ -54,25 +72,18 @@ def assert_same_run(first, second):
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 5, 6])
-def test_a_killed_run_goes_on_from_its_last_whole_checkpoint(data, straight, steps, tmp_path, monkeypatch):
-    with monkeypatch.context() as patched:
-        interrupt_after(patched, steps, signal.SIGKILL)
-        assert in_a_child(lambda: train(data, tmp_path)) == -signal.SIGKILL
+def test_a_killed_run_goes_on_from_its_last_whole_checkpoint(data, straight, steps, tmp_path):
+    assert in_a_process(train_until_killed, data, tmp_path, steps) == -signal.SIGKILL
     assert train(data, tmp_path) == 0
     assert_same_run(straight, tmp_path)
     assert not list(tmp_path.glob("*partial*"))
 
 
-def test_a_full_disk_ends_the_run_and_leaves_the_former_checkpoint(data, straight, tmp_path, capfd):
+def test_a_full_disk_ends_the_run_and_leaves_the_former_checkpoint(data, straight, tmp_path):
     assert train(data, tmp_path, "--budget", "1epochs") == 0
-    former = (tmp_path / "last.pth").read_bytes()
-
-    def with_little_space():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
-        return train(data, tmp_path, "--budget", "9epochs")
-
-    assert in_a_child(with_little_space) == 2
-    assert f"cannot write {tmp_path / 'last.pth'}" in capfd.readouterr().err
+    former, messages = (tmp_path / "last.pth").read_bytes(), tmp_path / "messages.txt"
+    assert in_a_process(train_with_little_space, data, tmp_path, messages) == 2
+    assert f"cannot write {tmp_path / 'last.pth'}" in messages.read_text()
     assert (tmp_path / "last.pth").read_bytes() == former
     assert train(data, tmp_path, "--budget", "9epochs") == 0
     assert_same_run(straight, tmp_path)

@@ -13,14 +13,14 @@ import torch
 from measure.io import InputError
 from tests.helpers.runs import state, train_quickly
 from utils.runtime.process_group import SINGLE_PROCESS
-from utils.training.checkpoint import furthest_checkpoint
-from utils.training.run_folder import claimed
+from utils.training.run_files.checkpoint import furthest_checkpoint
+from utils.training.run_files.run_folder import claimed
 
 pytestmark = pytest.mark.slow
 
 train = partial(train_quickly, epoch=2)
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,8 @@ def test_going_on_into_another_runs_folder_is_refused(data, finished, run, capsy
 def test_two_runs_at_once_in_a_folder_are_refused_and_a_dead_one_is_not(tmp_path):
     """Record locks hold between processes, so another one has to try."""
     words = (
-        "from utils.training.run_folder import claimed; from utils.runtime.process_group import SINGLE_PROCESS\n"
+        "from utils.training.run_files.run_folder import claimed\n"
+        "from utils.runtime.process_group import SINGLE_PROCESS\n"
         f"with claimed({str(tmp_path)!r}, resumed=None, overwrite=False, world=SINGLE_PROCESS): pass"
     )
 

@@ -26,7 +26,7 @@ from utils.prediction.runtimes.exporting import compared
 from utils.prediction.runtimes.parity import Parity, compare_outputs, reference_outputs
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 onnx = pytest.mark.skipif(
     not all(map(find_spec, ("onnx", "onnxscript", "onnxruntime"))), reason="needs packages that requirements.txt names"
 )

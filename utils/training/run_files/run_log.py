@@ -14,8 +14,8 @@ from torch.utils.tensorboard.summary import hparams
 
 from measure.io import drop_partials, make_folder, replace_when_whole
 
-from ..runtime import shown
-from .config import neutral_options
+from ...runtime import shown
+from ..config import neutral_options
 from .trackers import open_tracker, tell_tracker
 
 __all__ = ["RunLog"]
