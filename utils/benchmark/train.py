@@ -233,8 +233,7 @@ def trainer_variant(
     """The trainer's step with the options of a row."""
     step = TrainStep(model.train(), loss, config=config, device=image.device)
     inputs = {"image": image.contiguous(memory_format=torch.channels_last)}
-    precision, *switches = row.split("+")
-    name = ", ".join(("trainer", precision, *switches))
+    name = ", ".join(("trainer", *row.split("+")))
     found = Variant(name, lambda: step(inputs, mask, images=len(image)), config, step.compiled)
     if config.amp == "bf16" and image.is_cuda and not torch.cuda.is_bf16_supported(including_emulation=False):
         found.fail("this GPU has no bfloat16")
