@@ -95,6 +95,11 @@ class Network(nn.Module, ABC):
         """
         return None
 
+    @property
+    def steady_parts(self) -> list[nn.Module]:
+        """The modules whose calls look the same for every picture of a size: what can be recorded and started again."""
+        return [self]
+
     @abstractmethod
     def example_inputs(self, size: int, *, batch: int = 1) -> tuple[Tensor, ...]:
         """Return zeros that `forward` takes.

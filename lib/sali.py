@@ -157,6 +157,12 @@ class SALI(VideoNetwork):
     def head(self) -> nn.Conv2d:
         return self.decoder.stage3.blocks[-1].score
 
+    @property
+    def steady_parts(self) -> list[nn.Module]:
+        """All but the memory, which grows."""
+        temporal = (*self.key, *self.value, self.alignment, *self.fusion) if self.config.temporal else ()
+        return [self.encoder, *self.rfb, *temporal, self.decoder]
+
     def remap_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Published entry names -> ours; names of other kinds stay as they are."""
         names = list(self.encoder.net.state_dict())

@@ -102,6 +102,16 @@ def test_cuda_asked_for_and_absent(data, weights, tmp_path, capsys, monkeypatch)
     assert "--device cuda --gpu_id 0 was asked for but 0 CUDA devices are there" in one_line(capsys)
 
 
+def test_cuda_graphs_asked_for_on_a_cpu(data, weights, tmp_path, capsys):
+    words = ["--test_data_path", str(data / "TestDataset"), "--pred_save_path", str(tmp_path / "maps")]
+    words += ["--model_state_dict_path", str(weights), "--net_backbone", "pvt-v2-b0", "--device", "cpu"]
+    assert myTest.main([*words, "--cuda_graphs"]) == 2
+    assert "--cuda_graphs was given for the device cpu; it needs a CUDA device: leave it out" in one_line(capsys)
+    assert myTest.main([*words, "--cuda_graphs", "--heatmap"]) == 2
+    assert "--heatmap was given with --cuda_graphs" in one_line(capsys)
+    assert not (tmp_path / "maps").exists()
+
+
 def test_a_run_folder_that_cannot_be_made(data, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert train(data / "TrainDataset", *SMALL, "--train_model_save_path", str(tmp_path / "file" / "run")) == 2

@@ -21,7 +21,7 @@ from lib import create_model, list_models, model_entry
 from measure.io import InputError
 
 from ..prediction import PredictOptions, image_maps, predict_maps, write_map
-from ..runtime import autocast
+from ..runtime import autocast, check_cuda_graphs, record_calls
 from ..training import recipe_for
 from .timing import BenchmarkConfig, Timing, summarize_times, time_calls
 
@@ -86,6 +86,7 @@ def measure_model(
     """
     entry = model_entry(name)
     size = config.size or recipe_for(name).config.train_size
+    check_cuda_graphs(config.cuda_graphs, device)
     if entry.kind != "image":
         raise InputError(f"{name} is a video network; networks of images are {', '.join(list_models('image'))}")
     entry.network.check_side(size, flag="--size")
@@ -98,6 +99,8 @@ def measure_model(
         "training_macs": count_macs(training, size),
     }
     model = inference.to(device, memory_format=torch.channels_last)
+    if config.cuda_graphs:
+        record_calls(model)
     forwards = list(time_forwards(model, size, config=config, device=device))
     best = min(forwards, key=lambda found: found.median)
     files, best_files = time_files(model, paths, size, best.batch, config=config, device=device)

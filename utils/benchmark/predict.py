@@ -58,6 +58,9 @@ class Benchmark(MachineOptions):
     images: str | None = option(
         None, "folder of images to read (default: synthetic ones, 480 x 640)", group=PREDICTION, metavar="FOLDER"
     )
+    cuda_graphs: bool = option(
+        False, "CUDA: record the kernels of a forward once and start them all at once", group=PREDICTION
+    )
     out: str = option("result/benchmark", "folder for times.json and times.md", group=PREDICTION, metavar="FOLDER")
 
     def run(self) -> None:
@@ -74,6 +77,7 @@ class Benchmark(MachineOptions):
             repeats=self.repeats,
             amp=self.amp,
             workers=worker_count(self.workers, device),
+            cuda_graphs=self.cuda_graphs,
         )
         with ExitStack() as stack:
             paths = list(images_by_stem(self.images or phantom_folder(stack)).values())

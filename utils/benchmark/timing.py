@@ -34,6 +34,7 @@ class BenchmarkConfig:
         repeats: forwards (or steps) whose time is taken.
         amp: "off", "bf16" or "fp16".
         workers: processes that load images for the best batch with files.
+        cuda_graphs: record the kernels of a forward, and start them all at once.
     """
 
     size: int | None = None
@@ -42,6 +43,7 @@ class BenchmarkConfig:
     repeats: int = 30
     amp: str = "off"
     workers: int = 1
+    cuda_graphs: bool = False
 
 
 @dataclass(frozen=True)

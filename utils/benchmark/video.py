@@ -25,7 +25,7 @@ from measure.io import InputError, markdown_table
 from ..data import network_input
 from ..phantom import phantom_clip
 from ..prediction import WRITE_EVERY, Arrival, VideoSlots, open_source
-from ..runtime import MachineOptions, autocast, choose_device, option
+from ..runtime import MachineOptions, autocast, check_cuda_graphs, choose_device, option, record_calls
 from .networks import parameters
 from .report import conditions, write_report
 from .timing import Timing, format_timing, summarize_times, time_calls
@@ -60,6 +60,9 @@ class Benchmark(MachineOptions):
         group=VIDEO,
         metavar="VIDEO",
     )
+    cuda_graphs: bool = option(
+        False, "CUDA: record the kernels of a forward once and start them all at once", group=VIDEO
+    )
     out: str = option("result/benchmark", "folder for video.json and video.md", group=VIDEO, metavar="FOLDER")
 
     def run(self) -> None:
@@ -69,6 +72,7 @@ class Benchmark(MachineOptions):
             InputError, ModelError: an option or file that cannot be used.
         """
         device = choose_device(self.device, self.gpu_id)
+        check_cuda_graphs(self.cuda_graphs, device)
         own = {"backbone": self.backbone, "memory_frames": self.memory_frames}
         own = {name: value for name, value in own.items() if value is not None}
         frames = load_frames(self.input, self.size)
@@ -153,6 +157,8 @@ def measure_video(
             f"--frames {options.frames} was given; give at least {least}, so that the memory of "
             f"{model.config.memory_frames} frames fills"
         )
+    for part in model.steady_parts if options.cuda_graphs else ():
+        record_calls(part)
     stream(model, frames, options.warmup, options=options, device=device)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)

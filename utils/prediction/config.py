@@ -215,6 +215,12 @@ class PredictConfig(MachineOptions, NetworkOptions, MapOptions):
         group=MACHINE,
         choices=RUNTIMES,
     )
+    cuda_graphs: bool = option(
+        False,
+        "CUDA: record the kernels of a forward once and start them all at once: quicker where starting them takes "
+        "longer than computing",
+        group=MACHINE,
+    )
     batch_size: int = option(8, "images a forward, or clips side by side", group=MAPS, low=1, high=4096)
     minmax: bool | None = option(
         None,

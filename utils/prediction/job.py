@@ -141,7 +141,8 @@ def write_images(config: PredictConfig, found: TestSets, networks: Sequence[Trai
     """Write what is asked for of images or clips, or one process's part of it, and the record of all."""
     device = choose_device(config.device, config.gpu_id + world.local_rank)
     write = writer_for(networks, found, config)
-    networks = [with_runtime(each, config.runtime, device, amp=config.amp) for each in networks]
+    how = {"amp": config.amp, "cuda_graphs": config.cuda_graphs}
+    networks = [with_runtime(each, config.runtime, device, **how) for each in networks]
     network = averaged(networks, config)
     if config.split:
         picked = pick_images(found.images, config.split, place=found.root)
@@ -223,6 +224,8 @@ def writer_for(networks: Sequence[TrainedNetwork], found: TestSets, config: Pred
     model: Network = networks[0].model
     if config.heatmap and (config.runtime not in ("auto", "torch") or not hasattr(model, "head")):
         raise InputError("--heatmap was given with a network outside torch, whose features are not seen; leave one out")
+    if config.heatmap and config.cuda_graphs:
+        raise InputError("--heatmap was given with --cuda_graphs, whose features are not seen; leave one out")
     if config.heatmap and (len(networks) > 1 or config.averages):
         raise InputError("--heatmap was given where answers are averaged; it shows what one network sees in one view")
     if config.uncertainty and len(networks) == 1 and not config.averages:
@@ -258,7 +261,8 @@ def write_video(config: PredictConfig, networks: Sequence[TrainedNetwork] | None
     if Path(given).is_file():  # a mask may be named like a single image beside it
         refuse_outputs_in_inputs([folder / f"{Path(given).stem}.png" for folder in folders], [given])
     networks = networks or networks_of(config)
-    networks = [with_runtime(each, config.runtime, device, amp=config.amp, many=True) for each in networks]
+    how = {"amp": config.amp, "cuda_graphs": config.cuda_graphs}
+    networks = [with_runtime(each, config.runtime, device, many=True, **how) for each in networks]
     network = averaged(networks, config)
     options = VideoOptions(
         size=network.size,

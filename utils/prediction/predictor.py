@@ -67,6 +67,7 @@ class Predictor:
         device: "auto" (CUDA where there is one), "cpu" or "cuda".
         runtime: what runs the network, one of `RUNTIMES`; "auto" is torch, of ONNX files what is installed.
         amp: "bf16" lets OpenVINO compute so, where the processor has instructions for it.
+        cuda_graphs: on a CUDA device, record the kernels of a forward once and start them all at once.
         options: threshold, border, views to average and so on; see `MapOptions`.
 
     Raises:
@@ -80,6 +81,7 @@ class Predictor:
         device: str = "auto",
         runtime: str = "auto",
         amp: str = "off",
+        cuda_graphs: bool = False,
         options: MapOptions | None = None,
     ):
         check_runtime(runtime)
@@ -87,7 +89,8 @@ class Predictor:
         self.threshold = self.options.cut_at
         self.device = choose_device(device, 0)
         given = [networks] if isinstance(networks, TrainedNetwork) else networks
-        network = averaged([with_runtime(each, runtime, self.device, amp=amp) for each in given], self.options)
+        how = {"amp": amp, "cuda_graphs": cuda_graphs}
+        network = averaged([with_runtime(each, runtime, self.device, **how) for each in given], self.options)
         self.size, self.path = network.size, network.path
         self.model = network.model.to(self.device, memory_format=torch.channels_last)
 
@@ -102,6 +105,7 @@ class Predictor:
         size: int | None = None,
         runtime: str = "auto",
         amp: str = "off",
+        cuda_graphs: bool = False,
         options: MapOptions | None = None,
     ) -> Predictor:
         """Make a predictor of a weight file, or of several, whose probabilities are averaged.
@@ -114,6 +118,7 @@ class Predictor:
             size: height and width of its input, pixels; None: as it was trained.
             runtime: see the class.
             amp: see the class.
+            cuda_graphs: see the class.
             options: see the class.
 
         Raises:
@@ -126,7 +131,7 @@ class Predictor:
             raise InputError("an empty list of weights was given; name at least one file, or none for the starter's")
         settings = {"backbone": backbone} if backbone else None
         networks = [load_any(each, name=model, options=settings, size=size) for each in paths]
-        return cls(networks, device=device, runtime=runtime, amp=amp, options=options)
+        return cls(networks, device=device, runtime=runtime, amp=amp, cuda_graphs=cuda_graphs, options=options)
 
     @overload
     def probability(self, image: Picture) -> np.ndarray: ...

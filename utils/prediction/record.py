@@ -68,6 +68,7 @@ def write_record(
         **({"milliseconds": milliseconds} if milliseconds else {}),
         "device": str(device),
         "runtime": str(getattr(first.config, "runtime", "torch")),
+        "cuda_graphs": config.cuda_graphs,
         "versions": versions(),
     }
     write_json(record, path)

@@ -20,7 +20,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
             "own_process_group",
             "stopped_by",
         ],
-        "cuda_graphs": ["Recorded"],
+        "cuda_graphs": ["Recorded", "check_cuda_graphs", "record_calls"],
         "cuda_kernels": ["kernels"],
         "options": [
             "MACHINE",

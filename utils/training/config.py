@@ -264,7 +264,7 @@ class TrainConfig(MachineOptions, NetworkOptions):
                 "second at one: drop one of them"
             )
         others = {
-            "--compile": self.compile,
+            f"--compile_mode {self.compile_mode}": self.compile and self.compile_mode != "default",
             "--amp fp16": self.amp == "fp16",
             "--optimizer SGD": self.optimizer == "SGD",
         }

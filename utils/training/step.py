@@ -77,15 +77,14 @@ class TrainStep:
         is_whole = images == self.config.batch_size  # an epoch's last batch is often smaller
         for part in self.compiled:
             part.active = is_whole
-        named = {**inputs, "mask": mask}
-        for losses in self.recorded(named) if self.recorded and is_whole else self._update_from(inputs, mask, images):
+        recorded = self.recorded if is_whole else None
+        for losses in recorded(inputs, mask) if recorded else self._update_from(inputs, mask, images):
             self.losses.add(*losses)
         self.losses.end_step()
 
-    def _whole_batch(self, named: dict[str, Tensor]) -> Losses:
+    def _whole_batch(self, inputs: dict[str, Tensor], mask: Tensor) -> Losses:
         """The update from a batch of the size that --batch_size says, whose kernels are the same every time."""
-        mask = named.pop("mask")
-        return self._update_from(named, mask, self.config.batch_size)
+        return self._update_from(inputs, mask, self.config.batch_size)
 
     def _update_from(self, inputs: dict[str, Tensor], mask: Tensor, images: int) -> Losses:
         """Compute the gradients piece by piece and use them."""

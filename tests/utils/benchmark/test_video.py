@@ -59,6 +59,7 @@ def test_a_clip_is_summarised_by_hand():
         (["--models", "sali", "--frames", "100"], "--frames 100 was given; give at least 180"),
         (["--models", "sali", "--size", "224"], "no side may be under 256"),
         (["--write_every", "0"], "must be at least 1"),
+        (["--cuda_graphs", "--device", "cpu"], "--cuda_graphs was given for the device cpu"),
         (["--models", "sali", "--input", "nowhere.mp4"], "there is no nowhere.mp4"),
     ],
 )

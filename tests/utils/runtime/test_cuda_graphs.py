@@ -4,8 +4,9 @@ from contextlib import contextmanager
 
 import pytest
 import torch
+from torch import nn
 
-from utils.runtime import Recorded
+from utils.runtime import Recorded, record_calls
 
 
 class Stream:
@@ -42,11 +43,11 @@ def without_a_gpu(monkeypatch):
 
 
 def doubled(calls):
-    """A function that takes its inputs out of the dict, as a training step does."""
+    """A function of a dict, as a training step is."""
 
     def function(named):
         calls.append(len(calls))
-        x = named.pop("x")
+        x = named["x"]
         result = torch.empty_like(x)
         operation = lambda: torch.mul(x, 2, out=result)  # noqa: E731
         if Graph.recording:
@@ -89,3 +90,34 @@ def test_what_cannot_be_recorded_runs_plainly_and_says_so_once():
         assert recorded({"x": torch.zeros(1)}).item() == 1
     (line,) = notes
     assert "going on without: operation not permitted" in line and "\n" not in line
+
+
+class Doubling(nn.Module):
+    """Two tensors in a list, doubled."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = []
+
+    def forward(self, pair):
+        return [doubled(self.calls)({"x": x}) for x in pair]
+
+
+@torch.inference_mode()
+def test_what_a_recorded_module_returns_stays_when_it_is_called_again():
+    module = Doubling().eval()
+    recorded = record_calls(module)
+    found = [module([torch.full((2,), value), torch.full((3,), -value)]) for value in range(6)]
+    assert [[tensor[0].item() for tensor in pair] for pair in found] == [[2 * v, -2 * v] for v in range(6)]
+    assert len(module.calls) == 8 and recorded.failure == ""  # two tensors, three plain calls and the recorded one
+
+
+def test_a_module_is_not_recorded_in_training_or_with_gradients():
+    module = Doubling()
+    record_calls(module)
+    for mode, with_gradients in ((True, False), (False, True)):
+        module.train(mode)
+        with torch.set_grad_enabled(with_gradients):
+            for value in range(6):
+                assert module([torch.full((2,), value)])[0].tolist() == [2.0 * value] * 2
+    assert len(module.calls) == 12

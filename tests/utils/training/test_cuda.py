@@ -10,7 +10,8 @@ import myTrain
 from lib import create_model, list_models
 from tests.helpers.runs import assert_equal, interrupt_after, state
 from utils.data import normalize
-from utils.prediction.streaming import stream
+from utils.prediction.streaming import stream, stream_clips
+from utils.runtime import autocast, record_calls
 from utils.training import TrainConfig, TrainStep
 from utils.training.losses import DeepSupervision, structure_loss
 
@@ -131,7 +132,7 @@ def test_recorded_steps_do_what_plain_ones_do(amp, ema):
         for number in range(8):
             step.set_learning_rate(1e-3 / (number + 1))
             step({"image": inputs["image"].roll(number, -1)}, mask.roll(number, -1), images=2)
-        assert not recording or (step.recorded.failure == "" and len(step.recorded._records) == 1)
+        assert not recording or (step.recorded.failure == "" and len(step.recorded._recordings) == 1)
         found.append((step.losses.means()["loss"], torch.cat([p.flatten() for p in step.eval_model.parameters()])))
     (plain_loss, plain), (loss, recorded) = found
     assert loss == pytest.approx(plain_loss, rel=5e-3)
@@ -190,6 +191,25 @@ def test_a_stream_agrees_with_the_cpus():
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("amp", ["off", "bf16"])
+@pytest.mark.parametrize("name", ["sepnet", "sali"])
+@torch.inference_mode()
+def test_recorded_forwards_are_the_plain_ones(name, amp):
+    model = network(name).eval().to(CUDA)
+    frames = list(torch.randn(9, 3, 256, 256, generator=torch.Generator().manual_seed(0)))
+
+    def answers():
+        clip = [[(None, frame) for frame in frames]]
+        return [logits for _, logits in stream_clips(model, clip, slots=1, write_every=2, amp=autocast(CUDA, amp))]
+
+    expected = answers()
+    recorded = [record_calls(part) for part in model.steady_parts]
+    for logits, plain in zip(answers(), expected, strict=True):
+        assert (255 * (logits.sigmoid() - plain.sigmoid()).abs()).max() <= (1 if amp == "off" else 4)
+    assert all(each.failure == "" and each._recordings for each in recorded)
+
+
+@pytest.mark.gpu
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
 def test_two_devices_train_together(data, tmp_path):
     import subprocess
@@ -206,7 +226,8 @@ def test_two_devices_train_together(data, tmp_path):
     ("flags", "message"),
     [
         (["--amp", "fp16"], "--cuda_graphs was given with --amp fp16"),
-        (["--compile", "--optimizer", "SGD"], "--cuda_graphs was given with --compile and --optimizer SGD"),
+        (["--optimizer", "SGD"], "--cuda_graphs was given with --optimizer SGD"),
+        (["--compile", "--compile_mode", "reduce-overhead"], "with --compile_mode reduce-overhead; such steps"),
         (["--device", "cpu"], "--cuda_graphs was given for the device cpu; it needs one process on a CUDA device"),
     ],
 )

@@ -14,6 +14,7 @@ import torch
 
 from measure.io import InputError, parse_classes
 
+from ...runtime import check_cuda_graphs, record_calls
 from ..network import TrainedNetwork, load_network
 from .graph import GraphNetwork
 from .names import RUNTIMES, has_packages, needed
@@ -57,7 +58,13 @@ def chosen(runtime: str, network: TrainedNetwork, device: torch.device, *, many:
 
 
 def with_runtime(
-    network: TrainedNetwork, runtime: str, device: torch.device, *, amp: str = "off", many: bool = False
+    network: TrainedNetwork,
+    runtime: str,
+    device: torch.device,
+    *,
+    amp: str = "off",
+    many: bool = False,
+    cuda_graphs: bool = False,
 ) -> TrainedNetwork:
     """The network in the runtime that was asked for.
 
@@ -66,16 +73,20 @@ def with_runtime(
         runtime: one of `RUNTIMES`.
         amp: "bf16" lets OpenVINO compute so, where the processor has instructions for it.
         many: see `chosen`.
+        cuda_graphs: record the kernels of a forward and start them all at once.
 
     Raises:
         InputError: an unknown runtime, one that is not installed, or one that cannot run this network here.
     """
+    check_cuda_graphs(cuda_graphs, device)
     if runtime not in RUNTIMES:
         raise InputError(f"the runtime {runtime!r} was asked for; there are {', '.join(RUNTIMES)}")
     if isinstance(network.model, OnnxNetwork):
         return of_graph(network, runtime, amp)
     wanted = chosen(runtime, network, device, many=many)
     if wanted == "torch":
+        for part in network.model.steady_parts if cuda_graphs else ():
+            record_calls(part)
         return network
     if device.type != "cpu":
         raise InputError(f"the runtime {wanted} was asked for on {device}; it runs on the CPU, so give --device cpu")
