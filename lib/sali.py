@@ -138,6 +138,7 @@ class SALI(VideoNetwork):
     smallest = STRIDES[-1] * POOLS[-1]  # the coarsest level must fill one pooled cell
     train_size = 352
     nondeterministic_ops = ("deform_conv2d",)
+    unrecordable_ops = ("deform_conv2d",)
     output_names = ("out", "stage4", "stage5", "global")
 
     def __init__(self, config: SALIConfig, *, pretrained: bool = False):
@@ -159,8 +160,8 @@ class SALI(VideoNetwork):
 
     @property
     def steady_parts(self) -> list[nn.Module]:
-        """All but the memory, which grows."""
-        temporal = (*self.key, *self.value, self.alignment, *self.fusion) if self.config.temporal else ()
+        """All but the memory, which grows, and the alignment, whose deformable convolutions cannot be recorded."""
+        temporal = (*self.key, *self.value, *self.fusion) if self.config.temporal else ()
         return [self.encoder, *self.rfb, *temporal, self.decoder]
 
     def remap_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
