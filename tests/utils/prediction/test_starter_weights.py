@@ -21,7 +21,7 @@ def test_the_card_is_of_this_file_and_the_file_is_small():
 def test_a_picture_needs_no_weights(capsys):
     predictor = Predictor.from_checkpoint(device="cpu")
     assert "the project's starter weights are used" in capsys.readouterr().err
-    assert (predictor.model.name, predictor.size) == ("sepnet", 256)
+    assert (predictor.model.name, predictor.size) == ("sepnet", 352)
     image, mask = phantom_still(seed=7, size=(288, 352))
     probability = predictor.probability(image)
     assert probability.shape == mask.shape and probability.dtype == np.float32

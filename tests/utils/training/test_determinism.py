@@ -76,6 +76,7 @@ def test_two_epochs_of_the_starters_command_give_the_same_bits_again(stills, tmp
     parts = {"--split": names[:6], "--val_split": names[6:]}
     small = ["--train_data_path", str(data), "--train_size", "64", "--epoch", "2", "--batch_size", "3"]
     small += ["--net_pretrained_backbone_path", "none", "--device", "cpu", "--workers", "0"]
+    small += ["--no-cuda_graphs"]
     for flag, part in parts.items():
         (tmp_path / f"{flag}.txt").write_text("\n".join(part))
         small += [flag, str(tmp_path / f"{flag}.txt")]
