@@ -13,7 +13,7 @@ from measure.io import LARGEST_LIMIT, USUAL_LIMIT, InputError, Layout
 
 from ..runtime import MACHINE, NETWORK, RELEASED, MachineOptions, NetworkOptions, Options, option
 from .inputs.finding import is_moving
-from .outputs.suffixes import CONTOUR_SUFFIXES, VIDEO_SUFFIXES
+from .outputs.suffixes import CONTOUR_SUFFIXES, VIDEO_SUFFIXES, check_video_name
 from .outputs.thresholds import best_threshold
 from .runtimes.names import RUNTIMES
 
@@ -277,8 +277,11 @@ class PredictConfig(MachineOptions, NetworkOptions, MapOptions):
         self._need_output_of_frames()
 
     def _need_output_of_frames(self) -> None:
+        """Refuse frames that nothing is made of, and an overlay of them that is no video."""
         if not (self.overlay or self.masks or self.pred_save_path):
             raise InputError("--input was given without --overlay FILE or --masks FOLDER; name at least one of them")
+        if self.overlay:
+            check_video_name(self.overlay)
 
     def _refuse_for_frames(self, where: str) -> None:
         self._refuse(

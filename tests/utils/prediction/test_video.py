@@ -20,6 +20,7 @@ from utils.prediction import grey_map
 from utils.prediction import video as module
 from utils.prediction.clips import find_clips
 from utils.prediction.inputs.video_source import open_source
+from utils.prediction.outputs import video_writer
 from utils.prediction.outputs.video_writer import VideoWriter
 from utils.prediction.streaming import stream
 from utils.prediction.video import VideoOptions, predict_video
@@ -238,6 +239,7 @@ def test_a_video_that_could_not_be_written_is_told(sepnet, clip, tmp_path, monke
 
         isOpened = write = release = lambda *_: True
 
+    monkeypatch.setattr(video_writer, "has_h264", lambda: False)
     monkeypatch.setattr(cv2, "VideoWriter", FullDisk)
     with pytest.raises(InputError, match="cannot write .*out.mp4; free some space"):
         predict_video(sepnet, open_source(str(clip)), options=SMALL, device=CPU, overlay=tmp_path / "out.mp4")
