@@ -26,7 +26,6 @@ class Network(nn.Module, ABC):
         smallest: no side of an input may be shorter, pixels.
         train_size: height and width that its authors trained it at, pixels.
         nondeterministic_ops: operations whose backward has no deterministic version on CUDA.
-        unrecordable_ops: operations that no CUDA graph can hold, as they start their kernels on the default stream.
 
     Attributes:
         config: the options it was built with, an instance of `config_class`.
@@ -42,7 +41,6 @@ class Network(nn.Module, ABC):
     smallest: ClassVar[int]
     train_size: ClassVar[int]
     nondeterministic_ops: ClassVar[tuple[str, ...]] = ()
-    unrecordable_ops: ClassVar[tuple[str, ...]] = ()
 
     config: Any
     output_names: tuple[str, ...] = ("out",)

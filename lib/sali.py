@@ -16,7 +16,8 @@ always found by the encoder's features.
 
 Differs from the released code in:
 - the memory is an argument and a result of `step`, not state of the module; the caller says which frames are written;
-- deformable convolutions are torchvision's, backbones come from timm, entries are renamed (`remap_published`);
+- deformable convolutions are made of PyTorch's own operations, backbones come from timm, entries are renamed
+  (`remap_published`);
 - a frame's features can be computed once (`encode`) and used as frame and as neighbour;
 - affinities are computed in pieces and only the entries read are gathered; they stay float32 under mixed precision;
 - every clip of a batch has a memory of its own; `protect_newest` is new and off;
@@ -137,8 +138,7 @@ class SALI(VideoNetwork):
     divisor = max(STRIDES)
     smallest = STRIDES[-1] * POOLS[-1]  # the coarsest level must fill one pooled cell
     train_size = 352
-    nondeterministic_ops = ("deform_conv2d",)
-    unrecordable_ops = ("deform_conv2d",)
+    nondeterministic_ops = ("grid_sample",)
     output_names = ("out", "stage4", "stage5", "global")
 
     def __init__(self, config: SALIConfig, *, pretrained: bool = False):
@@ -160,8 +160,8 @@ class SALI(VideoNetwork):
 
     @property
     def steady_parts(self) -> list[nn.Module]:
-        """All but the memory, which grows, and the alignment, whose deformable convolutions cannot be recorded."""
-        temporal = (*self.key, *self.value, *self.fusion) if self.config.temporal else ()
+        """All but the memory, which grows."""
+        temporal = (*self.key, *self.value, self.alignment, *self.fusion) if self.config.temporal else ()
         return [self.encoder, *self.rfb, *temporal, self.decoder]
 
     def remap_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

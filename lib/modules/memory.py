@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
+from scipy.spatial import KDTree
 from torch import Tensor
 
 from ..errors import ModelError
@@ -24,8 +25,7 @@ __all__ = ["Bank", "Memory", "attend", "count_usage", "evict", "read", "write"]
 
 LIFE_AT_BIRTH = 1e-7  # steps; keeps usage / life finite for an entry that no step has read yet
 PIECE = 2**21  # affinities held at a time: 8 MB of float32
-PER_QUERY = 2048  # affinities that a search computes of a query, about
-SEARCHED = 8192  # entries from which a search tree pays on a CPU
+SEARCHED = 2048  # entries from which a search tree pays on a CPU
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def attend(bank: Bank, queries: Tensor, *, top_k: int) -> tuple[Tensor, Tensor]:
 
     The affinity of key k and query q is (2 k.q - |k|^2) / 2, largest for the nearest of equally long keys. It is
     computed in pieces over the queries, so that no more than `PIECE` affinities (or one query's) exist at a time; in a
-    large bank on a CPU, without gradients, only for the entries near a query (`nearest`): the same ones, ties aside.
+    large bank on a CPU, without gradients, only for the entries nearest to a query: the same ones, ties aside.
 
     Args:
         bank: M entries, at least one.
@@ -147,22 +147,28 @@ def attend(bank: Bank, queries: Tensor, *, top_k: int) -> tuple[Tensor, Tensor]:
     Returns:
         (Q, V) read-out, and (M,) sum over the queries of the weight each entry was given; that sum has no gradient.
     """
-    half_norm = bank.keys.square().sum(dim=1) / 2
     used = torch.zeros_like(bank.usage)
     readout = []
     top_k = min(top_k, len(bank))
-    searched = len(bank) >= SEARCHED and bank.keys.device.type == "cpu" and not torch.is_grad_enabled()
-    for piece in queries.split(max(1, PIECE // (PER_QUERY if searched else len(bank)))):
-        if searched:  # the nearest keys are those of the largest affinity
-            index = nearest(tree_of(bank.keys), piece, top_k)
-            best = (bank.keys[index] * piece[:, None]).sum(dim=2) - half_norm[index]
+    tree = searched(bank, queries)
+    for piece in queries.split(max(1, PIECE // (top_k if tree else len(bank)))):
+        if tree:
+            distance, index = nearest(tree, piece, top_k)
+            best = -distance / 2  # the affinity without |q|^2 / 2, which a softmax does not see
         else:
-            affinity = torch.addmm(-half_norm, piece, bank.keys.T)  # (q, M)
+            affinity = torch.addmm(-bank.keys.square().sum(dim=1) / 2, piece, bank.keys.T)  # (q, M)
             best, index = affinity.topk(top_k, dim=1)
         weight = best.softmax(dim=1)
         readout.append((weight[:, :, None] * bank.values[index]).sum(dim=1))
         used.scatter_add_(0, index.flatten(), weight.detach().flatten())
     return torch.cat(readout), used
+
+
+def searched(bank: Bank, queries: Tensor) -> KDTree | None:
+    """The search tree of a bank; None where one does not pay or cannot be: gradients, a GPU, values not finite."""
+    if len(bank) < SEARCHED or torch.is_grad_enabled() or queries.device.type != "cpu":
+        return None
+    return tree_of(bank.keys) if queries.isfinite().all() else None
 
 
 def count_usage(bank: Bank, used: Tensor) -> Bank:

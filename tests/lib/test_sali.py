@@ -3,9 +3,10 @@
 import pytest
 import torch
 from torch import Tensor, nn
+from torchvision.ops import deform_conv2d
 
 from lib import ModelError, create_model, load_weights
-from lib.modules.deformable_alignment import ModulatedDeformConv
+from lib.modules.deformable_alignment import ModulatedDeformConv, deform_conv
 from lib.modules.memory import Memory
 from lib.sali import Encoding, upsample
 from tests.helpers.golden import golden_input, load, published_state, relative_error
@@ -317,6 +318,28 @@ def test_deformable_convolution_starts_as_half_a_convolution():
     conv, x, guide = ModulatedDeformConv(32), torch.randn(2, 32, 7, 9), torch.randn(2, 32, 7, 9)
     expected = nn.functional.conv2d(x / 2, conv.weight, conv.bias, padding=1)
     torch.testing.assert_close(conv(x, guide), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(7, 9), (1, 5)])
+def test_deformable_convolution_and_its_gradients_are_torchvisions(size):
+    """At whole pixels too, and far outside the map."""
+    generator = torch.Generator().manual_seed(0)
+    shapes = [(2, 8, *size), (2, 2 * 18, *size), (2, 2 * 9, *size), (6, 8, 3, 3), (6,)]
+    given = [torch.randn(shape, dtype=torch.float64, generator=generator) for shape in shapes]
+    given[1] *= 3
+    given[1][1] = given[1][1].round()
+    found = []
+    for function in (
+        deform_conv,
+        lambda x, offsets, strength, weight, bias: deform_conv2d(x, offsets, weight, bias, padding=1, mask=strength),
+    ):
+        tensors = [tensor.clone().requires_grad_() for tensor in given]
+        result = function(*tensors)
+        result.square().sum().backward()
+        found.append([result, *(tensor.grad for index, tensor in enumerate(tensors) if index != 1)])
+        found[-1].append(tensors[1].grad[0])  # of the first image: between pixels, where it is defined
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
 
 
 @torch.no_grad()

@@ -154,23 +154,14 @@ def with_enough_images(config: TrainConfig, world: World, *, resumed: bool) -> T
 
 
 def refuse_graphs(config: TrainConfig, device: torch.device, world: World) -> None:
-    """Refuse to record steps where there are no CUDA graphs, none over several processes, or none of the network.
+    """Refuse to record steps where there are no CUDA graphs, or none over several processes.
 
     Raises:
-        InputError: --cuda_graphs was given on a CPU, under torchrun or for a network with `unrecordable_ops`, or a way
-            to compile that records graphs for such a network.
+        InputError: --cuda_graphs was given on a CPU or under torchrun.
     """
     if config.cuda_graphs and (device.type != "cuda" or world.size > 1):
         where = f"{world.size} processes" if world.size > 1 else f"the device {device.type}"
         raise InputError(f"--cuda_graphs was given for {where}; it needs one process on a CUDA device: leave it out")
-    records_when_compiled = config.compile and config.compile_mode != "default"
-    operations = model_entry(config.model).network.unrecordable_ops
-    if operations and (config.cuda_graphs or records_when_compiled):
-        flag = "--cuda_graphs" if config.cuda_graphs else f"--compile_mode {config.compile_mode}"
-        raise InputError(
-            f"{flag} was given for {config.model}; its {' and '.join(operations)} cannot be recorded in a CUDA graph: "
-            "leave it out"
-        )
 
 
 def check_sizes(config: TrainConfig) -> None:

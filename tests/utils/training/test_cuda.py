@@ -1,7 +1,6 @@
 """Training and prediction on CUDA against the CPU: every network, every precision, resume, and no hidden waiting."""
 
 import copy
-import dataclasses
 
 import pytest
 import torch
@@ -9,14 +8,12 @@ import torch.nn.functional as F
 
 import myTrain
 from lib import create_model, list_models
-from measure.io import InputError
 from tests.helpers.runs import assert_equal, interrupt_after, state
 from utils.data import normalize
 from utils.prediction.streaming import stream, stream_clips
-from utils.runtime import SINGLE_PROCESS, autocast, record_calls
-from utils.training import TrainConfig, TrainStep, recipe_for
+from utils.runtime import autocast, record_calls
+from utils.training import TrainConfig, TrainStep
 from utils.training.losses import DeepSupervision, structure_loss
-from utils.training.setup import refuse_graphs
 
 pytestmark = pytest.mark.slow
 
@@ -240,25 +237,3 @@ def test_steps_that_cannot_be_recorded_are_refused(stills, tmp_path, capsys, fla
     assert myTrain.main([*words, *flags]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.parametrize(
-    ("options", "flag"),
-    [
-        ({"cuda_graphs": True}, "--cuda_graphs"),
-        ({"compile": True, "compile_mode": "reduce-overhead"}, "--compile_mode reduce-overhead"),
-    ],
-)
-@pytest.mark.parametrize("name", list_models("video"))
-def test_graphs_are_refused_for_networks_that_they_would_be_wrong_for(name, options, flag):
-    """On a GPU, a recorded alignment was 3 grey levels off and a recorded training ended in NaN."""
-    config = recipe_for(name).config
-    refuse_graphs(config, CUDA, SINGLE_PROCESS)
-    with pytest.raises(InputError, match=f"^{flag} was given for {name}; its deform_conv2d cannot be recorded"):
-        refuse_graphs(dataclasses.replace(config, **options), CUDA, SINGLE_PROCESS)
-
-
-def test_what_is_recorded_of_a_video_network_holds_no_deformable_convolution():
-    model = create_model("sali", backbone="pvt-v2-b0")
-    steady = [module for part in model.steady_parts for module in part.modules()]
-    assert model.encoder in steady and not any(module in steady for module in model.alignment.modules())
