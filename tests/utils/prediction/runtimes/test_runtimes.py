@@ -105,6 +105,14 @@ def test_eight_bits_are_measured_on_images_and_told_apart(weights, images, tmp_p
     assert "on average" in told
     found = Predictor.from_checkpoint(tmp_path / "int8.onnx", device="cpu", runtime="onnxruntime")
     assert found.model.config.precision == "int8" and found.probability(images[0]).shape == (70, 90)
+    import onnx
+
+    nodes = onnx.load_model(str(tmp_path / "int8.onnx")).graph.node
+    made_by = {output: node for node in nodes for output in node.output}
+    before_activations = [made_by[node.input[0]] for node in nodes if node.op_type in ("Relu", "Clip")]
+    for node in before_activations:  # a range in front of an activation spends its steps on what that cuts off
+        if node.op_type == "DequantizeLinear":
+            assert made_by[made_by[node.input[0]].input[0]].op_type != "Conv"
 
 
 def test_an_export_that_differs_is_refused(weights):
