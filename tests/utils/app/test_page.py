@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from measure.io import InputError
+from tests.helpers.browser import Browser
 from tests.helpers.weights import untrained
 from utils.__main__ import main
 from utils.app.command import is_loopback
@@ -137,3 +138,31 @@ def test_a_browser_without_a_network_shows_it(page, tmp_path):
     dom = subprocess.run([browser, *flags, "--dump-dom", page.local_url], capture_output=True, text=True, timeout=120)
     for word in ("What the network takes for polyps", "threshold (probability)", "outline and probability", "Clip"):
         assert word in dom.stdout
+
+
+@gradio
+@pytest.mark.slow
+@pytest.mark.skipif(browser is None, reason="needs chromium")
+def test_one_drops_an_image_and_clicks(page, tmp_path):
+    image, _ = phantom_still(seed=3, size=(96, 128))
+    cv2.imwrite(str(tmp_path / "still.png"), image[..., ::-1])
+    flags = ["--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"]
+    told = "(document.body.innerText.match(/\\d+ regions, [^;]+/) || [''])[0]"
+    with Browser(browser, tmp_path / "profile", flags=flags) as tab:
+        tab.call("Page.navigate", url=page.local_url)
+        tab.wait_for("document.querySelector('input[type=file]') !== null")
+        tab.choose_files("input[type=file]", tmp_path / "still.png")
+        everything = tab.wait_for(told)
+        seen = "document.querySelectorAll('img[src*=\"/file=\"]').length"
+        assert tab.wait_for(f"{seen} >= 2 && {seen}") >= 2, "the image, and what was seen in it"
+        tab.screenshot(tmp_path / "outline.png")
+        tab.run("[...document.querySelectorAll('label')].find(x => x.innerText.trim() == 'mask').click()")
+        tab.wait_for("[...document.querySelectorAll('input[type=radio]')].some(x => x.checked && x.value == 'mask')")
+        tab.run(
+            "(() => { const slider = document.querySelector('input[type=range]'); slider.value = 0.98;"
+            "['input', 'change', 'pointerup'].map(x => slider.dispatchEvent(new Event(x, {bubbles: true}))) })()"
+        )
+        assert tab.wait_for(f"{told} != {json.dumps(everything)} && {told}") != everything
+        tab.screenshot(tmp_path / "mask.png")
+    outline, mask = (cv2.imread(str(tmp_path / f"{name}.png")) for name in ("outline", "mask"))
+    assert outline.shape == mask.shape and (outline != mask).any()
