@@ -15,7 +15,7 @@ __all__ = ["GpuOptions", "Stage", "plan"]
 REPORT, TRAINING, PACK = "report", "a real training", "for another machine"
 STARTER_BACKBONE = "tf_efficientnet_lite0"
 WAYS = ("float32", "float32+tf32+cudnn+graph", "bf16", "bf16+cudnn+graph", "fp16")
-COMPILED = ("bf16", "bf16+compile")
+COMPILED = ("bf16", "bf16+compile+cudnn+graph")
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class GpuOptions(Options):
     )
     dry: bool = option(False, "every stage on tiny inputs on the CPU, to see that it runs", group=REPORT)
     compile: bool = option(
-        False, "time compiled steps as well: minutes more, on an H200 over two and a half a network", group=REPORT
+        False, "time compiled steps as well: minutes more, on an H200 one and a half a network", group=REPORT
     )
     train_data_path: str | None = option(
         None, "a folder with images/ and masks/: train on it for some epochs", group=TRAINING
@@ -83,11 +83,23 @@ def gpu_stages(options: GpuOptions) -> Iterator[Stage]:
         words = ("--backbone", backbone, "--batch_size", "16", "--repeats", "15", "--rows")
         yield benchmark_stage(f"{backbone}-steps", "train", options, *words, *WAYS, limit=80)
         if options.compile:
-            yield benchmark_stage(f"{backbone}-compiled", "train", options, *words, *COMPILED, limit=300)
+            yield benchmark_stage(f"{backbone}-compiled", "train", options, *words, *COMPILED, limit=240)
     for amp in ("off", "bf16"):
-        words = ("--models", "sepnet", "--backbone", "pvt-v2-b2", "--amp", amp, "--batch_sizes", "16", "64")
+        words = (
+            "--models",
+            "sepnet",
+            "--backbone",
+            "pvt-v2-b2",
+            "--amp",
+            amp,
+            "--batch_sizes",
+            "16",
+            "64",
+            "--cuda_graphs",
+        )
         yield benchmark_stage(f"predict-{amp}", "predict", options, *words, limit=40)
-    yield benchmark_stage("video", "video", options, "--models", "sali", "--frames", "400", limit=55)
+    clip = ("--models", "sali", "--frames", "400", "--cuda_graphs")
+    yield benchmark_stage("video", "video", options, *clip, limit=55)
 
 
 def dry_stages(options: GpuOptions) -> Iterator[Stage]:
