@@ -78,28 +78,17 @@ def plan(options: GpuOptions) -> list[Stage]:
 def gpu_stages(options: GpuOptions) -> Iterator[Stage]:
     """What a GPU is asked: at 352 x 352, the paper's network and the starter's."""
     yield benchmark_stage("rates", "rates", options, limit=20)
-    yield test_stage(("-m", "gpu", "tests"), limit=120)
+    yield test_stage(("-m", "gpu", "tests"), limit=150)
     for backbone in ("pvt-v2-b2", STARTER_BACKBONE):
         words = ("--backbone", backbone, "--batch_size", "16", "--repeats", "15", "--rows")
-        yield benchmark_stage(f"{backbone}-steps", "train", options, *words, *WAYS, limit=80)
+        yield benchmark_stage(f"{backbone}-steps", "train", options, *words, *WAYS, limit=75)
         if options.compile:
             yield benchmark_stage(f"{backbone}-compiled", "train", options, *words, *COMPILED, limit=240)
     for amp in ("off", "bf16"):
-        words = (
-            "--models",
-            "sepnet",
-            "--backbone",
-            "pvt-v2-b2",
-            "--amp",
-            amp,
-            "--batch_sizes",
-            "16",
-            "64",
-            "--cuda_graphs",
-        )
-        yield benchmark_stage(f"predict-{amp}", "predict", options, *words, limit=40)
+        words = f"--models sepnet --backbone pvt-v2-b2 --amp {amp} --batch_sizes 16 64 --cuda_graphs".split()
+        yield benchmark_stage(f"predict-{amp}", "predict", options, *words, limit=35)
     clip = ("--models", "sali", "--frames", "400", "--cuda_graphs")
-    yield benchmark_stage("video", "video", options, *clip, limit=55)
+    yield benchmark_stage("video", "video", options, *clip, limit=45)
 
 
 def dry_stages(options: GpuOptions) -> Iterator[Stage]:
@@ -123,7 +112,7 @@ def training_stages(options: GpuOptions) -> Iterator[Stage]:
     words += ["--train_model_save_path", str(Path(options.out) / "run"), "--net_backbone", STARTER_BACKBONE]
     words += ["--net_pretrained_backbone_path", options.net_pretrained_backbone_path, "--lr_warmup_epoch", "1"]
     words += ["--train_size", "64", "--device", "cpu"] if options.dry else ["--batch_size", "16", "--amp", "bf16"]
-    yield Stage("training", tuple(words), limit=100, tables=("run/log.csv",))
+    yield Stage("training", tuple(words), limit=95, tables=("run/log.csv",))
 
 
 def test_stage(selection: Sequence[str], *, limit: int) -> Stage:
