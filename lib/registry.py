@@ -142,7 +142,7 @@ def check_scale(network: type[Network], config: Any) -> None:
     """
     default = network.config_class()
     pairs = [(getattr(config, name), getattr(default, name)) for name in network.option_names()]
-    if not any(isinstance(own, (int, tuple)) and own > usual for own, usual in pairs):
+    if not any(type(own) in (int, tuple) and own > usual for own, usual in pairs):
         return  # nothing is wider than in the paper
     import torch
 
