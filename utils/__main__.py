@@ -30,7 +30,6 @@ VERBS = {
         "write weights for use elsewhere: half precision, ONNX, torch.export, checked at once",
     ),
     "app": ("app.command", "serve a page to try the network on images and clips, on this machine alone"),
-    "runtimes": ("commands.runtimes", "compare what runs a network on this CPU: time, Dice, and what each loses"),
     "repeat": ("commands.repeat", "print the command that repeats a run; refused when its data have changed"),
     "reproduce": ("commands.reproduce", "list published rows, run them from data to scores, compare"),
     "gpu": (

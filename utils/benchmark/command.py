@@ -23,6 +23,7 @@ VERBS = {
     "rates": "measure what the device can do at most",
     "ablation": "what changes of a training recipe are worth on another hospital's images",
     "loader": "time the loading of training samples",
+    "runtimes": "compare what runs a network on this CPU: time, Dice, and what each loses",
     "video": "time and memory of video networks, frame by frame",
 }
 

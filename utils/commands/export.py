@@ -146,11 +146,10 @@ def images_of(args: Namespace) -> list:
     from measure.io import read_rgb
 
     if args.images:
-        from ..prediction import find_images
+        from ..prediction import evenly_spread, find_images
 
         found = [path for images in find_images(args.images).by_folder.values() for path in images.values()]
-        step = max(1, len(found) / args.count)
-        return [read_rgb(found[int(n * step)]) for n in range(min(args.count, len(found)))]
+        return [read_rgb(path) for path in evenly_spread(found, args.count)]
     from ..phantom import phantom_still
 
     return [phantom_still(seed=seed, size=PHANTOM_SIZE)[0] for seed in range(PHANTOMS)]

@@ -10,7 +10,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "images": ["PredictOptions", "image_maps", "predict_maps"],
         "job": ["predict"],
         "outputs": ["cut", "find_regions", "has_h264"],
-        "runtimes": ["export_graph", "export_weights", "has_packages"],
+        "runtimes": ["export_graph", "export_weights", "fold_batch_norms", "has_packages"],
         "postprocess": [
             "grey_map",
             "labels_of",
@@ -22,6 +22,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "predictor": ["Prediction", "Predictor"],
         "streaming": ["Arrival", "VideoSlots", "WRITE_EVERY", "stream_clips"],
         "video": ["VideoOptions", "predict_video"],
-        "inputs": ["find_images", "open_source"],
+        "inputs": ["evenly_spread", "find_images", "open_source"],
     },
 )

@@ -7,7 +7,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
     {
         "background": ["in_background", "load_batches", "prefetch"],
         "command": ["run"],
-        "compile": ["Compilation", "compiled"],
+        "compile": ["Compilation", "compiled", "failure_reason"],
         "determinism": ["deterministic"],
         "device": ["choose_device"],
         "environment": ["machine", "revision", "versions"],

@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 from tqdm import tqdm
 
-__all__ = ["Compilation", "compiled"]
+__all__ = ["Compilation", "compiled", "failure_reason"]
 
 
 class Compilation:
@@ -32,7 +32,7 @@ class Compilation:
         """Let the network run uncompiled from now on; False where it does already."""
         if self.failure:
             return False
-        self.failure = reason(error)
+        self.failure = failure_reason(error)
         self.model._compiled_call_impl = None  # what nn.Module.compile sets and every call of a module looks for
         self.note(f"torch.compile does not work here, going on without: {self.failure}")
         return True
@@ -74,7 +74,7 @@ def compiled(
     return compilation
 
 
-def reason(error: Exception) -> str:
+def failure_reason(error: Exception) -> str:
     """The type and the first line of the compiler's own exception, without those of torch.compile around it."""
     inner = getattr(error, "inner_exception", error)
     return ": ".join((type(inner).__name__, *str(inner).splitlines()[:1]))

@@ -18,10 +18,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from measure.io import IMAGE_SUFFIXES, STILLS, InputError, Layout, first_names, natural_key
 
-__all__ = ["FoundImages", "find_images", "is_moving"]
+__all__ = ["FoundImages", "evenly_spread", "find_images", "is_moving"]
 
 LIST_SUFFIXES = (".txt", ".lst")
 CONVERSIONS = {
@@ -51,6 +52,12 @@ class FoundImages:
 
     def __len__(self) -> int:
         return sum(map(len, self.by_folder.values()))
+
+
+def evenly_spread(found: Sequence[Any], count: int) -> list[Any]:
+    """At most `count` of what was found, from its whole length."""
+    step = max(1, len(found) / count)
+    return [found[int(number * step)] for number in range(min(count, len(found)))]
 
 
 def is_moving(words: Sequence[str]) -> bool:

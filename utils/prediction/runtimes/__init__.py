@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
     {
         "choice": ["load_any", "with_runtime"],
         "exporting": ["export_graph"],
+        "folding": ["fold_batch_norms"],
         "graph": ["GraphNetwork"],
         "names": ["RUNTIMES", "has_packages", "needed"],
         "onnx_file": ["export_onnx", "quantize", "read_facts"],
