@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from .backbones import Backbone, remap_backbone
+from .backbones import BACKBONES, Backbone, remap_backbone
 from .base import Network
 from .checkpoints import Description, described_network, read_checkpoint, state_dict_of
 from .errors import ModelError
-from .registry import create_model, model_entry
+from .registry import create_model, list_models, model_entry
 
 __all__ = ["LoadReport", "load_backbone_weights", "load_model", "load_weights", "model_from"]
 
@@ -97,7 +98,7 @@ def load_weights(model: Network, source: str | Path | Mapping[str, Any]) -> Load
 
     Raises:
         ModelError: an unreadable file, values that are not finite, or missing, unexpected or mis-shaped entries
-            (three lists).
+            (three lists, or a sentence where the file is of another network or backbone).
     """
     return _load(model, *_open(source))
 
@@ -109,6 +110,11 @@ def load_backbone_weights(backbone: Backbone, source: str | Path | Mapping[str, 
         ModelError: as `load_weights`.
     """
     checkpoint, origin = _open(source)
+    if described := described_network(checkpoint, origin):
+        raise ModelError(
+            f"{origin} holds a whole {described.name}, and a backbone's weights alone were asked for; start from it as "
+            "weights of the network (--init_weights)"
+        )
     names = list(backbone.net.state_dict())
     state = remap_backbone(state_dict_of(checkpoint, origin), backbone.timm_name, names)
     return _load_strictly(backbone.net, state, ignored_prefixes=backbone.ignored_prefixes, origin=origin)
@@ -121,10 +127,15 @@ def _open(source: str | Path | Mapping[str, Any]) -> tuple[Mapping[str, Any], st
 
 
 def _load(model: Network, checkpoint: Mapping[str, Any], origin: str) -> LoadReport:
-    state = model.remap_published(state_dict_of(checkpoint, origin))
+    state = state_dict_of(checkpoint, origin)
     described = described_network(checkpoint, origin)
-    reason = difference(described, model) if described else ""
-    return _load_strictly(model, state, ignored_prefixes=model.ignored_prefixes, origin=origin, reason=reason)
+    return _load_strictly(
+        model,
+        model.remap_published(state),
+        ignored_prefixes=model.ignored_prefixes,
+        origin=origin,
+        reason=lambda: difference(described, model) if described else likeness(state, model),
+    )
 
 
 def difference(described: Description, model: Network) -> str:
@@ -142,25 +153,44 @@ def difference(described: Description, model: Network) -> str:
         listed = [f"{options[key]}" if key == "backbone" else f"{key} {options[key]}" for key in other]
         return f"{name} with {', '.join(listed)}" if listed else name
 
-    return f"the file says {words(described.name, described.options)}; the model is {words(model.name, own)}. "
+    return f"the file says {words(described.name, described.options)}; the model is {words(model.name, own)}"
+
+
+def likeness(state: Mapping[str, Tensor], model: Network) -> str:
+    """Say in a sentence which other backbone or network the weights of others fit; empty where none is found."""
+    own = dataclasses.asdict(model.config)
+    others = [Description(model.name, {**own, "backbone": name}) for name in BACKBONES if "backbone" in own]
+    others += [Description(name) for name in list_models() if name != model.name]
+    for other in others:
+        try:
+            with torch.device("meta"):  # names and shapes alone
+                candidate = create_model(other.name, **other.options)
+                named, ignored = candidate.remap_published(state), candidate.ignored_prefixes
+        except ModelError:  # a naming that is none of its own
+            continue
+        if not any(_misfits(candidate.state_dict(), named, ignored)):
+            backbone, used = (getattr(net.config, "backbone", "its own encoder") for net in (candidate, model))
+            return f"its entries are those of {other.name} with {backbone}; the model is {model.name} with {used}"
+    return ""
 
 
 def _load_strictly(
-    module: nn.Module, state: Mapping[str, Tensor], *, ignored_prefixes: Sequence[str], origin: str, reason: str = ""
+    module: nn.Module,
+    state: Mapping[str, Tensor],
+    *,
+    ignored_prefixes: Sequence[str],
+    origin: str,
+    reason: Callable[[], str] = str,
 ) -> LoadReport:
     own = module.state_dict()
-    ignored = [name for name in state if name not in own and name.startswith(tuple(ignored_prefixes))]
-    missing = [name for name in own if name not in state]
-    unexpected = [name for name in state if name not in own and name not in ignored]
-    misshaped = [
-        f"{name} {tuple(state[name].shape)} instead of {tuple(own[name].shape)}"
-        for name in own
-        if name in state and state[name].shape != own[name].shape
-    ]
+    missing, unexpected, misshaped = _misfits(own, state, ignored_prefixes)
     if missing or unexpected or misshaped:
-        raise ModelError(
-            f"{origin} does not fit the network: {reason}give its own weights or the options it was trained with. "
+        listed = (
             f"{_listed('missing', missing)}; {_listed('unexpected', unexpected)}; {_listed('mis-shaped', misshaped)}"
+        )
+        raise ModelError(
+            f"{origin} does not fit the network: {reason() or listed}; give weights of this network, or name the "
+            "network, the backbone and the options that these were trained with"
         )
     if bad := [name for name in own if not state[name].isfinite().all()]:
         raise ModelError(
@@ -168,7 +198,22 @@ def _load_strictly(
             f"take an earlier checkpoint. {_listed('entries', bad)}"
         )
     module.load_state_dict({name: state[name] for name in own})
+    ignored = [name for name in state if name not in own]
     return LoadReport(loaded=list(own), ignored=ignored)
+
+
+def _misfits(
+    own: Mapping[str, Tensor], state: Mapping[str, Tensor], ignored_prefixes: Sequence[str]
+) -> tuple[list[str], list[str], list[str]]:
+    """What keeps entries from being loaded: those missing, those unexpected, and those of another shape, in words."""
+    missing = [name for name in own if name not in state]
+    unexpected = [name for name in state if name not in own and not name.startswith(tuple(ignored_prefixes))]
+    misshaped = [
+        f"{name} {tuple(state[name].shape)} instead of {tuple(own[name].shape)}"
+        for name in own
+        if name in state and state[name].shape != own[name].shape
+    ]
+    return missing, unexpected, misshaped
 
 
 def _listed(title: str, names: Sequence[str]) -> str:

@@ -60,9 +60,18 @@ def test_missing_unexpected_and_misshaped_entries_are_three_lists(model, publish
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
-def test_weights_of_another_backbone_are_refused(published):
-    with pytest.raises(ModelError, match="does not fit the network"):
+def test_weights_of_another_backbone_or_network_are_refused_in_a_sentence(published):
+    told = "does not fit the network: its entries are those of sepnet with pvt-v2-b0; the model is {}; give weights of"
+    with pytest.raises(ModelError, match=told.format("sepnet with pvt-v2-b1")):
         load_weights(create_model("sepnet", backbone="pvt-v2-b1"), published)
+    own = create_model("sepnet", backbone="pvt-v2-b2").state_dict()  # the default, in our naming
+    with pytest.raises(ModelError, match="those of sepnet with pvt-v2-b2; the model is convsegnet with resnet50; give"):
+        load_weights(create_model("convsegnet"), own)
+
+
+def test_a_whole_network_is_no_backbone(model):
+    with pytest.raises(ModelError, match="the given state dict holds a whole sepnet, and a backbone's weights alone"):
+        load_backbone_weights(model.encoder, trained(model))
 
 
 class Arbitrary:
@@ -137,9 +146,9 @@ def test_a_misfit_first_tells_what_the_file_says(model):
     other = create_model("sepnet", backbone="pvt-v2-b1", channels=32)
     with pytest.raises(ModelError) as refused:
         load_weights(other, trained(model))
-    says = "the file says sepnet with pvt-v2-b0, channels 64; the model is sepnet with pvt-v2-b1, channels 32. give"
+    says = "the file says sepnet with pvt-v2-b0, channels 64; the model is sepnet with pvt-v2-b1, channels 32; give"
     assert f"does not fit the network: {says}" in str(refused.value)
-    with pytest.raises(ModelError, match="the file says sepnet; the model is scrnet. "):
+    with pytest.raises(ModelError, match="the file says sepnet; the model is scrnet; give"):
         load_weights(create_model("scrnet"), trained(model))
 
 
