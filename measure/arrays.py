@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from .aggregation import DatasetAggregation, image_scores
-from .io import FOREGROUND_ABOVE, InputError, natural_key
+from .io import FOREGROUND_ABOVE, InputError, counted, natural_key
 from .metrics import PairScores, pair_scores
 from .options import Options
 from .protocols import SHORTEST_CASE
@@ -141,8 +141,8 @@ class ScoreSet:
         for case, names in cases.items():
             if len(names) < SHORTEST_CASE:
                 raise InputError(
-                    f"{case} has {len(names)} frames, at least {SHORTEST_CASE} were expected: the first and the last "
-                    "one are dropped by this protocol"
+                    f"{case} has {counted(len(names), 'frame')}, at least {SHORTEST_CASE} were expected: the first and "
+                    "the last one are dropped by this protocol"
                 )
         return [name for names in cases.values() for name in names[1:-1]]
 

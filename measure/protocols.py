@@ -21,6 +21,7 @@ from .io import (
     MERGED,
     InputError,
     contents,
+    counted,
     first_names,
     images_beside,
     images_by_stem,
@@ -112,7 +113,8 @@ def _find(gt_root: Path, pred_root: Path, options: Options) -> list[PairedDatase
         wanted = sum(len(dataset.missing) for dataset in datasets)
         first = first_names([f"{d.name}/{stem}" for d in datasets for stem in d.missing[:5]][:5])
         raise InputError(
-            f"0 of {wanted} maps found in {pred_root}; first missing: {first}; {contents(pred_root)}; check --pred_root"
+            f"{counted(0, 'map', of=wanted)} found in {pred_root}; first missing: {first}; "
+            f"{contents(pred_root)}; check --pred_root"
         )
     return [dataset for dataset in datasets if dataset.pairs or dataset.missing or dataset.short]
 
@@ -188,10 +190,8 @@ def _refuse_extra(maps: Path, known: list[str]) -> None:
     others = [name for name in subfolders(maps) if name not in set(known)]
     extra = [name for name in others if images_by_stem(maps / name, allow_empty=True)]
     if extra:
-        raise InputError(
-            f"{len(extra)} folders of maps in {maps} have no ground truth: {first_names(extra)}; "
-            "--partial passes over them"
-        )
+        told = counted(len(extra), f"folder of maps in {maps} has", f"folders of maps in {maps} have")
+        raise InputError(f"{told} no ground truth: {first_names(extra)}; --partial passes over them")
 
 
 def _pair_case(dataset: PairedDataset, case: str, masks: Path, maps: Path, *, partial: bool) -> None:
@@ -203,8 +203,8 @@ def _pair_case(dataset: PairedDataset, case: str, masks: Path, maps: Path, *, pa
             dataset.short.append(case)
             return
         raise InputError(
-            f"{masks / case} has {len(stems)} frames, at least {SHORTEST_CASE} were expected: the first and the last "
-            "one are dropped by this protocol; --partial leaves such cases out"
+            f"{masks / case} has {counted(len(stems), 'frame')}, at least {SHORTEST_CASE} were expected: the first and "
+            "the last one are dropped by this protocol; --partial leaves such cases out"
         )
     dropped = {stems[0], stems[-1]}
     dataset.dropped += [f"{case}/{stem}" for stem in (stems[0], stems[-1])]

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..io import CommandParser, InputError, available_cores, first_names, nonempty, number, path, run_command
+from ..io import CommandParser, InputError, available_cores, counted, first_names, nonempty, number, path, run_command
 from ..options import PROTOCOLS, Options
 from ..report import Result, dice_key, score_value
 from .published import (
@@ -82,7 +82,10 @@ def parse_args(argv: Sequence[str] | None = None) -> Namespace:
     )
     args = parser.parse_args(argv)
     if not args.published and len(args.files) != 2:
-        parser.error(f"{len(args.files)} files were given; give two scores.json, or a row with --published")
+        parser.error(
+            f"{counted(len(args.files), 'file was', 'files were')} given; give two scores.json, "
+            "or a row with --published"
+        )
     if args.published and (len(args.files) > 1 or (args.files and (args.GT_root or args.pred_root))):
         parser.error("--published takes one scores.json, or --GT_root and --pred_root")
     return args
@@ -294,7 +297,7 @@ def _score_lines(moved: Mapping[str, tuple[float, float]]) -> list[str]:
     foremost = next(iter(moved))
     rows = [[key, *_pair_cells(pair)] for key, pair in moved.items()]
     return [
-        f"{foremost} moved most of {len(moved)} scores that differ",
+        f"{foremost} moved most of {counted(len(moved), 'score that differs', 'scores that differ')}",
         *_columns([["", "A", "B", "B - A"], *rows]),
     ]
 
@@ -318,7 +321,8 @@ def _image_lines(first: Result, second: Result, name: str, *, metric: str | None
     pairs = {stem: metrics[key] for stem, metrics in moved.items() if key in metrics}
     ranked = sorted(pairs, key=lambda stem: -_move(pairs[stem]))
     rows = [[stem, *_pair_cells(pairs[stem])] for stem in ranked[:top]]
-    summary = f"{len(moved)} of {len(set(a) & set(b))} images in both differ, {len(pairs)} of them in {key}"
+    both = counted(len(moved), "image in both differs", "images in both differ", of=len(set(a) & set(b)))
+    summary = f"{both}, {len(pairs)} of them in {key}"
     return [summary, *_columns([[key, "A", "B", "B - A"], *rows])] if rows else [summary]
 
 

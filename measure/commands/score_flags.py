@@ -13,6 +13,7 @@ from ..io import (
     add_group_flags,
     add_layout_flags,
     available_cores,
+    counted,
     nonempty,
     number,
     parse_classes,
@@ -272,11 +273,17 @@ def _method_names(given: Sequence[str] | None, folders: Sequence[Path]) -> list[
     """
     names = list(given or _folder_names(folders))
     if len(names) != len(folders):
-        raise InputError(f"{len(names)} names in --model for {len(folders)} folders in --pred_root")
+        raise InputError(
+            f"{counted(len(names), 'name')} in --model for {counted(len(folders), 'folder')} in --pred_root; "
+            "give one for each"
+        )
     if any(set(name) & set("/\\\0") or name in ("", ".", "..") for name in names):
         raise InputError(f"a name in --model ({', '.join(names)}) cannot be that of a folder")
-    if len(set(names)) < len(names):
-        raise InputError(f"two methods of one name ({', '.join(names)}); name them apart with --model")
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            former, folder = folders[names.index(name)], folders[place]
+            told = f"are both called {name}" if given else "cannot be told apart by their names"
+            raise InputError(f"the methods in {former} and {folder} {told}; name them apart with --model")
     return names
 
 

@@ -69,6 +69,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "pairing": [
             "IMAGE_SUFFIXES",
             "contents",
+            "counted",
             "first_names",
             "images_by_stem",
             "natural_key",

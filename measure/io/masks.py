@@ -26,7 +26,7 @@ import numpy as np
 from .errors import InputError
 from .headers import ImageHeader, pillow_image
 from .images import AS_STORED, decode, read_whole
-from .pairing import first_names
+from .pairing import counted, first_names
 
 __all__ = [
     "FOREGROUND_ABOVE",
@@ -284,8 +284,9 @@ def refuse_two_kinds(place: str | Path, zero_one: Sequence[str], others: Sequenc
     """
     if zero_one and others:
         raise InputError(
-            f"{place}: {len(zero_one)} masks hold 0 and 1 ({first_names(zero_one)}) and {len(others)} others levels up "
-            f"to 255 ({first_names(others)}); write all of them alike, or name the values, as --mask_values 1 255"
+            f"{place}: {counted(len(zero_one), 'mask holds', 'masks hold')} 0 and 1 ({first_names(zero_one)}) and "
+            f"{counted(len(others), 'other')} levels up to 255 ({first_names(others)}); write all of them alike, or "
+            "name the values, as --mask_values 1 255"
         )
 
 
@@ -300,12 +301,15 @@ def mask_notes(*, masks: int, zero_one: int = 0, empty: int = 0, full: int = 0) 
     """
     notes = []
     if zero_one:
-        notes.append(f"{zero_one} of {masks} masks hold 0 and 1 and were read as background and polyp")
+        held = counted(zero_one, "mask holds 0 and 1 and was", "masks hold 0 and 1 and were", of=masks)
+        notes.append(f"{held} read as background and polyp")
     if empty == masks > 0:
         notes.append("no mask has a polyp; are these the right masks, or do their values mean something else?")
     elif empty > MOST * masks:
-        notes.append(f"{empty} of {masks} masks are empty; images without polyp outweigh the others")
+        notes.append(
+            f"{counted(empty, 'mask is', 'masks are', of=masks)} empty; images without polyp outweigh the others"
+        )
     if full:
         doubt = "; are background and polyp exchanged?" if full > MOST * masks else ""
-        notes.append(f"{full} of {masks} masks are polyp throughout{doubt}")
+        notes.append(f"{counted(full, 'mask is', 'masks are', of=masks)} polyp throughout{doubt}")
     return notes

@@ -21,6 +21,7 @@ __all__ = [
     "IMAGE_SUFFIXES",
     "Pairing",
     "contents",
+    "counted",
     "first_names",
     "images_by_stem",
     "natural_key",
@@ -61,6 +62,22 @@ def first_names(names: Sequence[str]) -> str:
     rest = len(names) - NAMES_IN_A_MESSAGE
     shown = [name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..." for name in names[:NAMES_IN_A_MESSAGE]]
     return ", ".join(shown) + (f" and {rest} more" if rest > 0 else "")
+
+
+def counted(count: int, one: str, many: str = "", *, of: int | None = None) -> str:
+    """`count` and the words that go with it: "1 mask is", "2 masks are", "1 of 20 masks is", "1 of 1 mask is".
+
+    Args:
+        count: how many there are.
+        one: the noun for one, and a verb behind it where a sentence has one: "image", "mask is".
+        many: the same for every other number; empty: `one` and an s.
+        of: of how many in all; the noun goes by that number, the verb by `count`.
+    """
+    nouns, _, verbs = (many or f"{one}s").partition(" ")
+    noun, _, verb = one.partition(" ")
+    total = count if of is None else of
+    words = [f"{count}", *([f"of {of}"] if of is not None else []), noun if total == 1 else nouns]
+    return " ".join([*words, verb if count == 1 else verbs]).rstrip()
 
 
 def subfolders(folder: Path) -> list[str]:
@@ -111,10 +128,10 @@ def contents(folder: Path) -> str:
     held = []
     for name in sorted((entry.name for entry in entries if entry.is_dir()), key=natural_key):
         count = sum(map(_is_image, _entries_or_none(folder / name)))
-        held.append(f"the folder {name}" + (f" with {count} images" if count else ""))
+        held.append(f"the folder {name}" + (f" with {counted(count, 'image')}" if count else ""))
     kinds = Counter(os.path.splitext(entry.name)[1].lower() or "no suffix" for entry in entries if entry.is_file())
     held += [
-        f"{count} files with {suffix}" if suffix[0] != "." else f"{count} {suffix} files"
+        f"{counted(count, 'file')} with {suffix}" if suffix[0] != "." else counted(count, f"{suffix} file")
         for suffix, count in kinds.items()
     ]
     told = f"it holds {first_names(held)}" if held else "it is empty"
@@ -171,7 +188,7 @@ def pair_stems(
     missing = [stem for stem in first if stem not in second]
     extra = [stem for stem in second if stem not in first]
     if (not pairs and not allow_none) or (missing and not allow_missing) or (extra and not allow_extra):
-        message = f"{place}: {len(pairs)} of {len(first)} {second_kind} found"
+        message = f"{place}: {counted(len(pairs), second_kind.removesuffix('s'), of=len(first))} found"
         if missing:
             message += f"; {len(missing)} missing, first missing: {first_names(missing)}"
         if extra:

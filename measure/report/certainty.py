@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..io import counted
 from .columns import column_of, headline_keys, papers_of
 from .representatives import dice_key
 from .tables import (
@@ -104,8 +105,11 @@ def _of_units(results: Sequence[Result], name: str, part: str) -> str:
     has_intervals = any(result.get("intervals", {}).get(name) for result in results)
     if units is None or (part == "quartiles" and has_intervals):
         return ""
-    number = f"{units['number']} {units['kind']}"
-    return f" ({number})" if has_intervals else f"; no intervals, as {number} are too few: ten are the least"
+    kind = units["kind"].removesuffix("s")
+    if has_intervals:
+        return f" ({counted(units['number'], kind)})"
+    few = counted(units["number"], f"{kind} is", f"{kind}s are")
+    return f"; no intervals, as {few} too few: ten are the least"
 
 
 def _mean_cell(result: Result, name: str, key: str) -> str:
@@ -151,7 +155,7 @@ def comparison_tables(comparison: Comparison | None) -> list[TextTable]:
     for name, units in comparison["units"].items():
         pairs = _shown_pairs(comparison, name)
         titles = ("Column", "Method A", "Method B", "A - B", "95 % interval", "p", "p (Holm)", "A : B", "Verdict")
-        caption = f"{name}, differences on {units['number']} {units['kind']}"
+        caption = f"{name}, differences on {counted(units['number'], units['kind'].removesuffix('s'))}"
         tables.append(TextTable(caption, titles, tuple(map(_pair_row, pairs)), text_columns=3))
         tables += _rank_table(name, comparison["ranks"].get(name, {}))
         tables += _seed_table(name, comparison["seeds"].get(name, {}))

@@ -7,27 +7,57 @@ from typing import Any
 
 import numpy as np
 
-from ..io import mask_notes
+from ..io import counted, mask_notes
 from .columns import OVERLAP_PAIRS
 from .tables import Result, score_value
 
 __all__ = ["cautions", "impossible_pairs", "looks_normalized"]
 
 _COUNTED = {
-    "grey_masks": "{n} of {images} masks have more than two levels; they were cut at 128",
-    "resized_maps": "{n} of {images} maps had another size than their mask and were resized in memory",
-    "missing_maps": "{n} maps were missing and left out of every mean",
-    "unreadable": "{n} maps or masks could not be read and were left out of every mean",
-    "extra_maps": "{n} maps have no mask and were passed over",
-    "short_cases": "{n} cases of fewer than three frames were left out",
-    "no_contour": "{n} of {images} images have no contour and no border-region score",
-    "tiny_masks": "{n} of {images} masks are less than 8 pixels high or wide, too small for most scores to mean much",
-    "tagged_masks": "{n} of {images} masks carry an Exif orientation; masks and maps were compared as stored, unturned",
-    "tagged_images": "{n} of {images} images carry another Exif orientation than their masks; maps made of them may be "
-    "turned against the masks",
-    "shallow_maps": "{n} of {images} maps are 16-bit files with values below 256, which read as black; write 8 bits",
-    "maps_in_alpha": "{n} of {images} maps are one level throughout and their alpha channel varies; it is not read, so "
-    "save the map as grey levels",
+    "missing_maps": ("map was missing and left out of every mean", "maps were missing and left out of every mean"),
+    "unreadable": (
+        "map or mask could not be read and was left out of every mean",
+        "maps or masks could not be read and were left out of every mean",
+    ),
+    "extra_maps": ("map has no mask and was passed over", "maps have no mask and were passed over"),
+    "short_cases": (
+        "case of fewer than three frames was left out",
+        "cases of fewer than three frames were left out",
+    ),
+}
+_COUNTED_OF_IMAGES = {
+    "grey_masks": (
+        "mask has more than two levels; it was cut at 128",
+        "masks have more than two levels; they were cut at 128",
+    ),
+    "resized_maps": (
+        "map had another size than its mask and was resized in memory",
+        "maps had another size than their mask and were resized in memory",
+    ),
+    "no_contour": (
+        "image has no contour and no border-region score",
+        "images have no contour and no border-region score",
+    ),
+    "tiny_masks": (
+        "mask is less than 8 pixels high or wide, too small for most scores to mean much",
+        "masks are less than 8 pixels high or wide, too small for most scores to mean much",
+    ),
+    "tagged_masks": (
+        "mask carries an Exif orientation; masks and maps were compared as stored, unturned",
+        "masks carry an Exif orientation; masks and maps were compared as stored, unturned",
+    ),
+    "tagged_images": (
+        "image carries another Exif orientation than its mask; maps made of it may be turned against the mask",
+        "images carry another Exif orientation than their masks; maps made of them may be turned against the masks",
+    ),
+    "shallow_maps": (
+        "map is a 16-bit file with values below 256, which read as black; write 8 bits",
+        "maps are 16-bit files with values below 256, which read as black; write 8 bits",
+    ),
+    "maps_in_alpha": (
+        "map is one level throughout and its alpha channel varies; it is not read, so save the map as grey levels",
+        "maps are one level throughout and their alpha channel varies; it is not read, so save the map as grey levels",
+    ),
 }
 """Counts worth a warning where they are not zero. Frames dropped by the video protocol are its rule, not a fault."""
 
@@ -107,7 +137,8 @@ def _sentences(result: Result) -> Iterator[str]:
         if units["kind"] == "groups" and units["number"] == len(result.get(level, {}).get(name, ())):
             yield f"{name}: no two of its {units['number']} names share a group; look at --groups or --group_pattern."
         if units["kind"] == "groups" and not result.get("intervals", {}).get(name):
-            yield f"{name}: {units['number']} {units['kind']} are too few for intervals or tests; ten are the least."
+            number = counted(units["number"], "group is", "groups are")
+            yield f"{name}: {number} too few for intervals or tests; ten are the least."
     for name, scores in result["datasets"].items():
         for dice, iou, floor in impossible_pairs(scores):
             yield (
@@ -119,14 +150,17 @@ def _sentences(result: Result) -> Iterator[str]:
 def _of_dataset(counts: Mapping[str, Any], normalized: bool) -> Iterator[str]:
     amounts = {key: _amount(value) for key, value in counts.items()}
     images = amounts.get("images", 0)
-    for key, text in _COUNTED.items():
+    for key, words in (_COUNTED_OF_IMAGES | _COUNTED).items():
         if amounts.get(key):
-            yield text.format(n=amounts[key], images=images)
+            yield counted(amounts[key], *words, of=images if key in _COUNTED_OF_IMAGES else None)
     kinds = {kind: amounts.get(f"{kind}_masks", 0) for kind in ("zero_one", "empty", "full")}
     yield from mask_notes(masks=images, **kinds)
     if kinds["empty"]:
         marked = amounts.get("marked_empty_masks", 0)
-        told = f"{kinds['empty']} masks are empty, and the maps of {marked} of these images mark something at 0.5"
+        told = (
+            f"{counted(kinds['empty'], 'mask is', 'masks are')} empty, and the maps of {marked} of these images mark "
+            "something at 0.5"
+        )
         yield told + (", as min-max normalized maps do: they cannot count false alarms" if normalized else "")
     if not amounts.get("shallow_maps") and not amounts.get("maps_in_alpha") and images > kinds["empty"]:
         if amounts.get("constant_maps") == images:

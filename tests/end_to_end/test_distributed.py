@@ -100,7 +100,7 @@ def test_two_processes_write_the_maps_that_one_writes(data, tmp_path):
     flags += ["--test_size", "32", "--batch_size", "4", "--device", "cpu", "--workers", "0"]
     done = torchrun("myTest.py", *flags, "--pred_save_path", tmp_path / "two")
     assert done.returncode == 0, done.stderr
-    assert "19 maps of 1 sets" in done.stdout
+    assert "19 maps of 1 set" in done.stdout
     assert myTest.main([*map(str, flags), "--pred_save_path", str(tmp_path / "one")]) == 0
     names = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*.png"))
     assert len(names) == 19 and len(list((tmp_path / "two").rglob("*.png"))) == 19

@@ -103,7 +103,7 @@ def test_mistakes_with_a_set() -> None:
     with pytest.raises(InputError, match="names of the form <case>/<frame>"):
         clips.add("1", MASK, MASK)
     clips.add("case1/1", MASK, MASK)
-    with pytest.raises(InputError, match="case1 has 1 frames, at least 3"):
+    with pytest.raises(InputError, match="case1 has 1 frame, at least 3"):
         clips.compute()
     with pytest.raises(InputError, match="unknown protocol"):
         ScoreSet(protocol="video")

@@ -42,7 +42,7 @@ def test_settings_that_differ_are_listed_and_no_others():
 def test_images_are_sorted_by_how_far_they_moved():
     first, second = _run({"a": 0.5, "b": 0.5, "c": 0.5}), _run({"a": 0.6, "b": 0.2, "c": 0.5})
     lines = explain(first, second).splitlines()
-    assert "  Dice moved most of 1 scores that differ" in lines
+    assert "  Dice moved most of 1 score that differs" in lines
     assert "  2 of 3 images in both differ, 2 of them in Dice" in lines
     assert [line.split() for line in lines[-2:]] == [
         ["b", "0.500000", "0.200000", "-0.300000"],
@@ -69,7 +69,7 @@ def test_scores_that_are_missing_on_one_side_come_foremost():
 def test_a_metric_other_than_dice_ranks_images_where_dice_stood_still():
     first, second = _run({"1": 0.5}), _run({"1": 0.5})
     second["per_image"]["S"]["1"]["MAE"] = 0.3
-    assert "1 of 1 images in both differ, 1 of them in MAE" in explain(first, second)
+    assert "1 of 1 image in both differs, 1 of them in MAE" in explain(first, second)
 
 
 def test_data_sets_of_one_run_only_are_named():

@@ -69,7 +69,7 @@ def test_a_missing_map_is_an_error_unless_partial(roots: tuple[Path, Path]) -> N
     counts = result["counts"]["CVC-300"]
     assert (counts["images"], counts["missing_maps"], counts["extra_maps"]) == (2, ["2"], ["x"])
     roots[0].joinpath("CVC-300").rename(roots[0].parent / "elsewhere")
-    with pytest.raises(InputError, match="1 folders of maps in .* have no ground truth: CVC-300"):
+    with pytest.raises(InputError, match="1 folder of maps in .* has no ground truth: CVC-300"):
         score_folder(*roots)
     assert result["options"]["partial"] is True
 
@@ -169,7 +169,7 @@ def test_vps_cases_weigh_alike_and_short_ones_are_refused(tmp_path: Path) -> Non
         *("case1/f1", "case1/f4", "case2/f1", "case2/f8"),
     ]
     save(gt / "case3" / "f1.png", MASK)
-    with pytest.raises(InputError, match="case3 has 1 frames, at least 3.*--partial leaves such cases out"):
+    with pytest.raises(InputError, match="case3 has 1 frame, at least 3.*--partial leaves such cases out"):
         score_folder(tmp_path / "gt", tmp_path / "pred", options=Options("vps"))
     partial = score_folder(tmp_path / "gt", tmp_path / "pred", options=Options("vps", partial=True))
     assert partial["datasets"] == result["datasets"]
@@ -221,6 +221,24 @@ def test_mistakes_end_with_one_line_and_status_2(
         assert text in error and "Traceback" not in error
     assert not (tmp_path / "out").exists()
     assert not (pred / "scores").exists()
+
+
+@pytest.mark.parametrize(
+    ("folders", "names", "message"),
+    [
+        (
+            ["a/maps", "a/maps"],
+            [],
+            "{0}/a/maps and {0}/a/maps cannot be told apart by their names; name",
+        ),
+        (["a/maps", "b/maps"], ["x", "x"], "the methods in {0}/a/maps and {0}/b/maps are both called x; name"),
+        (["a/maps", "b/maps"], ["x", "y", "z"], "3 names in --model for 2 folders in --pred_root; give one for each"),
+    ],
+)
+def test_methods_of_one_name_are_told_by_their_folders(folders, names, message, tmp_path, capsys) -> None:
+    words = ["--GT_root", str(tmp_path), "--pred_root", *(str(tmp_path / folder) for folder in folders)]
+    assert main([*words, *(["--model", *names] if names else [])]) == 2
+    assert message.format(tmp_path) in capsys.readouterr().err
 
 
 def test_nan_is_null_in_json(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_masks_nobody_can_tell_are_refused_with_a_way_out_that_works(
 def test_masks_of_two_kinds_in_one_set_are_refused(tmp_path: Path, run) -> None:
     write_case(tmp_path, MASKS["mixed"])
     status, _, told = run()
-    assert status == 2 and "gt: 1 masks hold 0 and 1 (0) and 5 others levels up to 255 (1, 2, 3, 4, 5)" in told
+    assert status == 2 and "gt: 1 mask holds 0 and 1 (0) and 5 others levels up to 255 (1, 2, 3, 4, 5)" in told
     assert run("--mask_values", "1", "255")[1]["datasets"]["gt"]["Dice"] == 1.0
 
 

@@ -114,7 +114,7 @@ def test_the_command_line(folders: Path, tmp_path: Path, capsys) -> None:
         (["--published", "Dice=.8", str(file), "--dataset", "T"], "no data set is called T; there are S"),
         (["--published", "nothing", str(file)], "expected numbers as printed"),
         (["--published", "foo=.5", str(file)], "no definition has all of foo; known are"),
-        ([str(file)], "1 files were given; give two"),
+        ([str(file)], "1 file was given; give two"),
     ):
         assert main(words) == 2
         error = capsys.readouterr().err

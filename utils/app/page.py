@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from measure.io import InputError
+from measure.io import InputError, counted
 
 from ..prediction import Predictor, VideoOptions, cut, find_regions, has_h264, open_source, predict_video
 from ..visualization import draw_heat, draw_prediction
@@ -170,7 +170,7 @@ class Page:
         except InputError as error:
             raise refusal(str(error)) from error
         seconds = time.perf_counter() - started
-        return str(out), f"{count} frames in {seconds:.1f} s, {count / seconds:.1f} a second"
+        return str(out), f"{counted(count, 'frame')} in {seconds:.1f} s, {count / seconds:.1f} a second"
 
 
 def words(mask: np.ndarray, probability: np.ndarray, seconds: float) -> str:

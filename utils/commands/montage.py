@@ -20,6 +20,7 @@ from measure.io import (
     InputError,
     Layout,
     add_layout_flags,
+    counted,
     images_by_stem,
     make_folder,
     nonempty,
@@ -77,7 +78,8 @@ def draw(args: argparse.Namespace) -> None:
         return
     names = args.names or [folder.resolve().name for folder in args.maps]
     if len(names) != len(args.maps):
-        raise InputError(f"{len(names)} --names were given for {len(args.maps)} --maps; give one for each")
+        told = f"{counted(len(names), 'name')} in --names for {counted(len(args.maps), 'folder')} in --maps"
+        raise InputError(f"{told}; give one for each")
     write_comparison(data=args.data, maps=args.maps, names=names, out=args.out, count=args.count, layout=layout)
 
 

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from measure.io import CommandParser, InputError, Switch, first_names, nonempty, number, path
+from measure.io import CommandParser, InputError, Switch, counted, first_names, nonempty, number, path
 
 from .. import data, preparation  # rooms load their files when a name is used: --help needs no PyTorch
 from ..runtime import run
@@ -90,13 +90,12 @@ def prepare_set(args: argparse.Namespace) -> int:
         partial=args.partial,
         limit=round(args.max_gigabytes * 2**30) if args.max_gigabytes else None,
     )
-    print(
-        f"{done.samples} samples in {first_names([str(folder) for folder in done.folders])}; {done.manifest} lists them"
-    )
+    folders = first_names([str(folder) for folder in done.folders])
+    print(f"{counted(done.samples, 'sample')} in {folders}; {done.manifest} lists them")
     if source and source.note:
         print(f"note: {source.note}", file=sys.stderr)
     if done.changed:
-        told = f"{len(done.changed)} files are not as an earlier run laid them out"
+        told = f"{counted(len(done.changed), 'file is', 'files are')} not as an earlier run laid them out"
         print(f"note: {told}, first {first_names(done.changed)}", file=sys.stderr)
     return look_through(done.folders, colored=args.set == "bkai") if args.check else 0
 

@@ -30,6 +30,7 @@ from measure.io import (
     Layout,
     Switch,
     add_layout_flags,
+    counted,
     drop_partials,
     group_reader,
     make_folder,
@@ -69,7 +70,7 @@ def put_together(args: argparse.Namespace) -> None:
         [args.out / FRAMES, args.out / FRAME_MASKS], [args.data / layout.images, args.data / layout.masks]
     )
     lay_out(sequences, args.out, copy=args.copy)
-    print(f"{len(sequences)} clips of {sum(map(len, sequences.values()))} frames in {args.out}")
+    print(f"{counted(len(sequences), 'clip')} of {counted(sum(map(len, sequences.values())), 'frame')} in {args.out}")
 
 
 def find_sequences(data: Path, groups: Path, layout: Layout = STILLS) -> dict[str, list[Pair]]:

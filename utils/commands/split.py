@@ -26,6 +26,7 @@ from measure.io import (
     InputError,
     add_group_flags,
     add_layout_flags,
+    counted,
     group_reading,
     nonempty,
     number,
@@ -84,8 +85,8 @@ def write_splits(args: argparse.Namespace) -> None:
         folds = fold_names(names, args.folds, seed=args.seed, group_of=group_by_name.get)
         write_folds(folds, args.out)
         for number_, fold in enumerate(folds, start=1):
-            parts = ", ".join(f"{part} {counted(own, group_by_name, grouped)}" for part, own in vars(fold).items())
-            print(f"{args.out / f'fold_{number_}'}: {parts}")
+            told = (f"{part} {described_part(own, group_by_name, grouped)}" for part, own in vars(fold).items())
+            print(f"{args.out / f'fold_{number_}'}: {', '.join(told)}")
         return
     sizes = part_sizes(args.parts, len(names))
     parts = split_names(names, sizes, seed=args.seed, group_of=group_by_name.get)
@@ -95,13 +96,15 @@ def write_splits(args: argparse.Namespace) -> None:
     for part, members in parts.items():
         write_names(members, args.out / f"{part}.txt")
         other = f" ({sizes[part]} were asked for; groups stay whole)" if len(members) != sizes[part] else ""
-        print(f"{args.out / part}.txt: {counted(members, group_by_name, grouped, remark=other)}")
+        print(f"{args.out / part}.txt: {described_part(members, group_by_name, grouped, remark=other)}")
 
 
-def counted(members: Sequence[str], group_by_name: Mapping[str, str | None], grouped: bool, *, remark: str = "") -> str:
+def described_part(
+    members: Sequence[str], group_by_name: Mapping[str, str | None], grouped: bool, *, remark: str = ""
+) -> str:
     """`40 names in 12 groups and 3 names in none`, of a part."""
     groups = f" in {described_groups([group_by_name[name] for name in members])}" if grouped else ""
-    return f"{len(members)} names{remark}{groups}"
+    return f"{counted(len(members), 'name')}{remark}{groups}"
 
 
 def tell_doubts(group_by_name: Mapping[str, str | None]) -> None:
@@ -110,18 +113,19 @@ def tell_doubts(group_by_name: Mapping[str, str | None]) -> None:
     alone = groups.pop(None, 0)
     total = len(group_by_name)
     if alone:
-        print(f"note: {alone} of {total} names are in no group; each is drawn by itself", file=sys.stderr)
+        print(
+            f"note: {counted(alone, 'name is', 'names are', of=total)} in no group; each is drawn by itself",
+            file=sys.stderr,
+        )
     if groups:
         group, count = groups.most_common(1)[0]
         if count > LUMPED * total:
-            print(
-                f"note: {count} of {total} names are in one group, {group!r}; check that it is one patient or sequence",
-                file=sys.stderr,
-            )
+            told = f"{counted(count, 'name is', 'names are', of=total)} in one group, {group!r}"
+            print(f"note: {told}; check that it is one patient or sequence", file=sys.stderr)
 
 
 def described_groups(groups: Sequence[str | None]) -> str:
     """`12 groups and 3 names in none`, of the groups of a part's names."""
     count, alone = len(set(groups) - {None}), list(groups).count(None)
-    text = f"{count} group{'s' * (count != 1)}"
+    text = counted(count, "group")
     return f"{text} and {alone} in none" if alone else text

@@ -22,7 +22,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from measure.io import CommandParser, Switch, path
+from measure.io import CommandParser, Switch, counted, path
 
 from ..preparation import assemble
 from ..runtime import run
@@ -47,4 +47,4 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def put_together(args: argparse.Namespace) -> None:
     count = assemble(**vars(args))
-    print(f"{count} frames with masks in {args.out}")
+    print(f"{counted(count, 'frame')} with masks in {args.out}")

@@ -22,6 +22,7 @@ from measure.io import (
     STILLS,
     InputError,
     Layout,
+    counted,
     first_names,
     images_by_stem,
     natural_key,
@@ -122,9 +123,9 @@ def _images(folder: Path) -> dict[str, Path]:
 def _refuse_unpaired(folder: str | Path, unmasked: Sequence[str], unseen: Sequence[str]) -> None:
     faults = []
     if unmasked:
-        faults.append(f"{len(unmasked)} frames have no mask, first {first_names(unmasked)}")
+        faults.append(f"{counted(len(unmasked), 'frame has', 'frames have')} no mask, first {first_names(unmasked)}")
     if unseen:
-        faults.append(f"{len(unseen)} masks have no frame, first {first_names(unseen)}")
+        faults.append(f"{counted(len(unseen), 'mask has', 'masks have')} no frame, first {first_names(unseen)}")
     if faults:
         raise InputError(
             f"{folder}: {'; '.join(faults)}; names in {FRAMES}/ and {FRAME_MASKS}/ must agree up to the suffix"

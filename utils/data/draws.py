@@ -16,6 +16,7 @@ from measure.io import (
     GroupOf,
     InputError,
     Layout,
+    counted,
     drop_partials,
     has_clips,
     images_by_stem,
@@ -138,9 +139,10 @@ def fold_names(
     """
     groups = shuffled_groups(names, seed=seed, group_of=group_of)
     if len(groups) < max(count, 3):
+        told = f"{counted(len(names), 'name')} in {counted(len(groups), 'group')} cannot make {counted(count, 'fold')}"
         raise InputError(
-            f"{len(names)} names in {len(groups)} groups cannot make {count} folds; every fold tests at least one "
-            "group, trains on another and chooses its checkpoint by a third: ask for fewer folds or give smaller groups"
+            f"{told}; every fold tests at least one group, trains on another and chooses its checkpoint by a third: "
+            "ask for fewer folds or give smaller groups"
         )
     tests: list[set[str]] = [set() for _ in range(count)]
     for group in sorted(groups, key=len, reverse=True):  # the small ones at the end make the folds even

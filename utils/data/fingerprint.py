@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from measure.io import InputError, first_names, replace_when_whole
+from measure.io import InputError, counted, first_names, replace_when_whole
 
 __all__ = [
     "DATA_FILE",
@@ -128,9 +128,7 @@ def changes(before: Fingerprint, after: Fingerprint) -> str:
         was = {(entry.file, entry.part) for entry in before.entries}
         kinds = {"in another part": [entry.file for entry in after.entries if (entry.file, entry.part) not in was]}
     return "; ".join(
-        f"{len(names)} {'file' if len(names) == 1 else 'files'} {kind} ({first_names(names)})"
-        for kind, names in kinds.items()
-        if names
+        f"{counted(len(names), 'file')} {kind} ({first_names(names)})" for kind, names in kinds.items() if names
     )
 
 

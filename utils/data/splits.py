@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from measure.io import STILLS, InputError, Layout, first_names, name_without_suffix, text_lines
+from measure.io import STILLS, InputError, Layout, counted, first_names, name_without_suffix, text_lines
 
 from .pairs import Pair, find_pairs
 
@@ -85,8 +85,8 @@ def find_parts(
     shared = [name_of(item) for item in training if name_of(item) in held]
     if split and shared:
         raise InputError(
-            f"{split} and {validation_split} share {len(shared)} {kind}, first: {first_names(shared)}; "
-            "each belongs to one part"
+            f"{split} and {validation_split} share {counted(len(shared), kind.removesuffix('s'))}, "
+            f"first: {first_names(shared)}; each belongs to one part"
         )
     rest = [item for item in training if name_of(item) not in held]
     if not rest:
@@ -137,7 +137,7 @@ def check_known(
     known = set(known)
     unknown = [name for name in names if name not in known]
     if unknown:
+        told = counted(len(unknown), f"name is no {kind.removesuffix('s')}", f"names are no {kind}")
         raise InputError(
-            f"{split}: {len(unknown)} names are no {kind} of {place}, first: {first_names(unknown)}; "
-            "check the folder or write the split again"
+            f"{split}: {told} of {place}, first: {first_names(unknown)}; check the folder or write the split again"
         )

@@ -10,7 +10,7 @@ import pytest
 
 from measure.io.errors import InputError
 from measure.io.images import read_grey
-from measure.io.pairing import images_by_stem, natural_key, pair_by_stem
+from measure.io.pairing import counted, images_by_stem, natural_key, pair_by_stem
 
 
 def grey(seed: int = 0, shape: tuple[int, int] = (24, 31)) -> np.ndarray:
@@ -73,7 +73,7 @@ def test_folders_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="two images of one stem, 1.jpg and 1.png"):
         images_by_stem(tmp_path / "CVC-300")
     save(tmp_path / "maps" / "2.png", grey())
-    with pytest.raises(InputError, match="0 of 1 maps found"):
+    with pytest.raises(InputError, match="0 of 1 map found"):
         pair_by_stem(tmp_path / "maps", empty)
 
 
@@ -122,3 +122,25 @@ def test_what_is_no_image_is_refused_by_name(content: bytes, tmp_path: Path) -> 
         read_grey(path)
     with pytest.raises(InputError, match="cannot read"):
         read_grey(tmp_path / "missing.png")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ((1, "image"), "1 image"),
+        ((0, "image"), "0 images"),
+        ((1, "mask is", "masks are"), "1 mask is"),
+        ((3, "mask is", "masks are"), "3 masks are"),
+        ((1, "case of two", "cases of two"), "1 case of two"),
+    ],
+)
+def test_words_go_by_the_number(given, expected):
+    assert counted(*given) == expected
+
+
+@pytest.mark.parametrize(
+    ("count", "of", "expected"),
+    [(1, 20, "1 of 20 masks is"), (3, 20, "3 of 20 masks are"), (1, 1, "1 of 1 mask is"), (0, 1, "0 of 1 mask are")],
+)
+def test_of_many_the_noun_goes_by_all_and_the_verb_by_those_counted(count, of, expected):
+    assert counted(count, "mask is", "masks are", of=of) == expected

@@ -59,7 +59,7 @@ def test_a_frame_of_one_pixel_scores_no_absurd_number(tmp_path: Path, run) -> No
     assert status == 0 and all(value is None or 0 <= value <= 1 for value in scores["datasets"]["gt"].values())
     assert (
         scores["datasets"]["gt"]["maxEm"] == pytest.approx(1)
-        and "1 of 1 masks are less than 8 pixels high or wide" in told
+        and "1 of 1 mask is less than 8 pixels high or wide" in told
     )
 
 

@@ -157,7 +157,7 @@ def test_cautions_are_said_once_for_all_methods_and_by_name_otherwise():
     second = result("B", {"S": {"Dice": 0.5}}, counts={"S": shared})
     assert sanity.cautions([first, second]) == [
         "S: 2 of 3 masks have more than two levels; they were cut at 128.",
-        "A: S: 1 of 3 maps had another size than their mask and were resized in memory.",
+        "A: S: 1 of 3 maps had another size than its mask and was resized in memory.",
     ]
 
 

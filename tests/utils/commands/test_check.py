@@ -141,7 +141,7 @@ def test_split_files_divide_a_set(data, capsys):
     splits = ["--splits", str(data / "one.txt"), str(data / "two.txt"), *pattern]
     assert main([str(data / "train"), *splits]) == 1
     said = capsys.readouterr().out
-    assert "1 groups" in said and "in one and in two" in said
+    assert "1 group" in said and "in one and in two" in said
     assert main([str(data / "train"), str(data / "val"), *splits]) == 2
 
 

@@ -77,8 +77,8 @@ def test_what_is_missing_is_counted_and_named_before_anything_is_written(downloa
     flags = [f"--{name}={folder}" for name, folder in downloads.items()]
     assert main(flags) == 2
     error = capsys.readouterr().err
-    assert f"1 of 12 masks have no frame of their own in SUN, first case13_2/{lost.stem}" in error
-    assert "TrainDataset has 1 clips with 6 masks instead of 2 with 12" in error and "--partial" in error
+    assert f"1 of 12 masks has no frame of their own in SUN, first case13_2/{lost.stem}" in error
+    assert "TrainDataset has 1 clip with 6 masks instead of 2 with 12" in error and "--partial" in error
     assert not downloads["out"].exists()
     assert main([*flags, "--partial"]) == 0
     captured = capsys.readouterr()

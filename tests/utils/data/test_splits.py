@@ -166,9 +166,9 @@ def test_training_keeps_to_its_splits(data, tmp_path):
 @pytest.mark.parametrize(
     ("train", "val", "message"),
     [
-        ([1, 2, 3], [3, 4], "share 1 images, first: phantom_0003; each belongs to one part"),
+        ([1, 2, 3], [3, 4], "share 1 image, first: phantom_0003; each belongs to one part"),
         ([*range(5, 20)], [1], "9 names are no images of .*, first: phantom_0011, .*phantom_0015 and 4 more"),
-        ([1, 2], [30], "1 names are no images"),
+        ([1, 2], [30], "1 name is no image"),
     ],
 )
 def test_splits_that_do_not_fit_are_refused(data, tmp_path, train, val, message):
@@ -226,7 +226,7 @@ def test_names_that_are_not_utf8_are_refused(tmp_path, capsys):
 
 def test_a_message_shows_the_beginning_of_an_endless_name(data, tmp_path):
     (tmp_path / "names.txt").write_text("x" * 10**6)
-    with pytest.raises(InputError, match=r"1 names are no images of .*, first: x{120}\.\.\.; ") as caught:
+    with pytest.raises(InputError, match=r"1 name is no image of .*, first: x{120}\.\.\.; ") as caught:
         check_known(read_split(tmp_path / "names.txt"), NAMES, split=tmp_path / "names.txt", place=data)
     assert len(str(caught.value)) < 1000
 
@@ -285,7 +285,7 @@ def test_the_command_writes_folds_and_says_what_is_in_them(stills, tmp_path, cap
     flags = ["--data", str(data), "--out", str(tmp_path), "--group_pattern", r"(\d)$"]
     assert split.main([*flags, "--folds", "3"]) == 0
     told = capsys.readouterr().out.splitlines()
-    assert told[0] == f"{tmp_path}/fold_1: train 3 names in 3 groups, val 1 names in 1 group, test 2 names in 2 groups"
+    assert told[0] == f"{tmp_path}/fold_1: train 3 names in 3 groups, val 1 name in 1 group, test 2 names in 2 groups"
     tested = [read_split(tmp_path / f"fold_{n}" / "test.txt") for n in (1, 2, 3)]
     assert len({name for names in tested for name in names}) == 6 == sum(map(len, tested))
     assert split.main([*flags, "--folds", "3", "train=3"]) == 2

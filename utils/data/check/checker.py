@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from measure.io import Classes, available_cores, first_names, mask_notes, one_thread
+from measure.io import Classes, available_cores, counted, first_names, mask_notes, one_thread
 
 from ..inspection import ALMOST_ALL, DataFault, check_pair, open_image, refuse_mixed_masks
 from ..pairs import Pair
@@ -208,8 +208,9 @@ def _leaks(duplicates: Sequence[DuplicatePair]) -> Iterator[Problem]:
         copies = f", {exact} of the pairs copies" if exact else ""
         yield Problem(
             "leak",
-            f"{len(files)} images of {other} show the same as images of {name} ({len(pairs)} pairs up to a distance of "
-            f"{max(pair.distance for pair in pairs):g}{copies}), first: {_first(files)}",
+            f"{counted(len(files), f'image of {other} shows', f'images of {other} show')} the same as images of {name} "
+            f"({counted(len(pairs), 'pair')} up to a distance of {max(pair.distance for pair in pairs):g}{copies}), "
+            f"first: {_first(files)}",
             files,
         )
 
@@ -222,10 +223,12 @@ def _shared_groups(parts: Sequence[Part]) -> Iterator[Problem]:
             pairs = zip(other.pairs, other.groups, strict=True)
             files = tuple(pair.image for pair, group in pairs if group in set(shared))
             if shared:
+                who = "(patients, polyps, sequences)"
+                told = counted(len(shared), f"group {who} has", f"groups {who} have")
                 yield Problem(
                     "shared group",
-                    f"{len(shared)} groups (patients, polyps, sequences) have images in {part.name} and in {other.name}"
-                    f", first: {first_names(shared)}; {len(files)} images of {other.name} are theirs",
+                    f"{told} images in {part.name} and in {other.name}, first: {first_names(shared)}; "
+                    f"{counted(len(files), f'image of {other.name} is', f'images of {other.name} are')} theirs",
                     files,
                 )
 

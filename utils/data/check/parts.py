@@ -14,6 +14,7 @@ from measure.io import (
     InputError,
     Layout,
     contents,
+    counted,
     first_names,
     has_clips,
     pair_stems,
@@ -133,8 +134,8 @@ def _clip_part(name: str, folder: Path, layout: Layout, group_of: GroupOf | None
 def _unpaired(name: str, images: Sequence[Path], masks: Sequence[Path], count: int) -> tuple[Problem, ...]:
     """Problems for images without mask, of `count`, and masks without image."""
     faults = (
-        ("missing mask", images, f"{len(images)} of {count} images have no mask"),
-        ("missing image", masks, f"{len(masks)} masks have no image"),
+        ("missing mask", images, f"{counted(len(images), 'image has', 'images have', of=count)} no mask"),
+        ("missing image", masks, f"{counted(len(masks), 'mask has', 'masks have')} no image"),
     )
     return tuple(
         Problem(kind, f"{name}: {text}, first: {first_names([path.stem for path in files])}", tuple(files))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from measure.io import markdown_table, markdown_text
+from measure.io import counted, markdown_table, markdown_text
 
 from .checker import Findings
 from .problems import KINDS
@@ -30,8 +30,8 @@ def render_text(findings: Findings) -> str:
     blocks += _duplicates(findings)
     count = len(findings.problems)
     blocks.append(
-        f"{findings.pairs} pairs in {findings.seconds:.1f} s: "
-        + (f"{count} problem{'s' * (count != 1)}" if count else "no problem found")
+        f"{counted(findings.pairs, 'pair')} in {findings.seconds:.1f} s: "
+        + (counted(count, "problem") if count else "no problem found")
     )
     return "\n\n".join(blocks)
 
@@ -60,7 +60,7 @@ def _commonest(counts: dict[str, int]) -> str:
     if not counts:
         return ""
     first, *others = counts
-    return f"{first} and {len(others)} other{'s' * (len(others) != 1)}" if others else first
+    return f"{first} and {counted(len(others), 'other')}" if others else first
 
 
 def _percent(spread: dict[str, Any]) -> str:
@@ -91,6 +91,6 @@ def _duplicates(findings: Findings) -> list[str]:
         more = [f"  and {rest} more, see --json or --html"] if rest > 0 else []
         blocks.append("\n".join(["Nearest images of different parts (distance, 0 for the same):", *told, *more]))
     if within:
-        pairs = f"{within} pairs of images within a part show" if within > 1 else "1 pair of images within a part shows"
+        pairs = counted(within, "pair of images within a part shows", "pairs of images within a part show")
         blocks.append(f"note: {pairs} the same, as frames of one sequence do")
     return blocks
