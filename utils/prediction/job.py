@@ -19,6 +19,7 @@ from measure.io import (
     CommandError,
     InputError,
     Layout,
+    counted,
     drop_partials,
     first_names,
     limit_megapixels,
@@ -36,8 +37,8 @@ from .inputs import find_images, is_moving, open_source
 from .network import TrainedNetwork
 from .outputs import HEAT_FOLDER, ImageFiles, Places, best_threshold
 from .postprocess import map_folders
-from .record import RECORD, write_record
-from .runtimes import load_any, with_runtime
+from .record import RECORD, refuse_truth_beside, write_record
+from .runtimes import check_runtime, load_any, with_runtime
 from .video import FrameTimes, VideoOptions, predict_video
 
 __all__ = ["TestSets", "find_test_sets", "predict"]
@@ -60,6 +61,7 @@ def predict(config: PredictConfig, world: World) -> None:
         Stopped: a signal ended a video; what was done so far is kept.
     """
     limit_megapixels(config.max_megapixels)
+    check_runtime(config.runtime)
     if config.threshold_from:
         tell_threshold(config.threshold_from)
     single = config.input is not None and len(config.input) == 1
@@ -126,17 +128,6 @@ def find_inputs(config: PredictConfig) -> TestSets:
     return TestSets(" ".join(config.input), found.by_folder, "folders", [*found.trees, *files])
 
 
-def masks_beside(found: TestSets, layout: Layout = STILLS) -> list[Path]:
-    """Folders that may hold the true masks of the images: `masks/` beside `images/`, filled by others.
-
-    A folder with the record of a finished prediction was written here, and may be written again.
-    """
-    folders = {path.parent.absolute() for images in found.images.values() for path in images.values()}
-    depth = len(Path(layout.images).parts)
-    beside = {folder.parents[depth - 1] / layout.masks for folder in folders if folder.match(layout.images)}
-    return sorted(folder for folder in beside if folder.is_dir() and not (folder / RECORD).exists())
-
-
 def write_images(config: PredictConfig, found: TestSets, networks: Sequence[TrainedNetwork], world: World) -> None:
     """Write what is asked for of images or clips, or one process's part of it, and the record of all."""
     device = choose_device(config.device, config.gpu_id + world.local_rank)
@@ -160,13 +151,15 @@ def write_images(config: PredictConfig, found: TestSets, networks: Sequence[Trai
     )
     places = places_of(config)
     outputs = outputs_of(found, places, options)
-    refuse_outputs_in_inputs(outputs, [*found.read, *masks_beside(found, config.layout)])
+    refuse_outputs_in_inputs(outputs, found.read)
+    read = [path for images in found.images.values() for path in images.values()]
+    refuse_truth_beside(read, outputs, [*places.folders.values()], config.layout)
     if world.size > 1 and places.single_files:
         raise InputError(
             f"--contours or --table was given to {world.size} processes; one process writes them, drop torchrun"
         )
-    if world.is_first:
-        clear_record(places.record_folder)
+    for folder in places.record_folders if world.is_first else ():
+        clear_record(folder)
     if world.size == 1:  # of several, one may write already
         for folder in {place if place.is_dir() else place.parent for place in outputs}:
             drop_partials(folder)
@@ -176,9 +169,9 @@ def write_images(config: PredictConfig, found: TestSets, networks: Sequence[Trai
     files.finish()
     seconds = world.all_reduce_max(time.perf_counter() - started)  # so all maps are there before they are described
     skipped = {path: reason for part in world.all_gather(files.skipped) for path, reason in part.items()}
-    if world.is_first:
+    for folder in places.record_folders if world.is_first else ():
         write_record(
-            places.record_folder / RECORD,
+            folder / RECORD,
             networks,
             config,
             options,
@@ -190,9 +183,9 @@ def write_images(config: PredictConfig, found: TestSets, networks: Sequence[Trai
     report(found, places, count - len(skipped), seconds, str(device), options.minmax)
     tell_shares(files.inside)
     if skipped:
+        lost = counted(len(skipped), "image could not be read and was", "images could not be read and were", of=count)
         raise CommandError(
-            f"{len(skipped)} of {count} images could not be read and were left out: "
-            f"{first_names(list(skipped))}; {places.record_folder / RECORD} says why"
+            f"{lost} left out: {first_names(list(skipped))}; {places.record_folders[0] / RECORD} says why"
         )
 
 
@@ -200,10 +193,11 @@ def report(found: TestSets, places: Places, count: int, seconds: float, device: 
     """Say in a line what was written."""
     rate = f"{count / seconds:.1f} images/s on {device}"
     if places.maps:
-        print(f"{count} maps of {len(found.images)} {found.kind} in {places.maps} ({rate}): {WRITTEN[minmax]}")
+        told = f"{counted(count, 'map')} of {counted(len(found.images), found.kind.removesuffix('s'))}"
+        print(f"{told} in {places.maps} ({rate}): {WRITTEN[minmax]}")
     else:
         written = ", ".join(map(str, [*places.folders.values(), *places.single_files]))
-        print(f"{count} images to {written} ({rate})")
+        print(f"{counted(count, 'image')} to {written} ({rate})")
 
 
 def tell_shares(inside: Mapping[str, Mapping[str, float]]) -> None:
@@ -212,7 +206,9 @@ def tell_shares(inside: Mapping[str, Mapping[str, float]]) -> None:
         shares = [found[kind] for found in inside.values() if kind in found]
         if shares:
             mean = sum(shares) / len(shares)
-            print(f"of the heat of {kind}, {mean:.1%} lies inside the masks (mean over {len(shares)} images)")
+            print(
+                f"of the heat of {kind}, {mean:.1%} lies inside the masks (mean over {counted(len(shares), 'image')})"
+            )
 
 
 def writer_for(networks: Sequence[TrainedNetwork], found: TestSets, config: PredictConfig) -> Any:
@@ -260,6 +256,8 @@ def write_video(config: PredictConfig, networks: Sequence[TrainedNetwork] | None
     source = open_source(given, rate=config.frame_rate)
     if Path(given).is_file():  # a mask may be named like a single image beside it
         refuse_outputs_in_inputs([folder / f"{Path(given).stem}.png" for folder in folders], [given])
+    read = list(Path(given).iterdir()) if Path(given).is_dir() else [Path(given)]
+    refuse_truth_beside(read, folders, folders)
     networks = networks or networks_of(config)
     how = {"amp": config.amp, "cuda_graphs": config.cuda_graphs}
     networks = [with_runtime(each, config.runtime, device, many=True, **how) for each in networks]
@@ -276,8 +274,9 @@ def write_video(config: PredictConfig, networks: Sequence[TrainedNetwork] | None
         smoothing=config.smoothing,
     )
     times = FrameTimes()
-    record = folders[0] / RECORD if folders else Path(config.overlay).with_suffix(f".{RECORD}")
-    clear_record(record.parent, record.name)
+    records = [folder / RECORD for folder in folders] or [Path(config.overlay).with_suffix(f".{RECORD}")]
+    for record in records:
+        clear_record(record.parent, record.name)
     started = time.perf_counter()
     count = predict_video(
         network.model,
@@ -291,19 +290,20 @@ def write_video(config: PredictConfig, networks: Sequence[TrainedNetwork] | None
     )
     seconds = time.perf_counter() - started
     images, skipped = {source.name: count}, dict.fromkeys(source.skipped, "it cannot be decoded")
-    write_record(
-        record,
-        networks,
-        config,
-        options,
-        device=device,
-        images=images,
-        seconds=seconds,
-        skipped=skipped,
-        milliseconds=times.summary(),
-    )
+    for record in records:
+        write_record(
+            record,
+            networks,
+            config,
+            options,
+            device=device,
+            images=images,
+            seconds=seconds,
+            skipped=skipped,
+            milliseconds=times.summary(),
+        )
     told = f", {len(source.skipped)} skipped" if source.skipped else ""
-    print(f"{count} frames of {source.name}{told} ({count / seconds:.1f} frames/s on {device})")
+    print(f"{counted(count, 'frame')} of {source.name}{told} ({count / seconds:.1f} frames/s on {device})")
 
 
 def networks_of(config: PredictConfig) -> list[TrainedNetwork]:
@@ -339,7 +339,7 @@ def outputs_of(found: TestSets, places: Places, options: PredictOptions) -> list
     if found.kind == "folders" or Path(found.root).is_file():
         return [root / name / f"{stem}.png" for root in roots for name in found.images for stem in found.images[name]]
     folders = [root / name for root in roots for name in found.images]
-    return [places.record_folder / RECORD, *folders, *places.single_files]
+    return [*(folder / RECORD for folder in places.record_folders), *folders, *places.single_files]
 
 
 def clear_record(folder: str | Path, name: str = RECORD) -> None:

@@ -31,7 +31,7 @@ from .inputs import Placement, prepared
 from .network import TrainedNetwork
 from .outputs import Region, TemporalAverage, cut, find_regions
 from .postprocess import as_grey, check_finite, largest, probabilities, upsampled
-from .runtimes import RUNTIMES, load_any, with_runtime
+from .runtimes import check_runtime, load_any, with_runtime
 from .streaming import stacked_images, stream_clips
 
 __all__ = ["Prediction", "Predictor"]
@@ -227,16 +227,6 @@ class Predictor:
 
     def _placed(self, spread: Tensor, placement: Placement) -> np.ndarray:
         return placement.paste(upsampled(spread, placement.seen))[0].cpu().numpy()
-
-
-def check_runtime(runtime: str) -> None:
-    """Refuse what runs no network here.
-
-    Raises:
-        InputError: an unknown name; the known ones are listed.
-    """
-    if runtime not in RUNTIMES:
-        raise InputError(f"the runtime {runtime!r} was asked for; there are {', '.join(RUNTIMES)}")
 
 
 def as_rgb(image: Picture) -> np.ndarray:

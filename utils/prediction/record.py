@@ -1,16 +1,16 @@
-"""`predict.json`: what made the results that it lies beside."""
+"""`predict.json`: what made the results that it lies beside; a folder without it may hold the truth of others."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from measure.io import write_json
+from measure.io import STILLS, InputError, Layout, first_names, write_json
 
 from ..runtime import versions
 from .config import MapOptions, PredictConfig
@@ -18,7 +18,7 @@ from .images import PredictOptions
 from .network import TrainedNetwork
 from .video import VideoOptions
 
-__all__ = ["RECORD", "write_record"]
+__all__ = ["RECORD", "refuse_truth_beside", "write_record"]
 
 RECORD = "predict.json"
 
@@ -72,3 +72,45 @@ def write_record(
         "versions": versions(),
     }
     write_json(record, path)
+
+
+def refuse_truth_beside(
+    images: Iterable[Path], outputs: Sequence[Path], roots: Sequence[Path], layout: Layout = STILLS
+) -> None:
+    """Refuse to write into a folder beside the images that holds files of their names and no record of ours.
+
+    Beside `Set/images/` lies `Set/GT/`, beside `Split/Frame/case1/` lie `Split/Frame/case2/` and `Split/GT/case1/`.
+
+    Args:
+        images: the files that are read.
+        outputs: files and folders that are going to be written.
+        roots: folders that results go to; what lies below one with a record was written here, and may be again.
+        layout: its `masks` folder is taken for true masks whatever it holds, and `mask_suffix` belongs to their names.
+
+    Raises:
+        InputError: an output is or lies in such a folder.
+    """
+    stems: dict[Path, set[str]] = {}
+    for image in images:
+        stems.setdefault(image.parent.resolve(), set()).add(image.stem)
+    own = {root.resolve() for root in roots if (root / RECORD).exists()}
+    places = {place for output in map(Path.resolve, outputs) for place in (output, *output.parents)}
+    for place in sorted(places):
+        if not place.is_dir() or place in stems or not own.isdisjoint((place, *place.parents)):
+            continue
+        for folder, names in stems.items():
+            top = folder.parents[len(Path(layout.images).parts) - 1] if folder.match(layout.images) else folder.parent
+            if not (place.parent in (folder.parent, top) or is_counterpart(place, folder)):
+                continue
+            alike = sorted(path.name for path in place.iterdir() if path.stem.removesuffix(layout.mask_suffix) in names)
+            if alike or place == top / layout.masks:
+                raise InputError(
+                    f"{place} lies beside the images and may hold their true masks ({first_names(alike) or 'masks'}): "
+                    f"no {RECORD} says that they were written here; choose another place for the output, or remove the "
+                    "folder where a run that was interrupted has left it"
+                )
+
+
+def is_counterpart(place: Path, folder: Path) -> bool:
+    """Whether two folders have one name and lie in neighbors, as the frames and the masks of a clip."""
+    return place.name == folder.name and place.parent.parent == folder.parent.parent

@@ -14,7 +14,7 @@ from lib import create_model
 from measure.io import InputError
 from utils.commands import parse_predict_args
 from utils.phantom import write_stills
-from utils.prediction import PredictConfig
+from utils.prediction import PredictConfig, Predictor
 
 pytestmark = pytest.mark.slow
 
@@ -50,13 +50,62 @@ def test_masks_of_a_data_set_are_not_written_over(weights, data, tmp_path, capsy
     images, masks = data / "Set" / "images", data / "Set" / "masks"
     before = files(data)
     assert predict(weights, "--input", images, "--masks", masks) == 2
-    assert "lies in the input" in capsys.readouterr().err and files(data) == before
+    assert "may hold their true masks" in capsys.readouterr().err and files(data) == before
     bare = tmp_path / "bare"
     (bare / "images").mkdir(parents=True)
     for image in images.iterdir():
         (bare / "images" / image.name).write_bytes(image.read_bytes())
     for _ in range(2):  # its own masks may be written again
         assert predict(weights, "--input", bare / "images", "--masks", bare / "masks") == 0
+
+
+@pytest.mark.parametrize(
+    ("images", "truth"),
+    [
+        ("Set/images", "Set/Ground Truth"),
+        ("Set/images", "Set/GT"),
+        ("Split/Frame/case1", "Split/GT/case1"),
+        ("Split/Frame/1", "Split/Frame/2"),
+    ],
+)
+def test_truth_in_a_folder_of_any_name_is_not_written_over(images, truth, weights, data, tmp_path, capsys):
+    source, target = tmp_path / "s" / images, tmp_path / "s" / truth
+    for kind, place in (("images", source), ("masks", target)):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        (data / "Set" / kind).rename(place)
+    for mask in target.iterdir():
+        Image.open(mask).save(mask.with_suffix(".jpg"))
+        mask.unlink()
+    before = files(tmp_path / "s")
+    lists = [["--input", source], ["--input", f"{source}/*"], ["--input", *sorted(source.iterdir())]]
+    for words in [*lists, ["--input", source, "--overlay", tmp_path / "o.mp4"]]:
+        assert predict(weights, *words, "--masks", target) == 2, words
+        told = capsys.readouterr().err
+        assert f"{target} lies beside the images and may hold their true masks" in told and "predict.json" in told
+    assert files(tmp_path / "s") == before and not (tmp_path / "o.mp4").exists()
+
+
+def test_every_folder_of_results_has_the_record_and_may_be_written_again(weights, data):
+    places = {flag: data / "Set" / flag for flag in ("masks", "pred_save_path", "overlay")}
+    (data / "Set" / "masks").rename(data / "elsewhere")
+    for _ in range(2):
+        flags = [word for flag, place in places.items() for word in (f"--{flag}", place)]
+        assert predict(weights, "--input", data / "Set" / "images", *flags) == 0
+    records = [json.loads((place / "predict.json").read_text()) for place in places.values()]
+    assert records[0] == records[1] == records[2] and records[0]["images"] == {".": 2}
+
+
+@pytest.mark.parametrize(("runtime", "package"), [("openvino", "openvino"), ("onnxruntime", "onnx")])
+def test_a_runtime_that_is_not_installed_is_refused_before_weights_are_read(
+    runtime, package, data, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("utils.prediction.runtimes.names.has_packages", lambda *names: package not in names)
+    (tmp_path / "no.pth").write_bytes(b"no weights")
+    flags = ["--input", data / "Set" / "images", "--masks", tmp_path / "m", "--runtime", runtime]
+    assert predict(tmp_path / "no.pth", *flags) == 2
+    assert f"--runtime {runtime} needs {package}" in capsys.readouterr().err and not (tmp_path / "m").exists()
+    with pytest.raises(InputError, match=f"--runtime {runtime} needs {package}"):
+        Predictor.from_checkpoint(tmp_path / "no.pth", runtime=runtime)
 
 
 NUMBERS = [field.name for field in dataclasses.fields(PredictConfig) if "int" in field.type or "float" in field.type]
@@ -172,7 +221,7 @@ def test_one_line_says_what_was_written_and_when_to_ask_for_the_other(weights, d
     for flag in ("--minmax", "--no-minmax"):
         assert predict(weights, "--test_data_path", data, "--pred_save_path", tmp_path / "maps", flag) == 0
         words[flag] = capsys.readouterr().out
-        assert words[flag].count("\n") == 1 and words[flag].startswith("2 maps of 1 sets in ")
+        assert words[flag].count("\n") == 1 and words[flag].startswith("2 maps of 1 set in ")
     assert "which shows a polyp in every image; --no-minmax keeps calibrated probabilities" in words["--minmax"]
     assert "255 x probability; --minmax stretches" in words["--no-minmax"]
 
@@ -206,7 +255,7 @@ def test_another_networks_name_is_refused(weights, data, tmp_path, capsys):
     assert predict(weights, *flags, "--model", "scrnet") == 2
     assert "holds sepnet, and scrnet was asked for; leave the name out or change it" in capsys.readouterr().err
     assert predict(weights, *flags, "--net_backbone", "pvt-v2-b1") == 2
-    assert "the file says sepnet with pvt-v2-b0; the model is sepnet with pvt-v2-b1." in capsys.readouterr().err
+    assert "the file says sepnet with pvt-v2-b0; the model is sepnet with pvt-v2-b1; give" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
     assert predict(weights, *flags, "--model", "sepnet") == 0
 

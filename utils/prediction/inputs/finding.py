@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from measure.io import IMAGE_SUFFIXES, STILLS, InputError, Layout, first_names, natural_key
+from measure.io import IMAGE_SUFFIXES, STILLS, InputError, Layout, counted, first_names, natural_key
 
 __all__ = ["FoundImages", "evenly_spread", "find_images", "is_moving"]
 
@@ -119,8 +119,12 @@ def _matching(pattern: str) -> Iterator[tuple[str, Path]]:
     found = sorted((Path(name) for name in glob.glob(pattern, recursive=True)), key=lambda path: natural_key(str(path)))
     images = [path for path in found if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES]
     if not images:
-        others = f"{len(found)} files or folders that are no images" if found else "nothing"
-        raise InputError(f"{pattern} matches {others} ({' '.join(IMAGE_SUFFIXES)} are read)")
+        others = (
+            counted(len(found), "file or folder that is no image", "files or folders that are no images")
+            if found
+            else "nothing"
+        )
+        raise InputError(f"{pattern} matches {others if found else 'nothing'} ({' '.join(IMAGE_SUFFIXES)} are read)")
     for path in images:
         yield str(path.relative_to(fixed).with_suffix("")), path
 
@@ -134,10 +138,8 @@ def _listed(path: Path) -> Iterator[tuple[str, Path]]:
     names = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     missing = [name for name in names if not (path.parent / name).is_file()]
     if missing:
-        raise InputError(
-            f"{len(missing)} of {len(names)} images in the list {path} are not there, first: {first_names(missing)}; "
-            f"lines are paths from {path.parent}"
-        )
+        told = counted(len(missing), f"image in the list {path} is", f"images in the list {path} are", of=len(names))
+        raise InputError(f"{told} not there, first: {first_names(missing)}; lines are paths from {path.parent}")
     for name in names:
         _refuse_other_kinds(path.parent / name)
         inside = Path(os.path.normpath(name))

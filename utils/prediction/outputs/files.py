@@ -86,9 +86,10 @@ class Places:
         return any((self.masks, self.overlay, self.contours, self.table))
 
     @property
-    def record_folder(self) -> Path:
-        """Where the record of what was done belongs: beside the first thing that is written."""
-        return [*self.folders.values(), *(path.parent for path in self.single_files)][0]
+    def record_folders(self) -> list[Path]:
+        """Where the record of what was done belongs: in all folders of results, or beside lone files."""
+        folders = [folder for kind, folder in self.folders.items() if kind != "heatmap"]
+        return folders or [self.single_files[0].parent]
 
 
 @dataclass

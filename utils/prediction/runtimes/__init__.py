@@ -12,7 +12,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "exporting": ["export_graph"],
         "folding": ["fold_batch_norms"],
         "graph": ["GraphNetwork"],
-        "names": ["RUNTIMES", "has_packages", "needed"],
+        "names": ["RUNTIMES", "check_runtime", "has_packages", "needed"],
         "onnx_file": ["export_onnx", "quantize", "read_facts"],
         "parity": ["Parity", "compare_outputs", "reference_outputs"],
         "program_file": ["export_program"],

@@ -6,9 +6,21 @@ from importlib.util import find_spec
 
 from measure.io import InputError
 
-__all__ = ["RUNTIMES", "has_packages", "needed"]
+__all__ = ["RUNTIMES", "check_runtime", "has_packages", "needed"]
 
 RUNTIMES = ("auto", "torch", "onnxruntime", "openvino")
+PACKAGES = {"onnxruntime": ("onnx", "onnxruntime"), "openvino": ("openvino",)}
+
+
+def check_runtime(runtime: str) -> None:
+    """Refuse what runs no network here, before one is read.
+
+    Raises:
+        InputError: an unknown name (the known ones are listed), or one that is not installed.
+    """
+    if runtime not in RUNTIMES:
+        raise InputError(f"the runtime {runtime!r} was asked for; there are {', '.join(RUNTIMES)}")
+    needed(f"--runtime {runtime}", *PACKAGES.get(runtime, ()))
 
 
 def has_packages(*packages: str) -> bool:

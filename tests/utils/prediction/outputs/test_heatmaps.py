@@ -169,4 +169,4 @@ def test_a_split_chooses_the_images(data, tmp_path, capsys):
     assert json.loads((tmp_path / "maps" / "predict.json").read_text())["images"] == {"Set": 1}
     (tmp_path / "test.txt").write_text("phantom_0002\nother\n")
     assert predict("scrnet", data, tmp_path, "--split", str(tmp_path / "test.txt")) == 2
-    assert "1 names are no images of" in capsys.readouterr().err
+    assert "1 name is no image of" in capsys.readouterr().err
