@@ -15,11 +15,13 @@ from typing import Any
 import cv2
 import numpy as np
 
-from measure.io import InputError, first_names, images_by_stem
+from measure.io import InputError, checked_header, counted, first_names, images_by_stem
 
 from .samples import Sample, safe_name
 
 __all__ = ["decoded_counts", "find_coco", "find_labelme"]
+
+FARTHEST = 1e6  # pixels from an image's corner that a point of a polygon may lie
 
 
 def find_coco(roots: Sequence[Path], *, folder: str, categories: Sequence[str] = ()) -> list[Sample]:
@@ -51,10 +53,8 @@ def find_coco(roots: Sequence[Path], *, folder: str, categories: Sequence[str] =
                     shapes[each["image_id"]].append(each["segmentation"])
             for each in content["images"]:
                 stem, size = Path(each["file_name"]).stem, (int(each["height"]), int(each["width"]))
-                image = images.get(Path(each["file_name"]).name)
-                if image is None:
-                    raise InputError(f"{file} speaks of {each['file_name']}, which is in none of the folders given")
-                mask = partial(drawn, shapes[each["id"]], size, file)
+                image = image_of(Path(each["file_name"]), images, file)
+                mask = partial(drawn, shapes[each["id"]], size, file, image)
                 samples.append(Sample(folder, safe_name(stem), image, mask))
         except (KeyError, TypeError, AttributeError) as error:
             raise InputError(
@@ -70,7 +70,6 @@ def find_labelme(roots: Sequence[Path], *, folder: str, categories: Sequence[str
         InputError: a file cannot be read or has no image.
     """
     files, images = _by_kind(roots, needed="a folder of images and labelme's JSON files")
-    stems = {Path(name).stem: path for name, path in images.items()}
     samples = []
     for file in files:
         content = _read(file)
@@ -80,10 +79,35 @@ def find_labelme(roots: Sequence[Path], *, folder: str, categories: Sequence[str
             shapes = [[np.ravel(_outline(shape)).tolist()] for shape in chosen]
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{file} is no labelme file ({type(error).__name__}: {error})") from error
-        if file.stem not in stems:
+        alike = [path for path in images if path.stem == file.stem]
+        if not alike:
             raise InputError(f"{file} has no image {file.stem}.* beside it; give its folder as --from too")
-        samples.append(Sample(folder, safe_name(file.stem), stems[file.stem], partial(drawn, shapes, size, file)))
+        image = only([path for path in alike if path.parent == file.parent] or alike, file)
+        samples.append(Sample(folder, safe_name(file.stem), image, partial(drawn, shapes, size, file, image)))
     return _without_twins(samples)
+
+
+def image_of(name: Path, images: Sequence[Path], file: Path) -> Path:
+    """The image that a COCO file names, by its path in the folders where several have the file's name.
+
+    Raises:
+        InputError: there is none, or more than one.
+    """
+    alike = [path for path in images if path.name == name.name]
+    if not alike:
+        raise InputError(f"{file} speaks of {name}, which is in none of the folders given")
+    return only([path for path in alike if path.parts[-len(name.parts) :] == name.parts] or alike, file)
+
+
+def only(images: Sequence[Path], file: Path) -> Path:
+    """The single one of some images.
+
+    Raises:
+        InputError: there are two.
+    """
+    if len(images) > 1:
+        raise InputError(f"{file} may speak of {images[0]} or of {images[1]}; give only the folder that it belongs to")
+    return images[0]
 
 
 def _outline(shape: Mapping[str, Any]) -> np.ndarray:
@@ -102,12 +126,18 @@ def _outline(shape: Mapping[str, Any]) -> np.ndarray:
     return points
 
 
-def drawn(shapes: Sequence[Any], size: tuple[int, int], origin: Path) -> np.ndarray:
+def drawn(shapes: Sequence[Any], size: tuple[int, int], origin: Path, image: Path) -> np.ndarray:
     """The mask (H, W) uint8, 0 and 255, of COCO segmentations.
 
     Raises:
-        InputError: one of them is none.
+        InputError: one of them is none, or `size`, the annotation's, is not that of the image as it is stored.
     """
+    header = checked_header(image, image.read_bytes())
+    if size != (header.height, header.width):
+        raise InputError(
+            f"{origin} says that {image.name} has {size[1]} x {size[0]} pixels, and it has {header.width} x "
+            f"{header.height} (width x height); give the images that were annotated, as they were stored then"
+        )
     mask = np.zeros(size, np.uint8)
     try:
         for shape in shapes:
@@ -116,6 +146,8 @@ def drawn(shapes: Sequence[Any], size: tuple[int, int], origin: Path) -> np.ndar
                 continue
             for polygon in shape:
                 points = np.asarray(polygon, float).reshape(-1, 2)
+                if not (np.abs(points) <= FARTHEST).all():  # not a number, either
+                    raise ValueError(f"it has a point that is no number or over {FARTHEST:g} pixels away")
                 cv2.fillPoly(mask, [np.round(points).astype(np.int32)], 255)
     except (KeyError, TypeError, ValueError, cv2.error) as error:
         raise InputError(f"{origin} has a shape that cannot be drawn ({error})") from error
@@ -152,18 +184,20 @@ def _decompressed(text: str) -> list[int]:
     return runs
 
 
-def _by_kind(roots: Sequence[Path], *, needed: str) -> tuple[list[Path], dict[str, Path]]:
-    """The JSON files, and the images by file name, at or below the roots."""
+def _by_kind(roots: Sequence[Path], *, needed: str) -> tuple[list[Path], list[Path]]:
+    """The JSON files and the images at or below the roots."""
     files: list[Path] = []
-    images: dict[str, Path] = {}
+    images: list[Path] = []
     for root in roots:
         for place in [root] if root.is_file() else [root, *sorted(root.rglob("*"))]:
             if place.is_dir():
-                images |= {path.name: path for path in images_by_stem(place, allow_empty=True).values()}
+                images += images_by_stem(place, allow_empty=True).values()
             elif place.suffix.lower() == ".json":
                 files.append(place)
     if not files or not images:
-        raise InputError(f"{len(files)} JSON files and {len(images)} images were found; give {needed}")
+        raise InputError(
+            f"{counted(len(files), 'JSON file')} and {counted(len(images), 'image')} were found; give {needed}"
+        )
     return files, images
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from measure.io import InputError, checked_header, first_names, images_by_stem, natural_key
+from measure.io import InputError, checked_header, counted, first_names, images_by_stem, natural_key
 
 from .samples import Sample, safe_name
 
@@ -53,8 +53,8 @@ def find_paired(roots: Sequence[Path], *, forms: Sequence[Form], folder: str, wi
         pairs = [(place, masks) for place, base in found if (masks := folder_of(base, form.masks))]
         if len(pairs) > 1 and "{parent}" not in folder:
             raise InputError(
-                f"{len(pairs)} folders of images and masks were found, {first_names([str(p) for p, _ in pairs])}; give "
-                "the one that is meant as --from"
+                f"{counted(len(pairs), 'folder')} of images and masks were found, "
+                f"{first_names([str(p) for p, _ in pairs])}; give the one that is meant as --from"
             )
         if pairs:
             return [
@@ -113,8 +113,9 @@ def pair_up(
     missing, extra = [s for s in stems if s not in mask_of], [s for s in mask_of if s not in stems]
     if missing or extra or not stems:
         raise InputError(
-            f"{images} and {masks} do not belong together: {len(missing)} images have no mask "
-            f"({first_names(missing)}), {len(extra)} masks no image ({first_names(extra)}); complete the download"
+            f"{images} and {masks} do not belong together: {counted(len(missing), 'image has', 'images have')} no mask "
+            f"({first_names(missing)}), {counted(len(extra), 'mask')} no image ({first_names(extra)}); "
+            "complete the download"
         )
     names = unique_names(stems, images)
     return [Sample(folder, names[stem], path, mask_of[stem], clip) for stem, path in stems.items()]
@@ -197,8 +198,8 @@ def find_boxed_clips(roots: Sequence[Path]) -> list[Sample]:
                 samples.append(Sample(f"LDPolypVideo/{split}", safe_name(stem), path, mask, safe_name(place.name)))
     if missing or not samples:
         raise InputError(
-            f"{len(samples)} frames have boxes, {len(missing)} have none ({first_names(missing)}); expected "
-            "<split>/Images/<clip>/*.jpg and <split>/Annotations/<clip>/*.txt"
+            f"{counted(len(samples), 'frame has', 'frames have')} boxes, {len(missing)} none ({first_names(missing)}); "
+            "expected <split>/Images/<clip>/*.jpg and <split>/Annotations/<clip>/*.txt"
         )
     return samples
 

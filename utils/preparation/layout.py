@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from tqdm import tqdm
 from measure.io import (
     InputError,
     available_cores,
+    counted,
     drop_partials,
     first_names,
     make_folder,
@@ -23,7 +24,7 @@ from measure.io import (
     write_json,
 )
 
-from .samples import Sample, write_file
+from .samples import Drawing, Sample, is_copied, write_file
 from .sources import Finder
 from .unpacking import is_archive, unpack
 
@@ -99,7 +100,7 @@ def lay_out_set(
     ):
         for start in range(0, len(samples), BATCH):
             batch = samples[start : start + BATCH]
-            for entries in pool.map(lambda sample: lay_out(sample, to, unpacked, link=link), batch):
+            for entries in pool.map(lambda sample: lay_out(sample, to, unpacked, link=link, previous=previous), batch):
                 files |= entries
                 bar.update()
     changed = [path for path, entry in files.items() if previous.get(path, entry)["sha256"] != entry["sha256"]]
@@ -122,7 +123,9 @@ def unpack_all(downloads: Sequence[Path], unpacked: Path, *, link: bool, limit: 
                 f"--link was given, but {archives[0]} is an archive; unpack it by yourself, or drop --link"
             )
         for place, archive in enumerate(archives):
-            roots.append(unpack(archive, unpacked / f"{number}_{place}", limit=limit))
+            facts = archive.stat()  # what another archive has left there must not be taken for this one's
+            own = hashlib.sha256(f"{archive.resolve()} {facts.st_size} {facts.st_mtime_ns}".encode()).hexdigest()[:12]
+            roots.append(unpack(archive, unpacked / f"{number}_{place}_{own}", limit=limit))
         if not archives or download.is_dir():
             roots.append(download)
     return [root for root in roots if root.is_file() or any(root.iterdir())]
@@ -132,7 +135,8 @@ def check_number(found: int, images: Sequence[int], *, partial: bool) -> None:
     """Refuse a number that was not published; with `partial`, tell."""
     if not images or found in images:
         return
-    text = f"{found} images with masks were found, {' or '.join(map(str, images))} are published"
+    told = counted(found, "image with its mask was", "images with masks were")
+    text = f"{told} found, {' or '.join(map(str, images))} are published"
     if not partial:
         raise InputError(f"{text}; complete the download, or take what is there with --partial")
     print(f"note: {text}", file=sys.stderr)
@@ -148,19 +152,36 @@ def refuse_shared_targets(samples: Sequence[Sample]) -> None:
         seen.add(place)
     if twice:
         raise InputError(
-            f"{len(twice)} images would replace others of the same name, first {first_names(twice)}; give "
+            f"{counted(len(twice), 'image')} would replace others of the same name, first {first_names(twice)}; give "
             "one download at a time, or rename them"
         )
 
 
-def lay_out(sample: Sample, to: Path, unpacked: Path, *, link: bool) -> dict[str, dict[str, str]]:
-    """Write the two files of a sample; returns what the manifest says of them, by their paths below `to`."""
+def lay_out(
+    sample: Sample, to: Path, unpacked: Path, *, link: bool, previous: Mapping[str, Mapping[str, str]]
+) -> dict[str, dict[str, str]]:
+    """Write the two files of a sample, but for those that somebody has edited since they were laid out.
+
+    Args:
+        previous: what the manifest said of the files.
+
+    Returns:
+        What the manifest says of them now, by their paths below `to`.
+    """
     entries = {}
     for source, target, is_mask in zip((sample.image, sample.mask), sample.targets(), (False, True), strict=True):
-        write_file(source, to / target, link=link, is_mask=is_mask)
+        if not is_edited(to / target, source, previous.get(target.as_posix())):
+            write_file(source, to / target, link=link, is_mask=is_mask)
         origin = origin_of(source, unpacked) if isinstance(source, Path) else "drawn from annotations"
         entries[target.as_posix()] = {"sha256": sha256_of(to / target), "from": origin}
     return entries
+
+
+def is_edited(target: Path, source: Path | Drawing, entry: Mapping[str, str] | None) -> bool:
+    """Whether a file is another than its entry in the manifest says, and not for having been cut short."""
+    if entry is None or not target.is_file() or sha256_of(target) == entry["sha256"]:
+        return False
+    return not is_copied(source) or target.stat().st_size == source.stat().st_size
 
 
 def origin_of(source: Path, unpacked: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import re
 import shutil
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import numpy as np
 
 from measure.io import FRAME_MASKS, FRAMES, STILLS, InputError, read_grey, read_rgb, replace_when_whole
 
-__all__ = ["Sample", "place", "safe_name", "write_file"]
+__all__ = ["Drawing", "Sample", "is_copied", "place", "safe_name", "write_file"]
 
 REWRITTEN = (".tif", ".tiff")  # written as PNG: ClinicDB's color TIFFs, say, are none that Pillow opens
 NOT_IN_NAMES = re.compile(r"[^\w.()-]+")  # blanks and whatever shells and other systems trip over
@@ -60,14 +61,14 @@ def safe_name(name: str) -> str:
 
 
 def write_file(source: Path | Drawing, target: Path, *, link: bool, is_mask: bool) -> None:
-    """Copy, link, rewrite or draw a file, unless it is there whole.
+    """Copy, link, rewrite or draw a file, unless it is there with the same content.
 
     Raises:
         InputError: it cannot be read or made.
     """
-    if target.is_file() and (not _is_copied(source) or target.stat().st_size == source.stat().st_size):
-        return
-    if isinstance(source, Path) and _is_copied(source):
+    if isinstance(source, Path) and is_copied(source):
+        if target.is_file() and filecmp.cmp(source, target, shallow=False):
+            return
         target.unlink(missing_ok=True)  # one that was cut off, or of another download
         place(source, target, copy=not link)
         return
@@ -75,9 +76,11 @@ def write_file(source: Path | Drawing, target: Path, *, link: bool, is_mask: boo
         pixels = read_tiff(source, is_mask=is_mask)
     else:
         pixels = source()
+    content = cv2.imencode(target.suffix, pixels)[1].tobytes()
+    if target.is_file() and target.read_bytes() == content:
+        return
     with replace_when_whole(target) as partial:
-        if not cv2.imwrite(str(partial), pixels):
-            raise InputError(f"cannot write {target}; free some space or choose another place")
+        partial.write_bytes(content)
 
 
 def read_tiff(path: Path, *, is_mask: bool) -> np.ndarray:
@@ -99,7 +102,8 @@ def read_tiff(path: Path, *, is_mask: bool) -> np.ndarray:
         return pixels
 
 
-def _is_copied(source: Path | Drawing) -> bool:
+def is_copied(source: Path | Drawing) -> bool:
+    """Whether a file is taken over as it is, and neither rewritten nor drawn."""
     return isinstance(source, Path) and source.suffix.lower() not in REWRITTEN
 
 

@@ -25,6 +25,7 @@ from measure.io import (
     FRAMES,
     TRAINING_SPLIT,
     InputError,
+    counted,
     drop_partials,
     first_names,
     images_by_stem,
@@ -142,13 +143,15 @@ def shortcomings(members: Sequence[Member]) -> list[str]:
     lost = [f"{member.clip}/{member.stem}" for member in members if member.frame is None]
     if lost:
         faults.append(
-            f"{len(lost)} of {len(members)} masks have no frame of their own in SUN, first {first_names(lost)}"
+            f"{counted(len(lost), 'mask has', 'masks have', of=len(members))} no frame of their own in SUN, "
+            f"first {first_names(lost)}"
         )
     for split, (clips, frames) in SUN_SEG.items():
         own = [member for member in members if member.split == split]
         counts = len({member.clip for member in own}), len(own)
         if counts != (clips, frames):
-            faults.append(f"{split} has {counts[0]} clips with {counts[1]} masks instead of {clips} with {frames}")
+            found = f"{counted(counts[0], 'clip')} with {counted(counts[1], 'mask')}"
+            faults.append(f"{split} has {found} instead of {clips} with {frames}")
     return faults
 
 

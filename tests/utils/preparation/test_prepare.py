@@ -203,6 +203,79 @@ def test_coco_polygons_and_run_lengths_are_drawn(tmp_path, capsys):
     assert "give the set a name that a folder can have, as --name Ours" in capsys.readouterr().err
 
 
+@pytest.fixture
+def annotated(tmp_path):
+    """Prepare one COCO image, 40 x 32, from its segmentation; returns status and what was said."""
+
+    def run(capsys, segmentation, *flags, size=(32, 40), name="1.jpg", category=1):
+        if not (tmp_path / "images").exists():
+            picture(tmp_path / "images" / "1.jpg", 1)
+        content = {
+            "images": [{"id": 1, "file_name": name, "height": size[0], "width": size[1]}],
+            "categories": [{"id": 1, "name": "polyp"}, {"id": 2, "name": "tool"}],
+            "annotations": [{"image_id": 1, "category_id": category, "segmentation": segmentation}],
+        }
+        (tmp_path / "a.json").write_text(json.dumps(content))
+        places = ["--from", str(tmp_path / "a.json"), str(tmp_path / "images"), "--to", str(tmp_path / "data")]
+        status = main(["coco", *places, "--name", "Ours", "--no-check", *flags])
+        return status, capsys.readouterr().err
+
+    return run
+
+
+BOX = [[4, 5, 14, 5, 14, 9, 4, 9]]
+
+
+def mask_in(folder):
+    (pair,) = find_pairs(folder / "data" / "Ours")
+    return pair.read_mask()
+
+
+@pytest.mark.parametrize("far", [float("nan"), float("inf"), 1e300, -1e7])
+def test_points_that_lie_nowhere_are_refused(far, annotated, tmp_path, capsys):
+    status, told = annotated(capsys, [[4, 5, 14, 5, 14, far]])
+    assert status == 2 and "a.json has a shape that cannot be drawn (it has a point that is no number or over" in told
+    assert not list((tmp_path / "data").rglob("*.png"))
+
+
+def test_annotations_of_another_size_are_refused(annotated, capsys):
+    status, told = annotated(capsys, BOX, size=(40, 32))
+    assert status == 2 and "says that 1.jpg has 32 x 40 pixels, and it has 40 x 32 (width x height); give the" in told
+
+
+def test_masks_are_drawn_again_where_annotations_changed_and_kept_where_somebody_edited_them(
+    annotated, tmp_path, capsys
+):
+    assert annotated(capsys, BOX, "--categories", "tool")[0] == 0 and not mask_in(tmp_path).any()
+    status, told = annotated(capsys, BOX, "--categories", "polyp")
+    assert status == 0 and mask_in(tmp_path).any() and "1 file is not as an earlier run laid them out" in told
+    edited = tmp_path / "data" / "Ours" / "masks" / "1.png"
+    cv2.imwrite(str(edited), np.full((32, 40), 255, np.uint8))
+    status, told = annotated(capsys, BOX, "--categories", "tool")
+    assert status == 0 and mask_in(tmp_path).all() and "Ours/masks/1.png" in told
+
+
+def test_images_of_one_name_are_told_apart_by_their_path_or_refused(annotated, tmp_path, capsys):
+    for center in ("a", "b"):
+        picture(tmp_path / "images" / center / "1.jpg", ord(center))
+    assert annotated(capsys, BOX, name="b/1.jpg")[0] == 0
+    laid_out = tmp_path / "data" / "Ours" / "images" / "1.jpg"
+    assert laid_out.read_bytes() == (tmp_path / "images" / "b" / "1.jpg").read_bytes()
+    status, told = annotated(capsys, BOX)
+    assert status == 2 and "a.json may speak of" in told and "give only the folder that it belongs to" in told
+
+
+def test_another_download_never_mixes_with_what_a_failed_one_left(tmp_path, capsys):
+    fill(tmp_path / "wrong", "images", "other", ["a", "b"])  # no folder of masks
+    fill(tmp_path / "right", "images", "masks", ["b", "c"])
+    data = tmp_path / "data"
+    command = ["kvasir-seg", "--to", str(data), "--no-check", "--partial", "--from"]
+    assert main([*command, str(packed(tmp_path / "wrong"))]) == 2
+    assert main([*command, str(packed(tmp_path / "right"))]) == 0
+    assert sorted(path.stem for path in (data / "Kvasir-SEG" / "images").iterdir()) == ["b", "c"]
+    assert (data / "Kvasir-SEG/images/b.jpg").read_bytes() == (tmp_path / "right/images/b.jpg").read_bytes()
+
+
 def test_compressed_run_lengths_by_hand():
     """The example in the head of pycocotools' maskApi.h: runs 6 1 40 4 5 4 5 4 21 as 61X13mN000`0."""
     runs = [6, 1, 40, 4, 5, 4, 5, 4, 21]
@@ -244,7 +317,7 @@ def test_a_second_run_changes_nothing_and_one_cut_short_goes_on(tmp_path, capsys
     mask.write_bytes(content)  # of the same length, as a disk's fault or an edit may leave it
     capsys.readouterr()
     assert main(command) == 0
-    assert "1 files are not as an earlier run laid them out, first Kvasir-SEG/masks/a.jpg" in capsys.readouterr().err
+    assert "1 file is not as an earlier run laid them out, first Kvasir-SEG/masks/a.jpg" in capsys.readouterr().err
 
 
 def test_the_check_at_the_end_gives_the_status(tmp_path, capsys):
@@ -271,7 +344,7 @@ def test_mistakes(tmp_path, capsys, monkeypatch):
     for words, message in [
         (["kvasir-sge"], "unknown data set kvasir-sge: did you mean kvasir-seg?"),
         (["kvasir-seg", "--from", str(tmp_path / "no.zip")], "there is no"),
-        (["kvasir-seg", "--from", str(tmp_path / "k")], "1 images have no mask (b), 0 masks no image"),
+        (["kvasir-seg", "--from", str(tmp_path / "k")], "1 image has no mask (b), 0 masks no image"),
         (["kvasir-seg", "--from", str(tmp_path / "k" / "masks")], "holds no images/ and masks/ or image/ and mask/"),
         (["kvasir-seg", "--name", "x", "--from", str(tmp_path / "k")], "--name and --categories are for coco"),
         (["kvasir-seg", "--from", str(tmp_path), "--to", str(tmp_path / "k" / "x")], "would be written to"),
@@ -283,7 +356,7 @@ def test_mistakes(tmp_path, capsys, monkeypatch):
     monkeypatch.undo()
     (tmp_path / "k" / "images" / "b.jpg").unlink()
     assert main(["kvasir-seg", "--from", str(tmp_path / "k"), *to, "--no-check"]) == 2
-    assert "1 images with masks were found, 1000 are published; complete the download" in capsys.readouterr().err
+    assert "1 image with its mask was found, 1000 are published; complete the download" in capsys.readouterr().err
     assert main(["kvasir-seg", "--from", str(tmp_path / "k"), *to, "--no-check", "--partial"]) == 0
 
 
