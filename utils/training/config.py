@@ -263,6 +263,12 @@ class TrainConfig(MachineOptions, NetworkOptions):
                 "--multi_scale_training and --scales were given; the first trains every batch at several sizes, the "
                 "second at one: drop one of them"
             )
+        largest = next(field for field in dataclasses.fields(self) if field.name == "train_size").metadata["high"]
+        if max(self.train_sizes) > largest:
+            raise InputError(
+                f"--scales {' '.join(map(str, self.scales))} was given with --train_size {self.train_size}; they lead "
+                f"to {max(self.train_sizes)} pixels, and at most {largest} are trained at"
+            )
         others = {
             f"--compile_mode {self.compile_mode}": self.compile and self.compile_mode != "default",
             "--amp fp16": self.amp == "fp16",

@@ -6,7 +6,7 @@ Logits and masks are (N, K, H, W), one plane a class, masks in [0, 1]; every los
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from inspect import signature
 
@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 from measure.io import InputError
 
+from .config import TrainConfig
+
 __all__ = [
     "LOSSES",
     "MIXTURES",
@@ -23,10 +25,13 @@ __all__ = [
     "border_weight",
     "cross_entropy_dice",
     "dice_loss",
+    "mixture_weights",
+    "output_weights",
     "structure_loss",
     "validation_loss",
 ]
 
+LARGEST_WEIGHT = 1e6  # of an output; beyond that sums overflow
 WINDOW = 31  # pixels, the side of the neighbourhood that tells how near the border a pixel lies (F3Net, AAAI 2020)
 
 
@@ -186,3 +191,53 @@ def validation_loss(name: str) -> Callable[[Tensor, Tensor], Tensor]:
     """The loss of `out` alone, one of `LOSSES`, of (logits, mask): the mask is resized to the logits as in training."""
     supervision = DeepSupervision(LOSSES[name], {"out": 1.0})
     return lambda logits, mask: supervision({"out": logits}, mask)[0]
+
+
+def output_weights(model: nn.Module, config: TrainConfig) -> dict[str, float]:
+    """Weight of every output's loss, 1 where no `output=weight` is given.
+
+    Raises:
+        InputError: something else is given, an output the network does not have, or all are 0.
+    """
+    given = parse_weights("--loss_weights", "OUTPUT", config.loss_weights, model.output_names)
+    weights = dict.fromkeys(model.output_names, 1.0) | given
+    if not any(weights.values()):
+        raise InputError(
+            f"--loss_weights {' '.join(config.loss_weights)} leaves nothing to train, as every output weighs 0; give "
+            "one of them a weight above 0"
+        )
+    return weights
+
+
+def mixture_weights(model: nn.Module, config: TrainConfig) -> dict[str, float]:
+    """Weight of every kind of mixture of outputs that is supervised.
+
+    Raises:
+        InputError: something else than `kind=weight` is given, or the network has one output alone.
+    """
+    weights = parse_weights("--mixtures", "KIND", config.mixtures, tuple(MIXTURES))
+    if weights and len(model.output_names) < 2:
+        raise InputError(
+            f"--mixtures was given, but {model.name} has a single output, {model.output_names[0]}; drop the flag"
+        )
+    return weights
+
+
+def parse_weights(flag: str, form: str, texts: Sequence[str], names: Sequence[str]) -> dict[str, float]:
+    """Read `name=weight` texts, each name one of `names` and given once, the weights from 0 to `LARGEST_WEIGHT`."""
+    weights: dict[str, float] = {}
+    for text in texts:
+        name, _, number = text.partition("=")
+        try:
+            weight = float(number)
+        except ValueError:
+            weight = -1.0
+        if name not in names or not 0 <= weight <= LARGEST_WEIGHT:
+            raise InputError(
+                f"{flag} {text} was given; expected {form}=WEIGHT, of {', '.join(names)}, the weight from 0 to "
+                f"{LARGEST_WEIGHT:g}"
+            )
+        if name in weights:
+            raise InputError(f"{flag} {' '.join(texts)} was given, which names {name} twice; give it one weight")
+        weights[name] = weight
+    return weights

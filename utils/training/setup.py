@@ -24,18 +24,19 @@ from lib import (
     read_checkpoint,
     weight_file,
 )
-from measure.io import InputError
+from measure.io import InputError, counted, refuse_outputs_in_inputs
 
 from ..data import DATA_FILE, Fingerprint, inspect, refuse_other_data
 from ..evaluation import Validation
 from ..runtime import StopRequest, World, choose_device, network_options
 from .config import StartOptions, TrainConfig
-from .losses import LOSSES, MIXTURES, DeepSupervision
+from .losses import LOSSES, DeepSupervision, mixture_weights, output_weights
 from .recipes import recipe_of, recipe_overrides
 from .run_files.run_folder import claimed, refuse_other_run
 from .run_files.run_record import config_of, make_run_record, read_record, resume_changes
+from .run_files.trackers import check_trackers
 from .tasks import Task, pairs_of, task_of
-from .trainer import Trainer
+from .trainer import Trainer, training_batches
 
 __all__ = ["fingerprint_of_run", "train"]
 
@@ -82,6 +83,8 @@ def train(
         if reference_run:
             record = read_record(reference_run)
             refuse_other_data(data.files, record, folder=reference_run, advice="seeds are compared on the same data")
+        training_batches(len(data.training), config, world)  # refused before another run is replaced
+        check_trackers(config.logger)
         torch.manual_seed(config.seed)
         model = build_model(config, start, resume)
         record = make_run_record(
@@ -122,8 +125,8 @@ def run(trainer: Trainer, data: RunData, stop: StopRequest) -> None:
         return
     millions = sum(p.numel() for p in trainer.train_step.model.parameters()) / 1e6
     print(
-        f"{config.model} ({millions:.2f} M parameters) on {trainer.device}: {len(data.training)} images to train on, "
-        f"{len(data.validation)} to validate on; run folder {folder}"
+        f"{config.model} ({millions:.2f} M parameters) on {trainer.device}: {counted(len(data.training), 'image')} to "
+        f"train on, {len(data.validation)} to validate on; run folder {folder}"
     )
     trainer.fit(stop)
     kept = [name for name in ("best.pth", "last.pth") if (folder / name).is_file()]
@@ -213,7 +216,7 @@ def load_data(config: TrainConfig, task: Task, device: torch.device, world: Worl
     """Find the data, look at every file once, and make the data sets.
 
     Raises:
-        InputError: a folder or a file that cannot be used.
+        InputError: a folder or a file that cannot be used, or a run folder among the images.
     """
     training_folder, validation_folder = Path(config.train_data_path), config.val_data_path
     if validation_folder and Path(validation_folder).resolve() == training_folder.resolve() and not config.val_split:
@@ -222,7 +225,10 @@ def load_data(config: TrainConfig, task: Task, device: torch.device, world: Worl
             "to hold out a tenth"
         )
     parts = task.find_parts()
-    files = inspect({name: pairs_of(items) for name, items in parts.items()}, classes=task.classes, world=world)
+    pairs = {name: pairs_of(items) for name, items in parts.items()}
+    read = {path.parent for own in pairs.values() for pair in own for path in (pair.image, pair.mask)}
+    refuse_outputs_in_inputs([config.train_model_save_path, config.cache_path], read)
+    files = inspect(pairs, classes=task.classes, world=world)
     return RunData(
         task.training_data(parts["training"]),
         task.validation(parts["validation"], device=device, world=world),
@@ -241,12 +247,18 @@ def build_model(config: TrainConfig, start: StartOptions, resume: Mapping[str, A
 
     Raises:
         ModelError: weights that cannot be had or do not fit.
+        InputError: weights from two files.
     """
     if resume:
         return create_model(config.model, **resume["config"]["model"]["options"])
     options = network_options(config) | ({"classes": len(config.classes)} if config.classes else {})
     source = config.net_pretrained_backbone_path if "backbone" in model_entry(config.model).options else "none"
     weights = start.init_weights or start.load_checkpoint_path
+    if weights and source not in ("timm", "none"):
+        raise InputError(
+            f"--net_pretrained_backbone_path {source} was given beside the weights of {weights}, which bring their own "
+            "backbone; leave one of them out"
+        )
     model = create_model(config.model, pretrained=source == "timm" and not weights, **options)
     if weights:
         load_first_weights(model, weights, options)
@@ -315,41 +327,3 @@ def load_encoder_of_another(model: nn.Module, checkpoint: Mapping[str, Any], pat
         f"a fresh run starts at epoch 1 from the encoder of {path} ({donor.name} with {donor.config.backbone}, "
         f"{len(report.loaded)} entries); everything else is new"
     )
-
-
-def output_weights(model: nn.Module, config: TrainConfig) -> dict[str, float]:
-    """Weight of every output's loss, 1 where no `output=weight` is given.
-
-    Raises:
-        InputError: something else is given, or an output the network does not have.
-    """
-    given = [parse_weight("--loss_weights", "OUTPUT", text, model.output_names) for text in config.loss_weights]
-    return dict.fromkeys(model.output_names, 1.0) | dict(given)
-
-
-def mixture_weights(model: nn.Module, config: TrainConfig) -> dict[str, float]:
-    """Weight of every kind of mixture of outputs that is supervised.
-
-    Raises:
-        InputError: something else than `kind=weight` is given, or the network has one output alone.
-    """
-    weights = dict(parse_weight("--mixtures", "KIND", text, tuple(MIXTURES)) for text in config.mixtures)
-    if weights and len(model.output_names) < 2:
-        raise InputError(
-            f"--mixtures was given, but {model.name} has a single output, {model.output_names[0]}; drop the flag"
-        )
-    return weights
-
-
-def parse_weight(flag: str, form: str, text: str, names: Sequence[str]) -> tuple[str, float]:
-    """Read `name=weight`, the name one of `names`, the weight from 0 on."""
-    name, _, number = text.partition("=")
-    try:
-        weight = float(number)
-    except ValueError:
-        weight = -1.0
-    if name not in names or not 0 <= weight < float("inf"):
-        raise InputError(
-            f"{flag} {text} was given; expected {form}=WEIGHT, of {', '.join(names)}, the weight from 0 on"
-        )
-    return name, weight

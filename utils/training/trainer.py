@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from measure.io import InputError
+from measure.io import InputError, counted
 
 from ..data import TrainingBatches, make_loader, normalize, resize_batch, worker_count
 from ..evaluation import Validation
@@ -26,11 +26,30 @@ from .run_files.run_log import RunLog
 from .schedule import Progress, epochs_since_best
 from .step import TrainStep
 
-__all__ = ["Trainer"]
+__all__ = ["Trainer", "training_batches"]
 
 # steps between looks at the loss: every look makes a GPU wait, and costs a CPU nothing
 LOG_EVERY = {"cpu": 1, "cuda": 50}
 WORTH_SAVING = 30  # seconds of training that are saved before they are validated
+
+
+def training_batches(images: int, config: TrainConfig, world: World) -> TrainingBatches:
+    """The batches of every epoch.
+
+    Raises:
+        InputError: too few images for the processes.
+    """
+    batches = TrainingBatches(
+        images,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        world=world,
+        least=max(2, world.size if config.sync_batchnorm else 2 * world.size),
+    )
+    if not len(batches):
+        told = f"{counted(images, 'image')} cannot be shared by {counted(world.size, 'process', 'processes')}"
+        raise InputError(f"{told}; start fewer, or use more images")
+    return batches
 
 
 class Trainer:
@@ -68,17 +87,7 @@ class Trainer:
         self.config, self.device, self.record, self.world = config, device, record, world
         self.train_step = TrainStep(model, loss, config=config, device=device, world=world)
         self.validation = validation
-        self.batches = TrainingBatches(
-            len(training),
-            batch_size=config.batch_size,
-            seed=config.seed,
-            world=world,
-            least=max(2, world.size if config.sync_batchnorm else 2 * world.size),
-        )
-        if not len(self.batches):
-            raise InputError(
-                f"{len(training)} images cannot be shared by {world.size} processes; start fewer, or use more images"
-            )
+        self.batches = training_batches(len(training), config, world)
         self.training = make_loader(
             training,
             batch_sampler=self.batches,

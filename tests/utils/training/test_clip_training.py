@@ -131,7 +131,7 @@ def test_clips_are_scored_frame_by_frame_then_case_by_case(data):
         (["--train_data_path", "{stills}"], "has no Frame/ and GT/; expected"),
         (["--train_size", "64"], "--train_size 64 was given; sali needs a multiple of 32, at least 256"),
         (["--val_split", "nowhere.txt"], "cannot read nowhere.txt"),
-        (["--split", "{names}"], "1 names are no clips of"),
+        (["--split", "{names}"], "1 name is no clip of"),
         (["--memory_window", "0"], "--memory_window 0 was given; it must be at least 1"),
         (["--train_size", "300"], "--train_size 300 was given; sali needs a multiple of 32"),
         (["--val_data_path", "{stills}"], "has no Frame/ and GT/; expected"),

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import sys
 
 import pytest
 
@@ -173,6 +174,14 @@ def test_a_run_stops_when_the_score_stays_away_and_stays_stopped(data, tmp_path,
         (["--augment", "flop"], "unknown augmentation 'flop'"),
         (["--loss_weights", "deep9=2"], "--loss_weights deep9=2 was given; expected OUTPUT=WEIGHT, of out"),
         (["--loss_weights", "out=much"], "--loss_weights out=much was given"),
+        (["--loss_weights", "out=1", "out=2"], "--loss_weights out=1 out=2 was given, which names out twice"),
+        (["--loss_weights", "out=1e300"], "--loss_weights out=1e300 was given; expected OUTPUT=WEIGHT"),
+        (["--loss_weights", "out=0"], "leaves nothing to train"),
+        (["--mixtures", "sum=1", "sum=2"], "--mixtures sum=1 sum=2 was given, which names sum twice"),
+        (["--augment", "flip:p=1,p=0"], "augmentation 'flip:p=1,p=0' gives p twice; give it once"),
+        (["--train_size", "8192", "--scales", "1", "10"], "they lead to 81920 pixels, and at most 8192 are"),
+        (["--logger", "mlflow"], "--logger mlflow was given, and there is no package mlflow here: pip install mlflow"),
+        (["--logger", "mlflow", "mlflow"], "--logger mlflow mlflow was given; name each tracker once"),
         (["--mixtures", "mean=1"], "--mixtures mean=1 was given; expected KIND=WEIGHT, of sum, product"),
         (["--scales", "0"], "--scales 0 was given; it must be at least 0.1"),
         (["--scales", "1", "--multi_scale_training"], "--multi_scale_training and --scales were given"),
@@ -185,6 +194,40 @@ def test_mistakes_end_in_one_line(data, tmp_path, capsys, flags, message):
     errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1 and message in errors[0]
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("flags", [["--logger", "mlflow"], ["--split", "one.txt", "--val_split", "other.txt"]])
+def test_what_cannot_be_trained_replaces_no_run(data, tmp_path, capsys, monkeypatch, flags):
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    monkeypatch.chdir(tmp_path)
+    names = sorted(path.stem for path in (data / "images").iterdir())
+    (tmp_path / "one.txt").write_text(names[0]), (tmp_path / "other.txt").write_text(names[1])
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "last.pth").write_bytes(b"another run")
+    assert train(data, tmp_path / "run", "scrnet", "--overwrite", *flags) == 2
+    told = capsys.readouterr().err
+    assert "mlflow" in told or "1 image cannot be shared by 1 process; start fewer, or use more images" in told
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["last.pth"]
+
+
+def test_a_run_is_not_kept_among_the_images(data, tmp_path, capsys):
+    for place in (data / "images", data / "masks" / "run"):
+        assert train(data, place, "scrnet") == 2
+        assert "and would be written to; choose another place for the output" in capsys.readouterr().err
+    assert not (data / "masks" / "run").exists() and not (data / "images" / ".lock").exists()
+
+
+def test_weights_come_from_one_file(data, tmp_path, capsys):
+    flags = [
+        "--init_weights",
+        "all.pth",
+        "--net_pretrained_backbone_path",
+        "backbone.pth",
+        "--net_backbone",
+        "resnet18",
+    ]
+    assert train(data, tmp_path / "run", "sepnet", *flags) == 2
+    assert "backbone.pth was given beside the weights of all.pth, which bring their own" in capsys.readouterr().err
 
 
 def test_mixtures_need_a_network_of_several_outputs(data, tmp_path, capsys):

@@ -62,7 +62,8 @@ def parse_augmentation(text: str) -> Augmentation:
     """Build an augmentation from `name` or `name:setting=value,...`; a range is written `low..high`.
 
     Raises:
-        InputError: an unknown augmentation or setting, or a value that is no number or out of its limits.
+        InputError: an unknown augmentation or setting, one given twice, or a value that is no number or out of its
+            limits.
     """
     name, _, settings = text.partition(":")
     kind = AUGMENTATIONS.get(ALSO_CALLED.get(name, name))
@@ -76,6 +77,8 @@ def parse_augmentation(text: str) -> Augmentation:
         field = fields.get(key) or also.get(key)
         if field is None or not key:
             raise InputError(f"augmentation {name} has no setting {key!r}; its settings are {', '.join(fields)}")
+        if field.name in values:
+            raise InputError(f"augmentation {text!r} gives {field.name} twice; give it once")
         values[field.name] = _parse_value(text, value, field)
     return kind(**values)
 

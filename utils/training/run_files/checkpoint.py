@@ -18,7 +18,7 @@ import torch
 from tqdm import tqdm
 
 from lib import ModelError, read_checkpoint
-from measure.io import InputError, replace_when_whole
+from measure.io import InputError, counted, replace_when_whole
 
 from .run_folder import runs_in
 
@@ -150,7 +150,7 @@ def furthest_checkpoint(folder: str | Path) -> tuple[Path, dict[str, Any]] | Non
         tqdm.write(f"warning: {path} is passed over: {fault}", file=sys.stderr)
     if faults:
         raise InputError(
-            f"--resume auto was given, but no run can go on from the {len(faults)} checkpoints in {folder} "
+            f"--resume auto was given, but no run can go on from the {counted(len(faults), 'checkpoint')} in {folder} "
             f"(first: {faults[0]}); mend or remove them, or choose another --train_model_save_path"
         )
     return None

@@ -8,14 +8,15 @@ the run folder.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from measure.io import InputError, write_text
 
-__all__ = ["TRACKERS", "open_tracker", "tell_tracker"]
+__all__ = ["TRACKERS", "check_trackers", "open_tracker", "tell_tracker"]
 
 TRACKERS = ("wandb", "mlflow")
 
@@ -50,6 +51,19 @@ class MLflow:
         self.package.end_run()
 
 
+def check_trackers(names: Sequence[str]) -> None:
+    """Refuse trackers whose packages are not installed.
+
+    Raises:
+        InputError: the first of them, or one that is named twice.
+    """
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            raise InputError(f"--logger {' '.join(names)} was given; name each tracker once")
+        if sys.modules.get(name) is None and find_spec(name) is None:
+            raise InputError(f"--logger {name} was given, and there is no package {name} here: pip install {name}")
+
+
 def open_tracker(name: str, folder: Path, options: Mapping[str, Any], *, resumed: bool) -> WandB | MLflow:
     """Start a run of a tracker, or go on with the one whose id is in the folder.
 
@@ -62,16 +76,11 @@ def open_tracker(name: str, folder: Path, options: Mapping[str, Any], *, resumed
     Raises:
         InputError: the package is not installed, or refuses: nobody is logged in, a server cannot be reached.
     """
-    try:
-        package = import_module(name)
-    except ModuleNotFoundError as error:
-        raise InputError(
-            f"--logger {name} was given, and there is no package {name} here: pip install {name}"
-        ) from error
+    check_trackers([name])
     place = folder / f"{name}_id.txt"
     run_id = place.read_text(encoding="utf-8").strip() if resumed and place.is_file() else None
     try:
-        tracker = (WandB if name == "wandb" else MLflow)(package, folder, options, run_id)
+        tracker = (WandB if name == "wandb" else MLflow)(import_module(name), folder, options, run_id)
     except Exception as error:  # each has dozens of kinds
         raise InputError(
             f"--logger {name} cannot start a run: {sentence(error)}; set it up, or leave it out"
