@@ -196,17 +196,12 @@ def test_mistakes_end_in_one_line(data, tmp_path, capsys, flags, message):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("flags", [["--logger", "mlflow"], ["--split", "one.txt", "--val_split", "other.txt"]])
-def test_what_cannot_be_trained_replaces_no_run(data, tmp_path, capsys, monkeypatch, flags):
+def test_what_cannot_be_trained_replaces_no_run(data, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "mlflow", None)
-    monkeypatch.chdir(tmp_path)
-    names = sorted(path.stem for path in (data / "images").iterdir())
-    (tmp_path / "one.txt").write_text(names[0]), (tmp_path / "other.txt").write_text(names[1])
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "last.pth").write_bytes(b"another run")
-    assert train(data, tmp_path / "run", "scrnet", "--overwrite", *flags) == 2
-    told = capsys.readouterr().err
-    assert "mlflow" in told or "1 image cannot be shared by 1 process; start fewer, or use more images" in told
+    assert train(data, tmp_path / "run", "scrnet", "--overwrite", "--logger", "mlflow") == 2
+    assert "there is no package mlflow here: pip install mlflow" in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["last.pth"]
 
 

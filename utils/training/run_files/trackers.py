@@ -57,9 +57,9 @@ def check_trackers(names: Sequence[str]) -> None:
     Raises:
         InputError: the first of them, or one that is named twice.
     """
-    for place, name in enumerate(names):
-        if name in names[:place]:
-            raise InputError(f"--logger {' '.join(names)} was given; name each tracker once")
+    if len(set(names)) < len(names):
+        raise InputError(f"--logger {' '.join(names)} was given; name each tracker once")
+    for name in names:
         if sys.modules.get(name) is None and find_spec(name) is None:
             raise InputError(f"--logger {name} was given, and there is no package {name} here: pip install {name}")
 
