@@ -249,7 +249,7 @@ class SALI(VideoNetwork):
         if self.config.enhanced_values:
             content, _ = self._enhance(past, past, Memory.empty())
         masks = [F.interpolate(memory_mask, f.shape[-2:], mode="bilinear", align_corners=False) for f in past]
-        memory = self._entries(past, content, masks)
+        memory = self.entries(past, content, masks)
         enhanced, _ = self._enhance(present, adjacent, memory)
         return upsample(self.decoder(enhanced))
 
@@ -258,7 +258,7 @@ class SALI(VideoNetwork):
     def _encoding(self, frame: Tensor | Encoding) -> Encoding:
         return frame if isinstance(frame, Encoding) else self.encode(frame)
 
-    def _entries(self, place: Sequence[Tensor], content: Sequence[Tensor], masks: Sequence[Tensor] = ()) -> Memory:
+    def entries(self, place: Sequence[Tensor], content: Sequence[Tensor], masks: Sequence[Tensor] = ()) -> Memory:
         """Turn maps into entries that are found by `place` and say `content`.
 
         With masks, per level (N, 1, h, w), logits or 0 and 1, the values of an entry are multiplied by 1 + the softmax
@@ -273,14 +273,18 @@ class SALI(VideoNetwork):
 
     def _enhance(self, current: Encoding, adjacent: Encoding, memory: Memory) -> tuple[list[Tensor], Memory]:
         """Long- and short-term interaction. Returns (N, 32, h, w) per level, and the memory with its usage counted."""
-        entries = self._entries(current, current)
+        entries = self.entries(current, current)
         with torch.autocast(current.fine.device.type, enabled=False):
             found, memory = read(memory, entries, top_k=self.config.memory_top_k)
+        return self.interact(found, current, adjacent), memory
+
+    def interact(self, found: Sequence[Tensor], current: Encoding, adjacent: Encoding) -> list[Tensor]:
+        """Fuse what was found in the memory, per level (N, hw, 32), and the neighbour with the frame's own features."""
         recalled = [rows.transpose(1, 2).reshape(own.shape) for rows, own in zip(found, current, strict=True)]
         long_term = self.alignment(recalled, current)
         short_term = self.alignment(adjacent, current)
         pairs = zip(self.fusion, long_term, short_term, strict=True)
-        return [fusion(torch.cat(pair, dim=1)) for fusion, *pair in pairs], memory
+        return [fusion(torch.cat(pair, dim=1)) for fusion, *pair in pairs]
 
     def _remember(
         self,
@@ -296,7 +300,7 @@ class SALI(VideoNetwork):
         if not any(chosen):
             return memory
         content = enhanced if self.config.enhanced_values else current
-        frame = self._entries(current, content, logits[: len(STRIDES)])
+        frame = self.entries(current, content, logits[: len(STRIDES)])
         limits = {"limit": self.config.memory_frames, "protect_newest": self.config.protect_newest}
         return write(memory, frame, which=chosen, **limits)
 

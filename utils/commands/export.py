@@ -4,10 +4,13 @@
 file is a sixth of the checkpoint. myTest.py, Predictor and lib.load_model take it as they take the checkpoint.
 
 .onnx runs in ONNX Runtime, OpenVINO and others; .pt2 is PyTorch's own exported program. Both take any number of images
-a forward. The written file is run beside PyTorch at once, on --images, and refused where they differ.
+a forward. The written file is run beside PyTorch at once, on --images, and refused where they differ. A video network
+becomes two .onnx: encode (a frame in, its features out) and step (features of a frame and of its neighbor, memory in;
+logits, memory out); --images are then the frames of a clip.
 
   python -m utils export --weights best.pth --out sepnet.onnx --images data/ValDataset/images
   python -m utils export --weights best.pth --out frames.onnx --processing      (uint8 frames in, probabilities out)
+  python -m utils export --weights sali.pth --out sali.onnx --images clip       (sali.encode.onnx, sali.step.onnx)
   python -m utils export --weights best.pth --out int8.onnx --int8 --images data/TrainDataset/images
 """
 
@@ -45,7 +48,7 @@ def parse_args(argv: Sequence[str] | None) -> Namespace:
     parser.add_argument("--weights", type=path, required=True, help="a checkpoint of a run, or a published file")
     parser.add_argument("--out", type=path, required=True, help="file to write, .pth, .onnx or .pt2")
     parser.add_argument("--half", action=Switch, default=True, help=".pth: store numbers in half precision")
-    parser.add_argument("--model", choices=list_models("image"), help="network of a published file")
+    parser.add_argument("--model", choices=list_models(), help="network of a published file")
     parser.add_argument("--net_backbone", type=nonempty, help="its backbone")
     parser.add_argument(
         "--size",
@@ -138,7 +141,7 @@ def export(args: Namespace) -> None:
         int8=args.int8,
         bound=args.bound,
     )
-    print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB; {told}")
+    print(f"{args.out}: {told}")
 
 
 def images_of(args: Namespace) -> list:

@@ -36,6 +36,8 @@ def load_any(path: str | Path | None, *, size: int | None = None, **settings: An
     if path is None or Path(path).suffix.lower() != GRAPH_SUFFIX:
         return load_network(path, size=size, **settings)
     facts = read_facts(path)
+    if facts.get("part"):
+        raise InputError(f"{path} is a part of a video network, for use elsewhere; take the .pth that it was made of")
     if facts["processing"]:
         raise InputError(f"{path} has its processing inside, for use elsewhere; export it without --processing")
     if size not in (None, facts["size"]):

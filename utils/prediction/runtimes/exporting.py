@@ -14,6 +14,7 @@ from measure.io import InputError, make_folder, replace_when_whole
 from ...data import normalize
 from ..inputs import prepared
 from ..network import TrainedNetwork, load_network
+from .clip_exporting import export_clip_graphs
 from .graph import GraphNetwork
 from .names import needed
 from .onnx_file import export_onnx, quantize, read_facts
@@ -40,10 +41,13 @@ def export_graph(
 ) -> str:
     """Write a network as ONNX (.onnx) or as a torch.export program (.pt2), and compare it with PyTorch.
 
+    A video network becomes two ONNX files beside one another, `<stem>.encode.onnx` and `<stem>.step.onnx`.
+
     Args:
         weights: a checkpoint of ours, or a published file with its `model` and `backbone`.
         out: file to write; its suffix chooses the form.
-        images: (H, W, 3) uint8 RGB, to compare on and, with `int8`, to measure ranges on.
+        images: (H, W, 3) uint8 RGB, to compare on and, with `int8`, to measure ranges on; a video network takes them
+            for frames of a clip, two at least.
         size: height and width of the input, pixels; None: as trained.
         processing: see `GraphNetwork`.
         int8: 8-bit weights and activations.
@@ -60,8 +64,14 @@ def export_graph(
     if out.suffix == ".onnx":
         needed("an export to ONNX", "onnx", "onnxscript", "onnxruntime")
     network = load_network(weights, name=model, options={"backbone": backbone} if backbone else None, size=size)
-    if network.model.kind != "image":
-        raise InputError(f"{weights} is of {network.model.name}, a video network; only image networks are exported")
+    if network.model.kind == "video":
+        if processing or int8 or out.suffix != ".onnx":
+            raise InputError(
+                f"{weights} is of {network.model.name}, a video network; it is exported as .onnx, in float32 and "
+                "without processing"
+            )
+        frames = [graph_input(image, network, processing=False) for image in images]
+        return export_clip_graphs(network, out, frames=frames, bound=bound or BOUND)
     make_folder(out.parent)
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / out.name
@@ -73,7 +83,7 @@ def export_graph(
         told = compared(graph, runner(draft), inputs, bound, int8=int8)
         with replace_when_whole(out) as partial:
             partial.write_bytes(draft.read_bytes())
-    return told
+    return f"{out.stat().st_size / 1e6:.1f} MB; {told}"
 
 
 def graph_input(image: np.ndarray, network: TrainedNetwork, processing: bool) -> np.ndarray:
@@ -98,10 +108,7 @@ def compared(graph: GraphNetwork, run: Run, inputs: Sequence[np.ndarray], bound:
         InputError: farther than the bound.
     """
     found = compare_outputs(run, inputs, reference_outputs(graph, inputs), logits=not graph.processing)
-    told = (
-        f"probabilities differ from PyTorch's by at most {found.greatest:.2g}, {found.mean:.2g} on average, and masks "
-        f"at 1/2 have a Dice of {found.dice:.4f} with PyTorch's, on {found.images} images"
-    )
+    told = f"{found.told}, on {found.images} images"
     bound = bound or (BOUND_INT8 if int8 else BOUND)
     if not (found.mean if int8 else found.greatest) <= bound:
         kind = "mean" if int8 else "greatest"

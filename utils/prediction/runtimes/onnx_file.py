@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from measure.io import InputError, make_folder, replace_when_whole
 
@@ -21,7 +22,7 @@ from ..network import TrainedNetwork
 from .graph import GraphNetwork
 from .names import needed
 
-__all__ = ["export_onnx", "facts_of", "quantize", "quiet", "read_facts"]
+__all__ = ["export_onnx", "facts_of", "quantize", "quiet", "read_facts", "write_graph"]
 
 FACTS = "polyp_segmentation"  # the entry of the file's metadata that tells of it, JSON
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
@@ -30,14 +31,14 @@ PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 IN_EIGHT_BITS = ("Conv", "Relu", "Clip")
 
 
-def facts_of(network: TrainedNetwork, graph: GraphNetwork, **more: Any) -> dict[str, Any]:
+def facts_of(network: TrainedNetwork, *, processing: bool = False, **more: Any) -> dict[str, Any]:
     """What the user of an exported file needs to know: model, size, classes, whether processing is inside."""
     classes = str(network.classes) if network.classes else None
     return {
         "model": network.model.name,
         "size": network.size,
         "classes": classes,
-        "processing": graph.processing,
+        "processing": processing,
         **more,
     }
 
@@ -58,18 +59,44 @@ def export_onnx(network: TrainedNetwork, out: str | Path, *, processing: bool = 
     """
     needed("ONNX", *PACKAGES)
     graph = GraphNetwork(network.model, network.size, processing=processing)
+    facts = facts_of(network, processing=processing, precision="float32")
+    write_graph(graph, (graph.example(),), out, facts, inputs=[graph.input_name], outputs=[graph.output_name])
+    return graph
+
+
+def write_graph(
+    graph: nn.Module,
+    example: tuple[Tensor, ...],
+    out: str | Path,
+    facts: dict[str, Any],
+    *,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+) -> None:
+    """Trace a graph on an example and write it as ONNX.
+
+    Args:
+        graph: whose `dynamic_shapes` says which dimensions vary.
+        example: what it takes.
+        out: file to write.
+        facts: for the file's metadata.
+        inputs: names of what it takes.
+        outputs: names of what it gives.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
     with quiet(), torch.no_grad():
         program = torch.onnx.export(
             graph,
-            (graph.example(),),
+            example,
             dynamo=True,
             dynamic_shapes=graph.dynamic_shapes(),
-            input_names=[graph.input_name],
-            output_names=[graph.output_name],
+            input_names=list(inputs),
+            output_names=list(outputs),
             verbose=False,
         )
-    write_model(program.model_proto, out, facts_of(network, graph, precision="float32"))
-    return graph
+    write_model(program.model_proto, out, facts)
 
 
 def write_model(model: Any, out: str | Path, facts: dict[str, Any]) -> None:

@@ -31,6 +31,14 @@ class Parity:
     dice: float
     images: int
 
+    @property
+    def told(self) -> str:
+        """The difference in a sentence."""
+        return (
+            f"probabilities differ from PyTorch's by at most {self.greatest:.2g}, {self.mean:.2g} on average, and "
+            f"masks at 1/2 have a Dice of {self.dice:.4f} with PyTorch's"
+        )
+
 
 def reference_outputs(graph: GraphNetwork, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
     """What PyTorch makes of each input, (1, ...) arrays."""

@@ -35,5 +35,5 @@ def export_program(network: TrainedNetwork, out: str | Path, *, processing: bool
         program = torch.export.export(graph, (graph.example(),), dynamic_shapes=graph.dynamic_shapes())
     make_folder(Path(out).parent)
     with replace_when_whole(out) as partial:
-        torch.export.save(program, partial, extra_files={FACTS: json.dumps(facts_of(network, graph))})
+        torch.export.save(program, partial, extra_files={FACTS: json.dumps(facts_of(network, processing=processing))})
     return graph

@@ -14,7 +14,7 @@ from measure.io import InputError
 
 from .names import needed
 
-__all__ = ["OnnxNetwork", "OpenVINONetwork", "RuntimeConfig", "has_native_bf16"]
+__all__ = ["OnnxNetwork", "OpenVINONetwork", "RuntimeConfig", "has_native_bf16", "open_session"]
 
 
 @dataclass(frozen=True)
@@ -47,20 +47,14 @@ class OnnxNetwork(nn.Module):
 
     def __init__(self, path: str | Path, facts: dict[str, Any]):
         super().__init__()
-        needed("--runtime onnxruntime", "onnxruntime")
+        self.name, self.facts = facts["model"], facts
+        self.session = open_session(path)
         import onnxruntime
 
-        self.name, self.facts = facts["model"], facts
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        options.log_severity_level = 3
-        try:
-            self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # kinds of its own
-            raise InputError(f"ONNX Runtime cannot use {path}: {str(error).splitlines()[0]}") from error
         self.input = self.session.get_inputs()[0].name
+        threads = torch.get_num_threads()
         self.config = RuntimeConfig(
-            f"onnxruntime {onnxruntime.__version__}", facts.get("precision", "float32"), options.intra_op_num_threads
+            f"onnxruntime {onnxruntime.__version__}", facts.get("precision", "float32"), threads
         )
 
     def run(self, array: np.ndarray) -> np.ndarray:
@@ -69,6 +63,24 @@ class OnnxNetwork(nn.Module):
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         return {"out": torch.from_numpy(self.run(np.ascontiguousarray(image.cpu().numpy())))}
+
+
+def open_session(path: str | Path) -> Any:
+    """ONNX Runtime's session of a file, on as many threads as PyTorch takes.
+
+    Raises:
+        InputError: ONNX Runtime is not installed or cannot use the file.
+    """
+    needed("--runtime onnxruntime", "onnxruntime")
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # kinds of its own
+        raise InputError(f"ONNX Runtime cannot use {path}: {str(error).splitlines()[0]}") from error
 
 
 class OpenVINONetwork(nn.Module):

@@ -197,7 +197,7 @@ def test_openvino_runs_exported_files_and_averages(exported, images):
 
 def test_video_networks_and_missing_packages_are_refused(weights, tmp_path, monkeypatch, capsys):
     video = untrained("sali", tmp_path / "sali.pth", size=256)
-    with pytest.raises(InputError, match="is of sali, a video network; only image networks are exported"):
+    with pytest.raises(InputError, match="is of sali, a video network; it is exported as .onnx"):
         export_graph(video, tmp_path / "a.pt2", images=[])
     with pytest.raises(InputError, match="sali is a video network, which runs in torch alone"):
         Predictor.from_checkpoint(video, device="cpu", runtime="openvino")

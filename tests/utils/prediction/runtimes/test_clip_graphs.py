@@ -1,0 +1,107 @@
+"""A step of a video network with its memory in tensors gives what `step` gives: in PyTorch, and exported."""
+
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+import torch
+
+from lib import create_model
+from measure.io import InputError
+from tests.helpers.weights import untrained
+from utils.__main__ import main
+from utils.phantom import phantom_clip
+from utils.prediction import Predictor
+from utils.prediction.network import TrainedNetwork
+from utils.prediction.runtimes import read_facts
+from utils.prediction.runtimes.clip_exporting import compared, neighbors
+from utils.prediction.runtimes.clip_graphs import LEVELS, EncodeGraph, StepGraph
+
+pytestmark = pytest.mark.slow
+SIZE = 256
+onnx = pytest.mark.skipif(
+    not all(map(find_spec, ("onnx", "onnxscript", "onnxruntime"))), reason="needs packages that requirements.txt names"
+)
+
+
+def network(name, **options):
+    """An untrained network whose every part says something: what starts at 0 does not stay there."""
+    torch.manual_seed(0)
+    model = create_model(name, backbone="pvt-v2-b0", pretrained=False, **options).eval()
+    for parameter in model.parameters():
+        if not parameter.any():
+            parameter.data.normal_(0, 0.02)
+    return model
+
+
+def clip(count):
+    frames, _ = phantom_clip(seed=0, frames=6, size=(SIZE, SIZE))
+    arrays = (np.asarray(frame, np.float32).transpose(2, 0, 1)[None] for frame in frames[:count])
+    return [torch.from_numpy(array / 127.5 - 1) for array in arrays]
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("sali", {"memory_frames": 2}),
+        ("sali", {"memory_frames": 2, "protect_newest": True}),
+        ("lsinet", {"memory_frames": 1, "memory_top_k": 5}),
+    ],
+)
+@torch.inference_mode()
+def test_the_step_of_tensors_is_the_step(name, options):
+    model = network(name, **options)
+    encode, step = EncodeGraph(model, SIZE), StepGraph(model, SIZE)
+    frames = clip(6)
+    encodings = [encode(frame) for frame in frames]
+    rows, memory = [torch.zeros(0, 22) for _ in LEVELS], None
+    for number, following in enumerate(neighbors(len(frames))):
+        write = number != 1
+        expected, memory = model.step(frames[number], frames[following], memory, write=write)
+        logits, *rows = step(*encodings[number], *encodings[following], *rows, torch.tensor(write))
+        torch.testing.assert_close(logits, expected["out"], rtol=1e-4, atol=1e-4)
+        assert [len(level) for level in rows] == list(memory.sizes[0])
+        for level, bank in zip(rows, memory.clips[0], strict=True):
+            torch.testing.assert_close(level[:, :4], bank.keys, rtol=1e-4, atol=1e-4)
+            torch.testing.assert_close(level[:, 4:-2], bank.values, rtol=1e-3, atol=1e-4)
+            torch.testing.assert_close(level[:, -2], bank.usage, rtol=1e-3, atol=1e-3)
+            torch.testing.assert_close(level[:, -1], bank.life)
+    assert memory.sizes[0][0] < 6 * (SIZE // 8) ** 2, "the clip is long enough for the memory to be trimmed"
+
+
+@onnx
+@pytest.mark.parametrize("name", ["sali", "lsinet"])
+def test_both_files_are_compared_over_a_clip(name, tmp_path, capsys):
+    weights = untrained(name, tmp_path / "w.pth", size=SIZE)
+    assert main(["export", "--weights", str(weights), "--out", str(tmp_path / "net.onnx"), "--bound", "1e-4"]) == 0
+    told = capsys.readouterr().out
+    assert "net.encode.onnx of " in told and "over a clip of 4 frames" in told
+    facts = read_facts(tmp_path / "net.step.onnx")
+    assert (facts["model"], facts["part"], facts["size"], facts["write_every"]) == (name, "step", SIZE, 5)
+    with pytest.raises(InputError, match="is a part of a video network, for use elsewhere"):
+        Predictor.from_checkpoint(tmp_path / "net.encode.onnx", device="cpu")
+
+
+@torch.inference_mode()
+def test_a_clip_that_differs_is_refused():
+    model = network("sali")
+    frames = [frame.numpy() for frame in clip(2)]
+    trained = TrainedNetwork(model, None, SIZE)
+    zeros = [np.zeros((1, 1, SIZE, SIZE), np.float32) + 50] * 2
+    with pytest.raises(InputError, match="the export was not kept: .* over a clip of 2 frames; the greatest may be"):
+        compared(trained, zeros, frames, 1e-3)
+
+
+def test_networks_without_a_step_and_too_small_inputs():
+    with pytest.raises(InputError, match="this sali has no memory"):
+        StepGraph(network("sali", temporal=False), SIZE)
+    with pytest.raises(InputError, match="a pixel reads 100 entries and at 256 pixels"):
+        StepGraph(network("sali", memory_top_k=100), SIZE)
+
+
+@pytest.mark.parametrize("flags", [[], ["--processing"]])
+def test_what_video_networks_cannot_be_exported_as(flags, tmp_path, capsys):
+    weights = untrained("sali", tmp_path / "w.pth", size=SIZE)
+    assert main(["export", "--weights", str(weights), "--out", str(tmp_path / "net.pt2"), *flags]) == 2
+    assert "is of sali, a video network; it is exported as .onnx, in float32" in capsys.readouterr().err
+    assert not list(tmp_path.glob("net*"))
