@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "atomic_write": [
             "drop_partials",
             "make_folder",
+            "partial_path",
             "refuse_outputs_in_inputs",
             "replace_when_whole",
             "write_json",
@@ -23,6 +24,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
             "path",
             "run_command",
             "sentence_of",
+            "split_words",
             "switch",
         ],
         "errors": ["CommandError", "InputError"],

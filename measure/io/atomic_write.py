@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -12,7 +13,17 @@ from typing import Any
 
 from .errors import InputError
 
-__all__ = ["drop_partials", "make_folder", "refuse_outputs_in_inputs", "replace_when_whole", "write_json", "write_text"]
+__all__ = [
+    "drop_partials",
+    "make_folder",
+    "partial_path",
+    "refuse_outputs_in_inputs",
+    "replace_when_whole",
+    "write_json",
+    "write_text",
+]
+
+LONGEST_NAME = 255  # bytes, on all usual file systems
 
 
 def make_folder(folder: str | Path) -> Path:
@@ -31,6 +42,15 @@ def make_folder(folder: str | Path) -> Path:
     return folder
 
 
+def partial_path(path: Path) -> Path:
+    """Where a file is written until it is whole: beside `path`, hidden, with its suffix, of a length that can be."""
+    name = f".{path.stem}.{os.getpid()}.partial{path.suffix}"
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        short = hashlib.sha256(os.fsencode(path.stem)).hexdigest()[:32]
+        name = f".{short}.{os.getpid()}.partial{path.suffix}"
+    return path.with_name(name)
+
+
 @contextmanager
 def replace_when_whole(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; move it there when the block ends, drop it when the block fails.
@@ -38,10 +58,13 @@ def replace_when_whole(path: str | Path) -> Iterator[Path]:
     The temporary name keeps the suffix, because image writers choose their format by it.
 
     Raises:
-        InputError: the system refuses the write (no space, no permission); a previous `path` is then untouched.
+        InputError: `path` is a folder, or the system refuses the write (no space, no permission); a previous `path` is
+            then untouched.
     """
     path = Path(path)
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder, and a file of this name is to be written; choose another name")
+    partial = partial_path(path)
     try:
         yield partial
         os.replace(partial, path)

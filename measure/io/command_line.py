@@ -15,6 +15,7 @@ import math
 import os
 import re
 import select
+import shlex
 import signal
 import sys
 import textwrap
@@ -27,7 +28,18 @@ from typing import Any, NoReturn
 
 from .errors import CommandError, InputError
 
-__all__ = ["CommandParser", "Number", "Switch", "nonempty", "number", "path", "run_command", "sentence_of", "switch"]
+__all__ = [
+    "CommandParser",
+    "Number",
+    "Switch",
+    "nonempty",
+    "number",
+    "path",
+    "run_command",
+    "sentence_of",
+    "split_words",
+    "switch",
+]
 
 LONGEST_NUMBER = 40  # characters; no flag needs more, and Python takes long over thousands
 INTERRUPTED, READER_GONE, TERMINATED = 130, 141, 143  # as a shell reports ends by SIGINT, SIGPIPE and SIGTERM
@@ -164,6 +176,18 @@ def nonempty(word: str) -> str:
     if not word.strip() or "\0" in word:
         raise argparse.ArgumentTypeError("an empty text was given; give it a value, or leave the flag out")
     return word
+
+
+def split_words(text: str, *, where: str) -> list[str]:
+    """The words of a piece of a command line, as a shell takes them apart.
+
+    Raises:
+        InputError: a quotation mark without its counterpart; `where` says where the text stands.
+    """
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise InputError(f"{where} has a quotation mark without its counterpart; close it") from error
 
 
 def path(word: str) -> Path:

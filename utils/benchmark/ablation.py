@@ -25,7 +25,16 @@ import torch
 from scipy import stats
 from tqdm import tqdm
 
-from measure.io import InputError, make_folder, markdown_table, write_json
+from measure.io import (
+    InputError,
+    counted,
+    first_names,
+    make_folder,
+    markdown_table,
+    natural_key,
+    split_words,
+    write_json,
+)
 
 from ..commands import parse_train_args
 from ..data import Pair, find_pairs, read_split
@@ -37,6 +46,7 @@ from .report import write_report
 __all__ = ["Benchmark", "Run", "gains", "read_steps"]
 
 ABLATION = "ablation"
+ASKED = "asked.json"  # in a run's folder: its flags and the names of its images
 CHUNK = 16  # images that are read and predicted at once
 
 
@@ -64,7 +74,17 @@ class Benchmark(MachineOptions):
         runs = list(plan_runs(steps, self))
         for run in runs:
             parse_train_args(run.words)  # a wrong flag is told before hours of work
-            read_split(run.training)
+            refuse_other_results(run)
+        if Path(self.parts[0]).stem == Path(self.parts[1]).stem:
+            raise InputError(
+                f"--parts {' '.join(self.parts)} have one name, and runs are named after them; rename one of the files"
+            )
+        first, second = (set(read_split(part)) for part in self.parts)
+        if shared := sorted(first & second, key=natural_key):
+            raise InputError(
+                f"--parts {' '.join(self.parts)} share {counted(len(shared), 'image')}, first {first_names(shared)}; "
+                "one part is trained on and the other scored, so give two without a common image"
+            )
         make_folder(self.out)
         missing = [run for run in runs if not run.result.is_file()]
         with ProcessPoolExecutor(self.processes, mp_context=get_context("spawn")) as pool:
@@ -114,9 +134,12 @@ def read_steps(path: str | Path) -> dict[str, list[str]]:
     steps: dict[str, list[str]] = {}
     for line in (line for line in lines if line and not line.startswith("#")):
         name, colon, flags = line.partition(":")
-        if not colon or not name or name in steps:
-            raise InputError(f"{path} has the line {line!r}; expected NAME: FLAGS, every name once")
-        steps[name] = [*next(iter(steps.values()), []), *shlex.split(flags)]
+        alike = [known for known in steps if known.replace(" ", "_") == name.replace(" ", "_")]  # as folders are called
+        if not colon or not name or set(name) & set("/\\\0") or name.startswith(".") or alike:
+            raise InputError(
+                f"{path} has the line {line!r}; expected NAME: FLAGS, every name once and one for a folder"
+            )
+        steps[name] = [*next(iter(steps.values()), []), *split_words(flags, where=f"the line {line!r} of {path}")]
     if not steps:
         raise InputError(f"{path} names no recipe; expected NAME: FLAGS a line")
     return steps
@@ -133,10 +156,31 @@ def plan_runs(steps: Mapping[str, Sequence[str]], options: Benchmark) -> Iterato
         yield Run(name, (*flags, *fixed), seed, training, test, folder)
 
 
+def asked_of(run: Run) -> dict[str, list[str]]:
+    """What decides a run's result, as it is kept beside it."""
+    own = run.words[: run.words.index("--train_data_path")]
+    return {"flags": list(own), "training": sorted(read_split(run.training)), "test": sorted(read_split(run.test))}
+
+
+def refuse_other_results(run: Run) -> None:
+    """Refuse to take what was trained by other flags, or on other images, for this run's.
+
+    Raises:
+        InputError: the folder of the run holds another one.
+    """
+    place = run.folder / ASKED
+    if place.is_file() and json.loads(place.read_text()) != asked_of(run):
+        raise InputError(
+            f"{run.folder} holds a run of other flags or images than {run.step} has now; give the recipe another name, "
+            "remove the folder, or choose another --out"
+        )
+
+
 def train_and_score(run: Run, data: str, device: str) -> None:
     """Train a run to its end, what it prints going to a file, and keep the Dice of every image of the other part."""
     torch.set_num_threads(1)
     make_folder(run.folder)
+    write_json(asked_of(run), run.folder / ASKED)
     with (run.folder / "log.txt").open("a") as log, redirect_stdout(log), redirect_stderr(log):
         command = parse_train_args(run.words)
         with kernels(tf32=command.config.tf32, cudnn_benchmark=command.config.cudnn_benchmark):

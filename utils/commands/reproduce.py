@@ -14,12 +14,11 @@ it says how to get them; rows known to be copied or impossible are marked, and r
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from measure.io import CommandParser, InputError, Switch, nonempty, number, path, write_text
+from measure.io import CommandParser, InputError, Switch, nonempty, number, path, split_words, write_text
 
 from .. import reproduction  # the room loads its files when a name is used: --help needs no PyTorch
 from ..runtime import run
@@ -93,7 +92,7 @@ def run_rows(args: argparse.Namespace, rows: Sequence[reproduction.PublishedRow]
         out=args.out,
         seeds=tuple(args.seeds),
         weights=args.weights,
-        flags=tuple(shlex.split(args.flags or "")),
+        flags=tuple(split_words(args.flags or "", where="--flags")),
         partial=args.partial,
         device=args.device,
     )

@@ -84,11 +84,17 @@ def averaged(networks: Sequence[TrainedNetwork], options: MapOptions) -> Trained
     """Put networks and views together; a single network that is asked once stays as it is.
 
     Raises:
-        InputError: networks of video, or of different classes, where answers are to be averaged.
+        InputError: networks of video, of different classes or one of them twice, where answers are to be averaged.
     """
     first = networks[0]
     if len(networks) == 1 and not options.averages:
         return first
+    paths = [network.path.resolve() for network in networks]
+    if len(set(paths)) < len(paths):
+        twice = next(path for place, path in enumerate(paths) if path in paths[:place])
+        raise InputError(
+            f"{twice} was given twice; a network's answer averaged with itself stays the same: name it once"
+        )
     for network in networks:
         if network.model.kind != "image":
             raise InputError(

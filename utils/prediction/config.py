@@ -90,6 +90,8 @@ class MapOptions(Options):
         super().__post_init__()
         if self.threshold is not None and self.threshold_from:
             raise InputError("--threshold and --threshold_from were given; keep one of them")
+        if len(set(self.scales or ())) < len(self.scales or ()):
+            raise InputError(f"--scales {' '.join(map(str, self.scales))} was given; name each scale once")
 
     @property
     def averages(self) -> bool:

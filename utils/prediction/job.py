@@ -158,6 +158,7 @@ def write_images(config: PredictConfig, found: TestSets, networks: Sequence[Trai
         raise InputError(
             f"--contours or --table was given to {world.size} processes; one process writes them, drop torchrun"
         )
+    places.check_single_files()
     for folder in places.record_folders if world.is_first else ():
         clear_record(folder)
     if world.size == 1:  # of several, one may write already

@@ -7,7 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from measure.io import CommandError, CommandParser, InputError, Switch, nonempty, number, path, run_command, switch
+from measure.io import (
+    CommandError,
+    CommandParser,
+    InputError,
+    Switch,
+    nonempty,
+    number,
+    path,
+    replace_when_whole,
+    run_command,
+    switch,
+)
 
 ROOT = Path(__file__).parents[3]
 
@@ -156,6 +167,17 @@ def test_a_fault_of_this_code_keeps_its_traceback():
         run_command(lambda: 1 // 0)
     with pytest.raises(BrokenPipeError):  # of another pipe than stdout
         run_command(stop(BrokenPipeError()))
+
+
+def test_names_as_long_as_a_file_system_takes_are_written_and_folders_are_not_replaced(tmp_path):
+    for name in ("n" * 250 + ".txt", "ы" * 125 + ".txt"):
+        with replace_when_whole(tmp_path / name) as partial:
+            partial.write_text("whole")
+        assert (tmp_path / name).read_text() == "whole"
+    assert len(list(tmp_path.iterdir())) == 2
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match="is a folder, and a file of this name is to be written"):
+        replace_when_whole(tmp_path / "folder").__enter__()
 
 
 def test_sigterm_removes_what_is_half_written(tmp_path):

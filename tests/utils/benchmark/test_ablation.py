@@ -23,7 +23,14 @@ def test_steps_add_to_the_first(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("", "names no recipe"), ("--epoch 3", "expected NAME: FLAGS"), ("a: --epoch 3\na: --epoch 4", "every name once")],
+    [
+        ("", "names no recipe"),
+        ("--epoch 3", "expected NAME: FLAGS"),
+        ("a: --epoch 3\na: --epoch 4", "every name once"),
+        ("a b: --epoch 3\na_b: --epoch 4", "every name once"),
+        ("../a: --epoch 3", "one for a folder"),
+        ("a: --augment 'flip", "the line .* has a quotation mark without its counterpart; close it"),
+    ],
 )
 def test_other_files_are_refused(tmp_path, text, message):
     (tmp_path / "steps.txt").write_text(text)
@@ -60,6 +67,27 @@ def test_a_small_study_is_run_kept_and_gone_on_with(stills, tmp_path, capsys):
     assert len(kept) == 4 and all(set(json.loads(path.read_text())) <= set(names) for path in kept)
     assert main(words) == 0
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    (tmp_path / "steps.txt").write_text(f"base: {RECIPE} --batch_size 3 --workers 0\nflip: --augment rotate\n")
+    assert main(words) == 2
+    assert (
+        "holds a run of other flags or images than flip has now; give the recipe another name"
+        in capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [("x/train", "y/train", "have one name, and runs are named after them"), ("a", "b", "share 1 image, first 2; one")],
+)
+def test_parts_that_cannot_be_told_apart_or_share_images_are_refused(first, second, message, tmp_path, capsys):
+    (tmp_path / "steps.txt").write_text("base: --epoch 3\n")
+    parts = [tmp_path / f"{name}.txt" for name in (first, second)]
+    for part, names in zip(parts, ("1\n2\n", "2\n3\n"), strict=True):
+        part.parent.mkdir(exist_ok=True)
+        part.write_text(names)
+    words = ["ablation", "--steps", str(tmp_path / "steps.txt"), "--parts", *map(str, parts)]
+    assert main([*words, "--out", str(tmp_path / "out"), "--device", "cpu"]) == 2
+    assert message in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
 def test_a_wrong_flag_is_told_before_any_run(stills, tmp_path, capsys):

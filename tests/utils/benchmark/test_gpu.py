@@ -30,7 +30,7 @@ def test_stages_that_fail_or_take_too_long_do_not_stop_the_next(tmp_path):
 def test_the_report_is_written_and_a_failed_stage_gives_status_1(tmp_path, monkeypatch, capsys):
     stages = [Stage("good", ("-c", "print('done')"), 60), Stage("bad", ("-c", "raise SystemExit(3)"), 60)]
     monkeypatch.setattr(command, "plan", lambda options: stages)
-    assert main(["gpu", "--out", str(tmp_path / "out")]) == 1
+    assert main(["gpu", "--dry", "--out", str(tmp_path / "out")]) == 1
     found = json.loads((tmp_path / "out" / "gpu.json").read_text())["stages"]
     assert [stage["outcome"] for stage in found] == ["ok", "exit status 3"]
     assert (tmp_path / "out" / "gpu.md").read_text() in capsys.readouterr().out
@@ -55,6 +55,12 @@ def test_an_unknown_stage_is_refused(tmp_path, capsys):
     assert main(["gpu", "--stages", "nothing", "--out", str(tmp_path / "out")]) == 2
     assert "--stages nothing was given; expected some of rates, tests" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_without_a_gpu_no_report_says_that_all_is_well(tmp_path, capsys):
+    assert main(["gpu", "--stages", "tests", "--out", str(tmp_path / "out")]) == 2
+    assert "there is no CUDA device here" in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow

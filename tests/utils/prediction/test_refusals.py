@@ -147,6 +147,7 @@ def test_zero_is_refused_where_nothing_can_be_done_with_it(flag):
         (["--table", "t.xlsx"], "--table t.xlsx was given; end its name in .csv"),
         (["--masks", "m", "--overlay", "./m"], "--overlay and --masks are both m; they need two places"),
         (["--threshold", "0.5", "--threshold_from", "s.json"], "--threshold and --threshold_from were given; keep one"),
+        (["--scales", "1", "0.75", "1"], "--scales 1.0 0.75 1.0 was given; name each scale once"),
         (["--overlay", "o.mp4"], "--overlay was given without --input"),
         (["--frame_rate", "5"], "--frame_rate was given without --input"),
         (["--input", "a.mp4", "--overlay", "g.mp4", "--masks", "./g.mp4"], "--overlay and --masks are both"),

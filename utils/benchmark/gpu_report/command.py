@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from measure.io import CommandParser, make_folder, markdown_table, replace_when_whole, write_json
+from measure.io import CommandParser, InputError, make_folder, markdown_table, replace_when_whole, write_json
 
 from ...runtime import add_flags, run
 from .pack import pack
@@ -93,12 +93,18 @@ def start(options: GpuOptions) -> int:
     """Run the stages and write the report after every one; status 1 where one failed.
 
     Raises:
-        InputError: an unknown stage, or a folder that cannot be written to.
+        InputError: an unknown stage, no GPU, or a folder that cannot be written to.
     """
     if options.pack:
         print(pack(options))
         return 0
     out, chosen = Path(options.out), plan(options)
+    import torch  # what a pack and --help do without
+
+    if not (options.dry or torch.cuda.is_available()):
+        raise InputError(
+            "there is no CUDA device here, and its tests would be passed over; --dry tries the stages on a CPU"
+        )
     make_folder(out)
     results: list[StageResult] = []
     for result in run_stages(chosen, out):

@@ -80,6 +80,17 @@ class Places:
         """The files that tell of all images."""
         return [path for path in (self.contours, self.table) if path]
 
+    def check_single_files(self) -> None:
+        """Refuse what cannot be a file, before hours of work are lost.
+
+        Raises:
+            InputError: a folder has the name, or the folder above cannot be made or written to.
+        """
+        for path in self.single_files:
+            if path.is_dir():
+                raise InputError(f"{path} is a folder, and a file of this name is to be written; choose another name")
+            make_folder(path.parent)
+
     @property
     def need_regions(self) -> bool:
         """Whether anything asked for is made of the mask."""

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from measure.io import InputError, make_folder, quiet_opencv
+from measure.io import InputError, make_folder, partial_path, quiet_opencv
 
 from .suffixes import OPENCV_CODECS, check_video_name
 
@@ -50,8 +50,10 @@ class VideoWriter:
     def __init__(self, path: str | Path, *, rate: float):
         self.path, self.rate = Path(path), rate
         check_video_name(path)
+        if self.path.is_dir():
+            raise InputError(f"{path} is a folder, and a video of this name is to be written; choose another name")
         make_folder(self.path.parent)
-        self.partial = self.path.with_name(f".{self.path.stem}.{os.getpid()}.partial{self.path.suffix}")
+        self.partial = partial_path(self.path)
         self.size: tuple[int, int] | None = None
         self._encoder: Encoder | None = None
         self._last_time: float | None = None

@@ -204,6 +204,11 @@ def test_averages_are_asked_of_image_networks_alone_and_uncertainty_needs_two_an
     classes = untrained("sepnet", tmp_path / "classes.pth", size=64, classes=["a=1", "b=2"])
     assert predict([weights[0], classes], "--input", data, *out) == 2
     assert "know other classes; only equal ones can be averaged" in capsys.readouterr().err
+    assert predict([weights[0], weights[0]], "--input", data, "--uncertainty", tmp_path / "u") == 2
+    assert "was given twice; a network's answer averaged with itself stays the same" in capsys.readouterr().err
+    (tmp_path / "t.csv").mkdir()
+    assert predict(weights[:1], "--input", data, "--table", tmp_path / "t.csv") == 2
+    assert "t.csv is a folder, and a file of this name is to be written" in capsys.readouterr().err
     assert not (tmp_path / "maps").exists()
     assert predict(weights, "--input", data, *out) == 0
     record = json.loads((tmp_path / "maps" / "predict.json").read_text())
