@@ -127,6 +127,15 @@ def test_an_export_that_differs_is_refused(weights):
         compared(graph, lambda x: reference, inputs, None, int8=False)
 
 
+def test_an_export_with_processing_may_round_images_to_the_other_side(weights):
+    graph = GraphNetwork(load_network(weights).model, 64, processing=True)
+    inputs = [np.zeros((1, 70, 90, 3), np.uint8)]
+    (reference,) = reference_outputs(graph, inputs)
+    compared(graph, lambda x: np.repeat(reference, len(x), 0) + np.float32(0.009), inputs, None, int8=False)
+    with pytest.raises(InputError, match="the greatest may be 0.01,"):
+        compared(graph, lambda x: np.repeat(reference, len(x), 0) + np.float32(0.011), inputs, None, int8=False)
+
+
 def test_parity_by_hand():
     outputs = {0: np.array([[0.2, 0.8]]), 1: np.array([[0.6, 0.8]])}
     inputs = [np.array([0]), np.array([1])]
