@@ -75,8 +75,8 @@ class ModulatedDeformConv(nn.Conv2d):
         nn.init.zeros_(self.offset.bias)
 
     def forward(self, x: Tensor, guide: Tensor) -> Tensor:
-        first, second, strength = self.offset(guide).chunk(3, dim=1)  # (N, 72, H, W) each
-        offsets = torch.cat((first, second), dim=1)  # (dy, dx) pairs in pixels of this level
+        # (N, 144, H, W), (dy, dx) pairs in pixels of this level, and (N, 72, H, W)
+        offsets, strength = self.offset(guide).split((2 * GROUPS * 9, GROUPS * 9), dim=1)
         x, offsets, strength = (full_precision(t) for t in (x, offsets, strength))  # positions need all digits
         with torch.autocast(x.device.type, enabled=False):
             return deform_conv(x, offsets, strength.sigmoid(), self.weight, self.bias)

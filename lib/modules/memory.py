@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
+import torch.nn.functional as F
 from scipy.spatial import KDTree
 from torch import Tensor
 
@@ -159,7 +160,10 @@ def attend(bank: Bank, queries: Tensor, *, top_k: int) -> tuple[Tensor, Tensor]:
             affinity = torch.addmm(-bank.keys.square().sum(dim=1) / 2, piece, bank.keys.T)  # (q, M)
             best, index = affinity.topk(top_k, dim=1)
         weight = best.softmax(dim=1)
-        readout.append((weight[:, :, None] * bank.values[index]).sum(dim=1))
+        if tree:  # the same sum; the (q, top_k, V) values are never written out
+            readout.append(F.embedding_bag(index, bank.values, per_sample_weights=weight, mode="sum"))
+        else:
+            readout.append((weight[:, :, None] * bank.values[index]).sum(dim=1))
         used.scatter_add_(0, index.flatten(), weight.detach().flatten())
     return torch.cat(readout), used
 
@@ -221,6 +225,11 @@ def evict(bank: Bank, *, room: int, protected: int = 0) -> Bank:
     return bank.map(lambda tensor: tensor[keep])
 
 
+def equal(bank: Bank, other: Bank) -> bool:
+    """Whether two banks hold the same entries; then the older tensors can stay, and their search tree with them."""
+    return all(torch.equal(getattr(bank, name), getattr(other, name)) for name in ("usage", "life", "keys", "values"))
+
+
 def write(memory: Memory, frame: Memory, *, which: Sequence[bool], limit: int, protect_newest: bool = False) -> Memory:
     """Append a frame to the clips chosen, and evict from those that held `limit` frames before.
 
@@ -243,7 +252,8 @@ def write(memory: Memory, frame: Memory, *, which: Sequence[bool], limit: int, p
             return grown
         sizes = [len(fresh) for fresh in new]
         pairs = zip(grown, sizes, strict=True)
-        return tuple(evict(bank, room=limit * size, protected=size * protect_newest) for bank, size in pairs)
+        trimmed = (evict(bank, room=limit * size, protected=size * protect_newest) for bank, size in pairs)
+        return tuple(known if equal(known, left) else left for known, left in zip(clip, trimmed, strict=True))
 
     memory = memory.for_batch(len(frame.clips))
     triples = zip(memory.clips, frame.clips, which, strict=True)

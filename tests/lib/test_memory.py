@@ -173,6 +173,18 @@ def test_a_memory_whose_entries_are_all_read_is_frozen():
     assert run(True) == [False, False, False]
 
 
+def test_a_trim_that_drops_just_the_new_frame_returns_the_bank_it_was_given():
+    """So that the search tree of its keys, which is kept with them, need not be built again."""
+    memory = Memory.empty()
+    for t in range(2):
+        memory = write(memory, frame(t), which=[True], limit=2)
+    _, memory = read(memory, frame(2), top_k=1000)  # every entry is read
+    frozen = write(memory, frame(2), which=[True], limit=2)
+    assert all(kept is known for kept, known in zip(frozen.clips[0], memory.clips[0], strict=True))
+    let_in = write(memory, frame(2), which=[True], limit=2, protect_newest=True)
+    assert all(kept is not known for kept, known in zip(let_in.clips[0], memory.clips[0], strict=True))
+
+
 def test_entries_never_read_leave_the_memory_short_and_new_frames_come_in_again():
     """A trim may leave far less than the limit; then frames are appended without a trim until it is reached again."""
     memory = Memory.empty()

@@ -164,7 +164,8 @@ class VideoSlots:
             else:
                 chosen.append(self.encoding)
         levels = range(len(self.encoding))
-        return Encoding(*(torch.stack([of[level][slot] for slot, of in enumerate(chosen)]) for level in levels))
+        slices = [[of[level][slot : slot + 1] for slot, of in enumerate(chosen)] for level in levels]
+        return Encoding(*(torch.cat(level) for level in slices))  # unlike `stack`, keeps channels last
 
 
 def same_clip(frame: Arrival | None, other: Arrival | None) -> bool:

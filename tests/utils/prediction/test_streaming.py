@@ -1,13 +1,14 @@
 """Streams of frames: what stepping by hand gives, in any slot, with one encoding a frame and nothing left over."""
 
 import threading
+from contextlib import nullcontext
 
 import pytest
 import torch
 from torch import Tensor
 
-from lib import create_model
-from utils.prediction.streaming import stream, stream_clips
+from lib import Encoding, create_model
+from utils.prediction.streaming import Arrival, VideoSlots, stream, stream_clips
 from utils.runtime.background import in_background, prefetch
 
 pytestmark = pytest.mark.slow
@@ -143,3 +144,20 @@ def test_background_calls_keep_their_order_and_pass_errors_on():
     assert done == list(range(8))
     with pytest.raises(ZeroDivisionError), in_background() as later:
         later(divmod, 1, 0)
+
+
+@pytest.mark.parametrize("slots", [1, 2])
+def test_a_neighbour_keeps_the_layout_networks_run_fastest_in(slots):
+    def arrived(time):
+        return [Arrival(slot, time, None, torch.zeros(3, 8, 8)) for slot in range(slots)]
+
+    def encoded(seed):
+        maps = torch.randn(slots, 2, 4, 4, generator=torch.Generator().manual_seed(seed))
+        return Encoding(*[maps.contiguous(memory_format=torch.channels_last)] * 3)
+
+    state = VideoSlots(None, amp=nullcontext(), write_every=1)
+    state.frames, state.encoding = arrived(0), encoded(0)
+    after = encoded(1)
+    for level, expected in zip(state._neighbours(arrived(1), after), after, strict=True):
+        assert torch.equal(level, expected)
+        assert level.is_contiguous(memory_format=torch.channels_last)
