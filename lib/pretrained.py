@@ -39,6 +39,8 @@ def weight_file(source: str) -> str:
         return source
     package = source.removeprefix(PACKAGE)
     try:
+        if not package:  # Python 3.10 would take any
+            raise ValueError
         files = metadata.distribution(package).files or []
     except (metadata.PackageNotFoundError, ValueError):
         raise ModelError(

@@ -204,6 +204,7 @@ def test_checkpoints_of_odd_configs_end_in_a_sentence(config, message, tmp_path)
     assert "odd.pth" in str(refused.value) and "\n" not in str(refused.value)
 
 
+@pytest.mark.skipif(not hasattr(torch.serialization, "safe_globals"), reason="needs PyTorch 2.5, which can allow them")
 def test_numpy_numbers_are_read_as_python_numbers(tmp_path):
     values = [np.float64(0.25), np.float32(1.5), np.float16(2), np.int64(-7), np.uint8(200), np.bool_(True), 3]
     torch.save({"best": values, "weights": {"w": torch.ones(2)}}, tmp_path / "numbers.pth")

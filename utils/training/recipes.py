@@ -113,8 +113,8 @@ LSINET = dataclasses.replace(
 RECIPES = {recipe.config.model: recipe for recipe in (SEPNET, SCRNET, CONVSEGNET, DILATEDSEGNET, SALI, LSINET)}
 
 
-# the starter weights were trained with it, for 50 epochs (checkpoint/README.md); on another hospital's images no part of
-# it has been shown to help or to harm (docs/measured.md)
+# the starter weights were trained with it, for 50 epochs (checkpoint/README.md); on another hospital's images no part
+# of it has been shown to help or to harm (docs/measured.md)
 OURS = {
     "train_size": 352,
     "batch_size": 16,

@@ -93,4 +93,4 @@ def test_methods_are_compared_by_what_they_get_right_and_wrong(tmp_path, capsys)
     assert share(columns[2], orange) == pytest.approx(1 - polyp, abs=0.05)
     assert share(columns[3], blue) == pytest.approx(polyp, abs=0.02) and share(columns[3], orange) < 0.02
     assert main([str(word) for word in [*words[:-1], "--out", tmp_path / "x.png"]]) == 2
-    assert "1 --names were given for 2 --maps; give one for each" in capsys.readouterr().err
+    assert "1 name in --names for 2 folders in --maps; give one for each" in capsys.readouterr().err

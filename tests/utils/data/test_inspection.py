@@ -4,6 +4,7 @@ import builtins
 import hashlib
 import io
 import os
+import pathlib
 from collections import Counter
 from dataclasses import dataclass
 
@@ -32,6 +33,8 @@ def opened(monkeypatch):
 
     monkeypatch.setattr(io, "open", counting)
     monkeypatch.setattr(builtins, "open", counting)
+    if hasattr(pathlib, "_NormalAccessor"):  # Python 3.10: paths keep a function of their own
+        monkeypatch.setattr(pathlib._NormalAccessor, "open", staticmethod(counting))
     return counts
 
 

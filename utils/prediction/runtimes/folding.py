@@ -17,7 +17,8 @@ from .onnx_file import quiet
 __all__ = ["fold_batch_norms"]
 
 CONVOLUTION = torch.ops.aten.conv2d.default
-NORMALIZATION = torch.ops.aten.batch_norm.default
+# as newer and older versions of PyTorch export it
+NORMALIZATIONS = (torch.ops.aten.batch_norm.default, torch.ops.aten._native_batch_norm_legit_no_training.default)
 
 
 def fold_batch_norms(network: Network, size: int) -> Network:
@@ -51,11 +52,11 @@ def foldable(network: Network, size: int) -> list[tuple[str, str]]:
         """The module whose weight an operation takes, as the network calls it."""
         return parameters.get(node.args[1].name, "").removeprefix("network.").removesuffix(".weight")
 
-    uses = Counter(owner(node) for node in nodes if node.target in (CONVOLUTION, NORMALIZATION))
+    uses = Counter(owner(node) for node in nodes if node.target in (CONVOLUTION, *NORMALIZATIONS))
     pairs = [
         (owner(node.args[0]), owner(node))
         for node in nodes
-        if node.target is NORMALIZATION and node.args[0].target is CONVOLUTION and len(node.args[0].users) == 1
+        if node.target in NORMALIZATIONS and node.args[0].target is CONVOLUTION and len(node.args[0].users) == 1
     ]
     return [pair for pair in pairs if all(name and uses[name] == 1 for name in pair)]
 

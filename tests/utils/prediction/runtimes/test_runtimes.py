@@ -208,8 +208,10 @@ def test_video_networks_and_missing_packages_are_refused(weights, tmp_path, monk
     video = untrained("sali", tmp_path / "sali.pth", size=256)
     with pytest.raises(InputError, match="is of sali, a video network; it is exported as .onnx"):
         export_graph(video, tmp_path / "a.pt2", images=[])
-    with pytest.raises(InputError, match="sali is a video network, which runs in torch alone"):
-        Predictor.from_checkpoint(video, device="cpu", runtime="openvino")
+    with monkeypatch.context() as installed:
+        installed.setattr("utils.prediction.runtimes.names.find_spec", lambda name: name)
+        with pytest.raises(InputError, match="sali is a video network, which runs in torch alone"):
+            Predictor.from_checkpoint(video, device="cpu", runtime="openvino")
     monkeypatch.setattr("utils.prediction.runtimes.names.find_spec", lambda name: None)
     with pytest.raises(InputError, match="--runtime openvino needs openvino, not installed here; pip install openvino"):
         Predictor.from_checkpoint(weights, device="cpu", runtime="openvino")

@@ -106,7 +106,7 @@ def test_a_dangling_link_is_named(run):
     for path in run.glob("*.pth"):
         path.unlink()
     (run / "last.pth").symlink_to(run / "gone.pth")
-    with pytest.raises(InputError, match="no run can go on from the 1 checkpoints"):
+    with pytest.raises(InputError, match="no run can go on from the 1 checkpoint in"):
         furthest_checkpoint(run)
 
 
