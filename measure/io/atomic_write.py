@@ -62,10 +62,10 @@ def replace_when_whole(path: str | Path) -> Iterator[Path]:
             then untouched.
     """
     path = Path(path)
-    if path.is_dir():
-        raise InputError(f"{path} is a folder, and a file of this name is to be written; choose another name")
     partial = partial_path(path)
     try:
+        if path.is_dir():
+            raise InputError(f"{path} is a folder, and a file of this name is to be written; choose another name")
         yield partial
         os.replace(partial, path)
     except OSError as error:
