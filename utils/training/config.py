@@ -269,8 +269,13 @@ class TrainConfig(MachineOptions, NetworkOptions):
                 f"--scales {' '.join(map(str, self.scales))} was given with --train_size {self.train_size}; they lead "
                 f"to {max(self.train_sizes)} pixels, and at most {largest} are trained at"
             )
+        if self.compile_mode != "default" and not self.compile:
+            raise InputError(
+                f"--compile_mode {self.compile_mode} was given without --compile, where it means nothing; add "
+                "--compile or leave it out"
+            )
         others = {
-            f"--compile_mode {self.compile_mode}": self.compile and self.compile_mode != "default",
+            f"--compile_mode {self.compile_mode}": self.compile_mode != "default",
             "--amp fp16": self.amp == "fp16",
             "--optimizer SGD": self.optimizer == "SGD",
         }

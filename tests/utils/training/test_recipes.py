@@ -228,3 +228,8 @@ def test_weights_come_from_one_file(data, tmp_path, capsys):
 def test_mixtures_need_a_network_of_several_outputs(data, tmp_path, capsys):
     assert train(data, tmp_path / "run", "convsegnet", "--mixtures", "sum=1") == 2
     assert "--mixtures was given, but convsegnet has a single output, out; drop the flag" in capsys.readouterr().err
+
+
+def test_a_way_to_compile_without_compiling_is_refused():
+    with pytest.raises(InputError, match="--compile_mode max-autotune was given without --compile, where it means"):
+        TrainConfig(compile_mode="max-autotune")

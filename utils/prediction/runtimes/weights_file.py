@@ -38,8 +38,8 @@ def export_weights(source: str | Path, out: str | Path, *, half: bool = True) ->
     content: dict[str, Any] = {"config": record, "epoch": checkpoint.get("epoch"), "model_state_dict": weights}
     out = Path(out)
     make_folder(out.parent)
-    with replace_when_whole(out) as partial:
-        torch.save(content, partial)
+    with replace_when_whole(out) as partial, partial.open("wb") as file:
+        torch.save(content, file)
     return out
 
 

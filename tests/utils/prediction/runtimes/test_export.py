@@ -61,3 +61,9 @@ def test_mistakes(checkpoint, tmp_path, capsys, out, message):
     before = checkpoint.read_bytes()
     assert command.main(["--weights", str(checkpoint), "--out", str(tmp_path / out)]) == 2
     assert message in capsys.readouterr().err and checkpoint.read_bytes() == before
+
+
+def test_a_name_that_no_file_can_have_is_told(checkpoint, tmp_path):
+    with pytest.raises(InputError, match="cannot write .*File name too long"):
+        export_weights(checkpoint, tmp_path / f"{'n' * 300}.pth")
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(("n", "."))]
