@@ -2,7 +2,7 @@
 
 The pyramid of EDVR (Wang et al., CVPR Workshops 2019) with modulated deformable convolution (Zhu et al., CVPR 2019),
 as SALI (Hu et al., MICCAI 2024) uses it. `grid_sample` does the sampling: on a CPU it takes a third of the time of
-torchvision's `deform_conv2d`, with gradients a sixth, and CUDA graphs and exporters know it.
+torchvision's `deform_conv2d`, with gradients a sixth, and exporters to ONNX know it.
 """
 
 from __future__ import annotations
@@ -47,13 +47,11 @@ def deform_conv(x: Tensor, offsets: Tensor, strength: Tensor, weight: Tensor, bi
     groups = strength.shape[1] // 9
     like = {"dtype": x.dtype, "device": x.device}
     # grid_sample counts from -1 to 1, from the outer edge of the first pixel to that of the last
-    pixel = torch.tensor((2 / width, 2 / height), **like)
     taps = torch.arange(9, device=x.device)
-    at_x = (torch.arange(width, **like) + 0.5 + (taps % 3 - 1)[:, None, None]) * pixel[0] - 1
-    at_y = (torch.arange(height, **like)[:, None] + 0.5 + (taps // 3 - 1)[:, None, None]) * pixel[1] - 1
-    plain = torch.stack(torch.broadcast_tensors(at_x, at_y), dim=-1)  # (9, H, W, 2), where nothing is bent
+    at_x = (torch.arange(width, **like) + 0.5 + (taps % 3 - 1)[:, None, None]) * (2 / width) - 1
+    at_y = (torch.arange(height, **like)[:, None] + 0.5 + (taps // 3 - 1)[:, None, None]) * (2 / height) - 1
     dy, dx = offsets.reshape(batch * groups, 9, 2, height, width).unbind(dim=2)
-    grid = torch.addcmul(plain, torch.stack((dx, dy), dim=-1), pixel)
+    grid = torch.stack((torch.add(at_x, dx, alpha=2 / width), torch.add(at_y, dy, alpha=2 / height)), dim=-1)
     sampled = F.grid_sample(
         x.reshape(batch * groups, channels // groups, height, width), grid.flatten(1, 2), align_corners=False
     )

@@ -152,12 +152,13 @@ def attend(bank: Bank, queries: Tensor, *, top_k: int) -> tuple[Tensor, Tensor]:
     readout = []
     top_k = min(top_k, len(bank))
     tree = searched(bank, queries)
+    half_norm = None if tree else bank.keys.square().sum(dim=1) / 2
     for piece in queries.split(max(1, PIECE // (top_k if tree else len(bank)))):
         if tree:
             distance, index = nearest(tree, piece, top_k)
             best = -distance / 2  # the affinity without |q|^2 / 2, which a softmax does not see
         else:
-            affinity = torch.addmm(-bank.keys.square().sum(dim=1) / 2, piece, bank.keys.T)  # (q, M)
+            affinity = torch.addmm(-half_norm, piece, bank.keys.T)  # (q, M)
             best, index = affinity.topk(top_k, dim=1)
         weight = best.softmax(dim=1)
         if tree:  # the same sum; the (q, top_k, V) values are never written out

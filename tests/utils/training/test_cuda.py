@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import myTrain
 from lib import create_model, list_models
@@ -137,6 +138,31 @@ def test_recorded_steps_do_what_plain_ones_do(amp, ema):
     (plain_loss, plain), (loss, recorded) = found
     assert loss == pytest.approx(plain_loss, rel=5e-3)
     assert gap(recorded, plain) < 5e-3
+
+
+class Operations(TorchDispatchMode):
+    """Names of the operations that are called inside."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = set()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.names.add(function.name())
+        return function(*args, **kwargs or {})
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_a_step_reads_no_value_and_copies_no_numbers(name):
+    """Both make the host wait for a GPU, and cannot be recorded. `lift_fresh` is a tensor made of numbers."""
+    model = network(name).train()
+    inputs, mask = inputs_of(name, 256 if name in list_models("video") else 96, "cpu")
+    with Operations() as called:
+        outputs = model(**inputs)
+        total, _ = DeepSupervision(structure_loss, dict.fromkeys(outputs, 1.0))(outputs, mask)
+        total.backward()
+    assert "aten::convolution_backward" in called.names
+    assert not called.names & {"aten::lift_fresh", "aten::_local_scalar_dense", "aten::nonzero"}
 
 
 @pytest.mark.gpu

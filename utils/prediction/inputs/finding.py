@@ -119,11 +119,7 @@ def _matching(pattern: str) -> Iterator[tuple[str, Path]]:
     found = sorted((Path(name) for name in glob.glob(pattern, recursive=True)), key=lambda path: natural_key(str(path)))
     images = [path for path in found if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES]
     if not images:
-        others = (
-            counted(len(found), "file or folder that is no image", "files or folders that are no images")
-            if found
-            else "nothing"
-        )
+        others = counted(len(found), "file or folder that is no image", "files or folders that are no images")
         raise InputError(f"{pattern} matches {others if found else 'nothing'} ({' '.join(IMAGE_SUFFIXES)} are read)")
     for path in images:
         yield str(path.relative_to(fixed).with_suffix("")), path
