@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,6 +32,11 @@ class TrainedNetwork:
     path: Path
     size: int
     classes: Classes | None = None
+
+    @property
+    def weights_sha256(self) -> str:
+        """SHA-256 of the weight file, hexadecimal."""
+        return hashlib.sha256(self.path.read_bytes()).hexdigest()
 
 
 def load_network(

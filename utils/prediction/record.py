@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -53,7 +52,7 @@ def write_record(
     """
     first = networks[0].model
     weights = [str(network.path) for network in networks]
-    hashes = [hashlib.sha256(network.path.read_bytes()).hexdigest() for network in networks]
+    hashes = [network.weights_sha256 for network in networks]
     asked = MapOptions.from_flags(config.flags()).flags() | {"threshold": config.cut_at}
     record: dict[str, Any] = {
         "weights": weights if len(networks) > 1 else weights[0],

@@ -162,8 +162,14 @@ def note(runtime: str, network: TrainedNetwork) -> None:
 
 def fingerprint(network: TrainedNetwork, *versions: str) -> str:
     """A name for a converted network: its weights, its input size and what converted it."""
-    weights = hashlib.sha256(network.path.read_bytes()).hexdigest()
-    told = [weights, network.model.name, str(network.model.config), str(network.size), torch.__version__, *versions]
+    told = [
+        network.weights_sha256,
+        network.model.name,
+        str(network.model.config),
+        str(network.size),
+        torch.__version__,
+        *versions,
+    ]
     return hashlib.sha256(" ".join(told).encode()).hexdigest()[:32]
 
 

@@ -53,7 +53,8 @@ def export_clip_graphs(network: TrainedNetwork, out: Path, *, frames: Sequence[n
     with tempfile.TemporaryDirectory() as folder:
         drafts = {part: Path(folder) / path.name for part, path in files.items()}
         for part, graph in graphs.items():
-            facts = facts_of(network, precision="float32", part=part, write_every=WRITE_EVERY)
+            told = {"part": part, "write_every": WRITE_EVERY, "weights_sha256": network.weights_sha256}
+            facts = facts_of(network, precision="float32", **told)
             names = {"inputs": graph.input_names, "outputs": graph.output_names}
             write_graph(graph, graph.example(), drafts[part], facts, **names)
         found = run_clip(open_session(drafts["encode"]), open_session(drafts["step"]), frames)

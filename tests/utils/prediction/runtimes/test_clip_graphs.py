@@ -1,7 +1,13 @@
 """A step of a video network with its memory in tensors gives what `step` gives: in PyTorch, and exported."""
 
-from importlib.util import find_spec
+import contextlib
+import hashlib
+import io
+import re
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -13,12 +19,14 @@ from utils.__main__ import main
 from utils.phantom import phantom_clip
 from utils.prediction import Predictor
 from utils.prediction.network import TrainedNetwork
+from utils.prediction.outputs import VideoWriter
 from utils.prediction.runtimes import read_facts
 from utils.prediction.runtimes.clip_exporting import compared, neighbors
 from utils.prediction.runtimes.clip_graphs import LEVELS, EncodeGraph, StepGraph
 
 pytestmark = pytest.mark.slow
 SIZE = 256
+EXAMPLE = Path(__file__).parents[4] / "docs" / "onnx_video_network.py"
 onnx = pytest.mark.skipif(
     not all(map(find_spec, ("onnx", "onnxscript", "onnxruntime"))), reason="needs packages that requirements.txt names"
 )
@@ -69,17 +77,85 @@ def test_the_step_of_tensors_is_the_step(name, options):
     assert memory.sizes[0][0] < 6 * (SIZE // 8) ** 2, "the clip is long enough for the memory to be trimmed"
 
 
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """A folder with sali.pth, sali.encode.onnx, sali.step.onnx, lsinet.pth, ..., and what the verb told of each."""
+    folder, told = tmp_path_factory.mktemp("exported"), {}
+    for name in ("sali", "lsinet"):
+        weights, out = untrained(name, folder / f"{name}.pth", size=SIZE), folder / f"{name}.onnx"
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            assert main(["export", "--weights", str(weights), "--out", str(out), "--bound", "1e-4"]) == 0
+        told[name] = printed.getvalue()
+    return folder, told
+
+
 @onnx
 @pytest.mark.parametrize("name", ["sali", "lsinet"])
-def test_both_files_are_compared_over_a_clip(name, tmp_path, capsys):
-    weights = untrained(name, tmp_path / "w.pth", size=SIZE)
-    assert main(["export", "--weights", str(weights), "--out", str(tmp_path / "net.onnx"), "--bound", "1e-4"]) == 0
-    told = capsys.readouterr().out
-    assert "net.encode.onnx of " in told and "over a clip of 4 frames" in told
-    facts = read_facts(tmp_path / "net.step.onnx")
+def test_both_files_are_compared_over_a_clip(name, exported):
+    folder, told = exported
+    assert f"{name}.encode.onnx of " in told[name] and "over a clip of 4 frames" in told[name]
+    facts = read_facts(folder / f"{name}.step.onnx")
     assert (facts["model"], facts["part"], facts["size"], facts["write_every"]) == (name, "step", SIZE, 5)
+    assert facts["weights_sha256"] == hashlib.sha256((folder / f"{name}.pth").read_bytes()).hexdigest()
     with pytest.raises(InputError, match="is a part of a video network, for use elsewhere"):
-        Predictor.from_checkpoint(tmp_path / "net.encode.onnx", device="cpu")
+        Predictor.from_checkpoint(folder / f"{name}.encode.onnx", device="cpu")
+
+
+def frames_of(path):
+    """The frames of a video file, RGB."""
+    video, frames = cv2.VideoCapture(str(path)), []
+    while (decoded := video.read())[0]:
+        frames.append(decoded[1][:, :, ::-1])
+    return frames
+
+
+def write_video(path, count):
+    with VideoWriter(path, rate=10) as writer:
+        for frame in phantom_clip(seed=0, frames=7, size=(270, 300))[0][:count]:
+            writer.write(np.asarray(frame))
+
+
+def example():
+    """docs/onnx_video_network.py as a module."""
+    code = EXAMPLE.read_text(encoding="utf-8")
+    assert not {"torch", "utils", "lib"} & set(re.findall(r"^(?:import|from) (\w+)", code, re.M))
+    spec = spec_from_file_location("onnx_video_network", EXAMPLE)
+    spec.loader.exec_module(module := module_from_spec(spec))
+    return module
+
+
+@onnx
+@pytest.mark.parametrize("count", [1, 7])
+def test_the_example_without_torch_sees_what_pytorch_sees(count, exported, tmp_path, monkeypatch):
+    folder, _ = exported
+    write_video(tmp_path / "clip.avi", count)
+    frames, resized, resize = frames_of(tmp_path / "clip.avi"), [], cv2.resize
+    monkeypatch.setattr(cv2, "resize", lambda *given: resized.append(resize(*given)) or resized[-1])
+    files = [folder / "sali.encode.onnx", folder / "sali.step.onnx", tmp_path / "clip.avi", tmp_path / "seen.avi"]
+    example().main(*map(str, files))
+    probabilities = Predictor.from_checkpoint(folder / "sali.pth", device="cpu").stream(frames)
+    for logits, probability in zip(resized, probabilities, strict=True):
+        assert np.abs(1 / (1 + np.exp(-logits)) - probability).max() < 1e-3 < np.ptp(probability)
+    assert [frame.shape for frame in frames_of(tmp_path / "seen.avi")] == [(270, 300, 3)] * count
+
+
+@onnx
+def test_the_example_takes_two_parts_of_one_network_and_a_video(exported, tmp_path):
+    folder, _ = exported
+    write_video(tmp_path / "clip.avi", 2)
+    names = ("sali.encode", "sali.step", "lsinet.step")
+    encode, step, of_other_network = (folder / f"{name}.onnx" for name in names)
+    of_other_weights = tmp_path / "other.onnx"
+    weights = read_facts(step)["weights_sha256"].encode()
+    of_other_weights.write_bytes(step.read_bytes().replace(weights, weights[::-1]))
+    run, clip, out = example().main, tmp_path / "clip.avi", tmp_path / "seen.avi"
+    for pair in [(encode, of_other_network), (encode, of_other_weights), (step, encode), (step, step)]:
+        with pytest.raises(SystemExit, match="are not the encode and the step of one network; export both together"):
+            run(*map(str, (*pair, clip, out)))
+    clip.write_bytes(b"")
+    with pytest.raises(SystemExit, match="holds no frame that can be decoded"):
+        run(*map(str, (encode, step, clip, out)))
+    assert not out.exists()
 
 
 @torch.inference_mode()
