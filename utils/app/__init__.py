@@ -1,1 +1,5 @@
-"""The page that `python -m utils app` serves: `command` reads the flags, `page` says what is on it."""
+"""The page that `python -m utils app` serves.
+
+`command` reads the flags, `serving` takes the address, `gate` lets requests through, `uploads` looks at what is sent,
+`page` says what is shown.
+"""

@@ -4,7 +4,8 @@
   python -m utils app --weights best.pth --port 8080
 
 It needs Gradio (pip install gradio) and no network: no telemetry, no fonts or scripts from elsewhere. By default only
-this machine can open it. Nothing is kept: what is uploaded lies in a temporary folder that goes when the command ends.
+this machine can open it. Nothing is kept: what is uploaded lies in a temporary folder for ten minutes, and the folder
+goes when the command ends.
 """
 
 from __future__ import annotations
@@ -68,18 +69,27 @@ def serve(args: Namespace) -> None:
     """
     if find_spec("gradio") is None:
         raise InputError("the page needs Gradio, which is not installed here; pip install gradio")
-    from ..prediction import Predictor
-    from .page import open_page
+    from .serving import bind, open_page
 
-    weights = args.weights[0] if args.weights and len(args.weights) == 1 else args.weights
-    predictor = Predictor.from_checkpoint(weights, device=args.device, runtime=args.runtime, amp=args.amp)
-    with open_page(
-        predictor, host=args.host, port=args.port, max_upload=args.max_upload, max_seconds=args.max_seconds
-    ) as page:
-        print(f"the page is at http://{args.host}:{args.port} until Ctrl-C; {args.max_upload:g} MB a file at most")
-        if not is_loopback(args.host):
-            print("note: other machines can open it; whoever does may use it, there is no password", file=sys.stderr)
-        page.block_thread()
+    with bind(args.host, args.port) as listener:  # a port that is taken is told before the weights are read
+        from ..prediction import Predictor
+
+        weights = args.weights[0] if args.weights and len(args.weights) == 1 else args.weights
+        predictor = Predictor.from_checkpoint(weights, device=args.device, runtime=args.runtime, amp=args.amp)
+        with open_page(
+            predictor,
+            host=args.host,
+            port=args.port,
+            max_upload=args.max_upload,
+            max_seconds=args.max_seconds,
+            listener=listener,
+        ) as page:
+            print(f"the page is at {page.local_url} until Ctrl-C; {args.max_upload:g} MB a file at most", flush=True)
+            if not is_loopback(args.host):
+                print(
+                    "note: other machines can open it; whoever does may use it, there is no password", file=sys.stderr
+                )
+            page.wait()
 
 
 def is_loopback(host: str) -> bool:

@@ -2,81 +2,29 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
+import gradio
 import numpy as np
 
+from lib import ModelError
 from measure.io import InputError, counted
 
-from ..prediction import Predictor, VideoOptions, cut, find_regions, has_h264, open_source, predict_video
+from ..prediction import Predictor, VideoOptions, cut, find_regions, has_h264, predict_video
 from ..visualization import draw_heat, draw_prediction
+from .uploads import KEPT, LimitedSource, discard, open_clip, read_image
 
-__all__ = ["open_page"]
+__all__ = ["Page"]
 
-SOURCES = ["upload", "webcam", "clipboard"]
 VIEWS = ("outline", "outline and probability", "probability", "mask")
-MOST_MEGAPIXELS = 50
-FONTS = ("system-ui", "sans-serif")  # what every browser has: none is fetched
-KEPT = 600  # seconds that a session's last image stays in memory, unused
-ABOUT = "Research software, no medical device. Nothing that is shown here is kept."
-
-
-@contextmanager
-def open_page(
-    predictor: Predictor, *, host: str = "127.0.0.1", port: int | None = None, max_upload: float, max_seconds: float
-) -> Iterator[Any]:
-    """Serve the page while the block runs.
-
-    Args:
-        predictor: what looks at the images.
-        host: address to listen on.
-        port: to listen on; None: a free one.
-        max_upload: megabytes of a file that is taken.
-        max_seconds: length of a clip that is taken.
-
-    Yields:
-        Gradio's page, with `local_url`.
-
-    Raises:
-        InputError: the port is taken.
-    """
-    with tempfile.TemporaryDirectory(prefix="polyp-page-") as folder:
-        # read by Gradio when it is imported
-        os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": folder, "HF_HUB_OFFLINE": "1"}
-        page = Page(predictor, Path(folder), max_seconds).build()
-        try:
-            page.launch(
-                server_name=host,
-                server_port=port,
-                share=False,
-                quiet=True,
-                prevent_thread_lock=True,
-                max_file_size=int(max_upload * 1e6),
-                show_error=True,
-                footer_links=[],
-                ssr_mode=False,
-                theme=theme(),
-            )
-        except OSError as error:
-            raise InputError(
-                f"port {port} of {host} cannot be used, most likely it is taken; give another --port"
-            ) from error
-        try:
-            yield page
-        finally:
-            page.close(verbose=False)
-
-
-def theme() -> Any:
-    import gradio
-
-    return gradio.themes.Base(font=FONTS, font_mono=("monospace",))
+SESSIONS = 16  # whose last image stays in memory; of more, the oldest is forgotten
+TELL = 0.5  # seconds between words on how far a clip is
+ABOUT = f"Research software, no medical device. What is given and shown here is removed after {KEPT // 60} minutes."
 
 
 class Page:
@@ -86,15 +34,18 @@ class Page:
         predictor: what looks at the images.
         folder: for the clips that are drawn; it goes with the page.
         max_seconds: length of a clip that is taken.
+        blocks: the page, laid out.
+        closing: set when it ends; clips end then, too.
+        drawing: clips that are being drawn.
     """
 
     def __init__(self, predictor: Predictor, folder: Path, max_seconds: float):
         self.predictor, self.folder, self.max_seconds = predictor, folder, max_seconds
+        self.closing, self.drawing = threading.Event(), set[Future]()
+        self.blocks = self._blocks()
 
-    def build(self) -> Any:
+    def _blocks(self) -> gradio.Blocks:
         """Lay the page out."""
-        import gradio
-
         with gradio.Blocks(title="Polyp segmentation", analytics_enabled=False) as page:
             gradio.Markdown(f"## What the network takes for polyps\n{ABOUT}")
             with gradio.Row():
@@ -106,6 +57,8 @@ class Page:
                     given = gradio.Image(
                         label="image, or the camera's picture", sources=["upload", "webcam", "clipboard"]
                     )
+                    # Gradio would decode whatever Pillow knows, of any size
+                    given.preprocess = self.uploaded_image
                     shown = gradio.Image(
                         label="seen", interactive=False, format="png", buttons=["download", "fullscreen"]
                     )
@@ -117,22 +70,38 @@ class Page:
             with gradio.Tab("Clip"):
                 with gradio.Row():
                     clip = gradio.Video(label=f"clip of at most {self.max_seconds:g} seconds", sources=["upload"])
+                    clip.preprocess = uploaded_path  # Gradio might start a program to convert it
                     drawn = gradio.Video(label="seen", interactive=False, buttons=["download"])
                 clip_told = gradio.Markdown()
                 start = gradio.Button("Look at the clip")
                 start.click(self.follow, [clip, threshold, view], [drawn, clip_told], api_name="follow")
+        page.state_session_capacity = SESSIONS
         return page.queue(default_concurrency_limit=1, max_size=16)
+
+    def close(self) -> None:
+        """End the clips that are being drawn."""
+        self.closing.set()
+        wait(set(self.drawing), timeout=10)
+
+    def uploaded_image(self, payload: Any) -> np.ndarray | None:
+        """The image that a browser uploaded, (H, W, 3) uint8 RGB."""
+        if payload is None:
+            return None
+        try:
+            return read_image(payload.path)
+        except InputError as error:
+            discard(Path(payload.path), self.folder)
+            raise refusal(error) from error
 
     def look(self, image: np.ndarray | None, threshold: float, view: str) -> tuple:
         """Run the network on an image; what is to be remembered, the picture and the words."""
         if image is None:
             return None, None, ""
-        if image.shape[0] * image.shape[1] > MOST_MEGAPIXELS * 1e6:
-            raise refusal(
-                f"the image has {image.shape[1]} x {image.shape[0]} pixels; {MOST_MEGAPIXELS} megapixels are taken"
-            )
         started = time.perf_counter()
-        probability = self.predictor.probability(np.ascontiguousarray(image[..., :3]))
+        try:
+            probability = self.predictor.probability(image)
+        except ModelError as error:
+            raise refusal(error) from error
         seen = image, probability, time.perf_counter() - started
         return seen, *self.show(seen, threshold, view)
 
@@ -151,26 +120,54 @@ class Page:
         drawn = drawings.get(view, lambda: draw_prediction(image, grey, mask, tint=True))()
         return drawn, words(mask, probability, seconds)
 
-    def follow(self, clip: str | None, threshold: float, view: str) -> tuple[str | None, str]:
-        """Draw what the network sees into a clip."""
+    def follow(self, clip: str | None, threshold: float, view: str) -> Iterator[tuple[Any, str]]:
+        """Draw what the network sees into a clip; tells how far it is, and ends early where nobody waits any more."""
         if not clip:
-            return None, ""
+            yield None, ""
+            return
+        left = threading.Event()
         out = self.folder / f"{time.time_ns()}{'.mp4' if has_h264() else '.webm'}"  # what browsers play
+        started = time.perf_counter()
         try:
-            source = open_source(clip)
-            if source.count > self.max_seconds * source.rate:
-                raise InputError(
-                    f"the clip lasts {source.count / source.rate:.0f} seconds; {self.max_seconds:g} are taken, "
-                    "--max_seconds allows more"
-                )
-            options = VideoOptions(size=self.predictor.size, threshold=threshold, tint=view != VIEWS[0])
-            started = time.perf_counter()
-            device = self.predictor.device
-            count = predict_video(self.predictor.model, source, options=options, device=device, overlay=out)
-        except InputError as error:
-            raise refusal(str(error)) from error
+            source = open_clip(clip, max_seconds=self.max_seconds, left=lambda: left.is_set() or self.closing.is_set())
+            work = self._start(source, out, threshold, view)
+            while not wait([work], timeout=TELL).done:
+                yield gradio.skip(), f"{counted(source.given, 'frame')} so far"
+            count = work.result()
+        except (InputError, ModelError) as error:
+            discard(Path(clip), self.folder)
+            raise refusal(error) from error
+        finally:
+            left.set()
         seconds = time.perf_counter() - started
-        return str(out), f"{counted(count, 'frame')} in {seconds:.1f} s, {count / seconds:.1f} a second"
+        yield str(out), f"{counted(count, 'frame')} in {seconds:.1f} s, {count / seconds:.1f} a second"
+
+    def _start(self, source: LimitedSource, out: Path, threshold: float, view: str) -> Future:
+        """Draw a clip in another thread; what is drawn in vain is removed."""
+        options = VideoOptions(size=self.predictor.size, threshold=threshold, tint=view != VIEWS[0])
+
+        def draw() -> int:
+            try:
+                model, device = self.predictor.model, self.predictor.device
+                count = predict_video(model, source, options=options, device=device, overlay=out)
+            except Exception:
+                out.unlink(missing_ok=True)
+                raise
+            if source.left():
+                out.unlink(missing_ok=True)
+            return count
+
+        pool = ThreadPoolExecutor(1)
+        work = pool.submit(draw)
+        pool.shutdown(wait=False)
+        self.drawing.add(work)
+        work.add_done_callback(self.drawing.discard)
+        return work
+
+
+def uploaded_path(payload: Any) -> str | None:
+    """Where the file lies that a browser uploaded."""
+    return None if payload is None else payload.path
 
 
 def words(mask: np.ndarray, probability: np.ndarray, seconds: float) -> str:
@@ -186,8 +183,6 @@ def words(mask: np.ndarray, probability: np.ndarray, seconds: float) -> str:
     return "\n".join(lines)
 
 
-def refusal(sentence: str) -> Exception:
+def refusal(error: Exception) -> gradio.Error:
     """An error that the page shows."""
-    import gradio
-
-    return gradio.Error(sentence, print_exception=False)
+    return gradio.Error(str(error), print_exception=False)

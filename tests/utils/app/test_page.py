@@ -1,9 +1,13 @@
 """The page: what it says of an image and a clip, what it refuses, and that a browser without a network shows it."""
 
 import json
+import re
 import shutil
+import socket
 import subprocess
+import time
 from importlib.util import find_spec
+from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -16,6 +20,7 @@ from tests.helpers.browser import Browser
 from tests.helpers.weights import untrained
 from utils.__main__ import main
 from utils.app.command import is_loopback
+from utils.app.serving import bind, url_of
 from utils.phantom import phantom_clip, phantom_still
 from utils.prediction.outputs import VideoWriter
 
@@ -50,7 +55,7 @@ def test_which_addresses_stay_on_this_machine():
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    from utils.app.page import open_page
+    from utils.app.serving import open_page
     from utils.prediction import Predictor
 
     weights = untrained("sepnet", tmp_path_factory.mktemp("weights") / "w.pth", size=64)
@@ -85,10 +90,9 @@ def test_nothing_outside_is_opened_and_large_files_are_refused(page, tmp_path):
 
     for place in ("/etc/hostname", str(tmp_path / ".." / "secret.png")):
         body = json.dumps({"data": [{"path": place, "meta": {"_type": "gradio.FileData"}}, 0.5, "mask"]}).encode()
-        asked = Request(f"{page.local_url}gradio_api/call/look", body, {"Content-Type": "application/json"})
-        event = json.load(urlopen(asked))["event_id"]
-        assert b"event: error" in urlopen(f"{page.local_url}gradio_api/call/look/{event}").read()
-        with pytest.raises(HTTPError, match="403|404"):
+        with pytest.raises(HTTPError, match="403"):
+            urlopen(Request(f"{page.local_url}gradio_api/call/look", body, {"Content-Type": "application/json"}))
+        with pytest.raises(HTTPError, match="403"):
             urlopen(f"{page.local_url}gradio_api/file={place}")
     client = Client(page.local_url, verbose=False)
     noise = np.random.default_rng(0).integers(0, 256, (900, 900, 3), dtype=np.uint8)
@@ -117,13 +121,70 @@ def test_a_clip_is_drawn_and_a_long_one_refused(page, tmp_path):
 
 @gradio
 @pytest.mark.slow
-def test_a_taken_port_is_told(page):
-    from utils.app.page import open_page
+def test_a_clip_ends_when_its_client_leaves(page, tmp_path):
+    import httpx
 
-    port = int(page.local_url.rstrip("/").rpartition(":")[2])
-    with pytest.raises(InputError, match=f"port {port} of 127.0.0.1 cannot be used"):
-        with open_page(None, port=port, max_upload=1, max_seconds=1):
-            pass
+    with VideoWriter(tmp_path / "clip.mp4", rate=100) as writer:
+        for frame in 10 * list(phantom_clip(seed=1, frames=9, size=(480, 640))[0]):
+            writer.write(frame)
+    files = {"files": ("clip.mp4", (tmp_path / "clip.mp4").read_bytes())}
+    clip = Path(httpx.post(f"{page.local_url}gradio_api/upload", files=files).json()[0])
+    folder = clip.parents[1]
+    before = set(folder.iterdir())
+    follow = f"{page.local_url}gradio_api/call/follow"
+    asked = {"data": [{"path": str(clip), "meta": {"_type": "gradio.FileData"}}, 0.5, "outline"]}
+    event = httpx.post(follow, json=asked).json()["event_id"]
+    with httpx.stream("GET", f"{follow}/{event}", timeout=60) as answer:
+        assert next(line for line in answer.iter_lines() if "frame" in line).endswith('frames so far"]')
+        assert set(folder.iterdir()) > before, "it is being drawn"
+    since = time.monotonic()
+    while drawn := set(folder.iterdir()) - before:
+        assert time.monotonic() - since < 60, f"{drawn} stay"
+        time.sleep(0.1)
+
+
+def test_a_taken_port_is_told_before_the_weights_are_read(monkeypatch, capsys):
+    monkeypatch.setattr("utils.app.command.find_spec", lambda name: True)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["app", "--port", str(port), "--weights", "nowhere.pth"]) == 2
+    told = capsys.readouterr().err
+    assert told == f"error: port {port} of 127.0.0.1 cannot be used: it is taken; give another --port\n"
+
+
+def test_weights_that_are_not_there_are_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("utils.app.command.find_spec", lambda name: True)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    assert main(["app", "--port", str(port), "--weights", str(tmp_path / "nowhere.pth")]) == 2
+    assert "nowhere.pth" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("host", "told"),
+    [
+        ("192.0.2.1", "port 7860 of 192.0.2.1 cannot be used: this machine has no such address; give another --host"),
+        ("no such host", "--host no such host is no address that is known here; give one of this machine's"),
+        ("a" * 300, "is no address that is known here"),
+    ],
+)
+def test_addresses_that_cannot_be_taken_are_told(host, told):
+    with pytest.raises(InputError, match=re.escape(told)):
+        bind(host, 7860)
+
+
+def test_a_port_of_the_system_is_told(monkeypatch):
+    monkeypatch.setattr(socket.socket, "bind", lambda *args: (_ for _ in ()).throw(PermissionError(13, "denied")))
+    told = "port 80 of 127.0.0.1 cannot be used: that takes rights that you do not have; give a --port above 1023"
+    with pytest.raises(InputError, match=told):
+        bind("127.0.0.1", 80)
+
+
+def test_addresses_are_written_as_browsers_take_them():
+    urls = {host: url_of(host, 80) for host in ("127.0.0.1", "0.0.0.0", "::", "::1", "[::1]", "localhost")}
+    assert urls["0.0.0.0"] == urls["127.0.0.1"] == "http://127.0.0.1:80/"
+    assert urls["::"] == urls["::1"] == urls["[::1]"] == "http://[::1]:80/"
+    assert urls["localhost"] == "http://localhost:80/"
 
 
 @gradio

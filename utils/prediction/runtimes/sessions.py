@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,11 +111,13 @@ class OpenVINONetwork(nn.Module):
             "PERFORMANCE_HINT": "LATENCY",
         }
         self.request = openvino.Core().compile_model(model, "CPU", settings).create_infer_request()
+        self.turn = threading.Lock()  # a request refuses a second thread while it is busy
         self.config = RuntimeConfig(f"openvino {openvino.__version__.split('-')[0]}", precision, threads)
 
     def run(self, array: np.ndarray) -> np.ndarray:
         """The model's answer to one image (1, 3, S, S)."""
-        return self.request.infer({0: np.ascontiguousarray(array)}, share_inputs=True)[0]
+        with self.turn:
+            return self.request.infer({0: np.ascontiguousarray(array)}, share_inputs=True)[0]
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         images = image.float().cpu().numpy()

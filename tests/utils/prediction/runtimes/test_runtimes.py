@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -179,6 +180,15 @@ def test_a_file_says_what_it_is_and_is_weights_for_prediction(weights, images, e
     (tmp_path / "other.onnx").write_bytes(b"none")
     assert myTest.main(["--model_state_dict_path", str(tmp_path / "other.onnx"), *map(str, words[2:])]) == 2
     assert "is damaged or no ONNX file; export it again" in capsys.readouterr().err
+
+
+@openvino
+def test_several_threads_may_ask_openvino(weights, images):
+    found = Predictor.from_checkpoint(weights, device="cpu", runtime="openvino")
+    alone = [found.probability(image) for image in images]
+    with ThreadPoolExecutor(3) as pool:
+        for probability, expected in zip(pool.map(found.probability, 4 * images), 4 * alone, strict=True):
+            assert np.array_equal(probability, expected)
 
 
 @openvino
