@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .errors import ModelError
-from .modules.layers import check_size
+from .modules.layers import check_size, in_layout_of
 from .pretrained import cached_weights, refuse_without_network, ways_out
 
 __all__ = ["BACKBONES", "NUMBERED_RESNET", "Backbone", "family_of", "remap_backbone", "rename"]
@@ -188,10 +188,8 @@ class Backbone(nn.Module):
     def forward(self, image: Tensor) -> list[Tensor]:
         """Return the maps in the image's memory format: timm's may lie otherwise, and every reader would copy them."""
         check_size(image, self.divisor, training=self.training)
-        channels_last = image.is_contiguous(memory_format=torch.channels_last)
-        layout = torch.channels_last if channels_last else torch.contiguous_format
         maps = (m.permute(0, 3, 1, 2) if self.nhwc else m for m in self.net(image))
-        return [m.contiguous(memory_format=layout) for m in maps]
+        return [in_layout_of(image, m) for m in maps]
 
 
 def map_indices(timm_name: str, strides: tuple[int, ...]) -> tuple[int, ...]:

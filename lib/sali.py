@@ -280,7 +280,8 @@ class SALI(VideoNetwork):
 
     def interact(self, found: Sequence[Tensor], current: Encoding, adjacent: Encoding) -> list[Tensor]:
         """Fuse what was found in the memory, per level (N, hw, 32), and the neighbour with the frame's own features."""
-        recalled = [rows.transpose(1, 2).reshape(own.shape) for rows, own in zip(found, current, strict=True)]
+        pairs = zip(found, current, strict=True)
+        recalled = [rows.unflatten(1, own.shape[-2:]).movedim(3, 1) for rows, own in pairs]  # channels last
         long_term = self.alignment(recalled, current)
         short_term = self.alignment(adjacent, current)
         pairs = zip(self.fusion, long_term, short_term, strict=True)

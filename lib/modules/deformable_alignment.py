@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .layers import resize_to
+from .layers import in_layout_of, resize_to
 from .precision import full_precision
 
 __all__ = ["DeformableAlignment", "ModulatedDeformConv"]
@@ -48,16 +48,17 @@ def deform_conv(x: Tensor, offsets: Tensor, strength: Tensor, weight: Tensor, bi
     like = {"dtype": x.dtype, "device": x.device}
     # grid_sample counts from -1 to 1, from the outer edge of the first pixel to that of the last
     taps = torch.arange(9, device=x.device)
-    at_x = (torch.arange(width, **like) + 0.5 + (taps % 3 - 1)[:, None, None]) * (2 / width) - 1
-    at_y = (torch.arange(height, **like)[:, None] + 0.5 + (taps // 3 - 1)[:, None, None]) * (2 / height) - 1
-    dy, dx = offsets.reshape(batch * groups, 9, 2, height, width).unbind(dim=2)
-    grid = torch.stack((torch.add(at_x, dx, alpha=2 / width), torch.add(at_y, dy, alpha=2 / height)), dim=-1)
-    sampled = F.grid_sample(
-        x.reshape(batch * groups, channels // groups, height, width), grid.flatten(1, 2), align_corners=False
-    )
-    taken = sampled.reshape(batch, groups, channels // groups, 9, -1) * strength.reshape(batch, groups, 1, 9, -1)
-    products = weight.flatten(1) @ taken.reshape(batch, channels * 9, -1)
-    return products.reshape(batch, -1, height, width) + bias[:, None, None]
+    at_y = (torch.arange(height, **like) + 0.5 + (taps // 3 - 1)[:, None]) * (2 / height) - 1
+    at_x = (torch.arange(width, **like) + 0.5 + (taps % 3 - 1)[:, None]) * (2 / width) - 1
+    undisturbed = torch.stack(torch.broadcast_tensors(at_y[:, :, None], at_x[:, None]), dim=1)  # (9, 2, H, W)
+    pixel = torch.stack((torch.full((), 2 / height, **like), torch.full((), 2 / width, **like)))[:, None, None]
+    at = torch.addcmul(undisturbed, offsets.reshape(batch * groups, 9, 2, height, width), pixel)
+    # (y, x) of a map is (x, y) of the map with its sides swapped, so that nothing is copied into another order
+    swapped = x.reshape(batch * groups, channels // groups, height, width).transpose(2, 3)
+    sampled = F.grid_sample(swapped, at.flatten(3).transpose(2, 3), align_corners=False)  # (N G, C / G, 9, H W)
+    taken = sampled.view(batch, groups, channels // groups, 9, -1) * strength.reshape(batch, groups, 1, 9, -1)
+    products = weight.flatten(1) @ taken.view(batch, channels * 9, -1)
+    return products.view(batch, -1, height, width) + bias[:, None, None]
 
 
 class ModulatedDeformConv(nn.Conv2d):
@@ -73,11 +74,12 @@ class ModulatedDeformConv(nn.Conv2d):
         nn.init.zeros_(self.offset.bias)
 
     def forward(self, x: Tensor, guide: Tensor) -> Tensor:
-        # (N, 144, H, W), (dy, dx) pairs in pixels of this level, and (N, 72, H, W)
-        offsets, strength = self.offset(guide).split((2 * GROUPS * 9, GROUPS * 9), dim=1)
-        x, offsets, strength = (full_precision(t) for t in (x, offsets, strength))  # positions need all digits
+        # (N, 144, H, W), (dy, dx) pairs in pixels of this level, and (N, 72, H, W), each channel read by itself
+        offsets, strength = self.offset(guide).contiguous().split((2 * GROUPS * 9, GROUPS * 9), dim=1)
+        full, offsets, strength = (full_precision(t) for t in (x, offsets, strength))  # positions need all digits
         with torch.autocast(x.device.type, enabled=False):
-            return deform_conv(x, offsets, strength.sigmoid(), self.weight, self.bias)
+            result = deform_conv(full, offsets, strength.sigmoid(), self.weight, self.bias)
+        return in_layout_of(x, result)
 
 
 class AlignedLevel(nn.Module):

@@ -21,6 +21,7 @@ __all__ = [
     "check_kernel",
     "check_size",
     "divided",
+    "in_layout_of",
     "resize_to",
 ]
 
@@ -119,6 +120,12 @@ def divided(channels: int, divisor: int) -> int:
     if channels < divisor:
         raise ModelError(f"{channels} channels were given to be divided by {divisor}; give more, or a smaller divisor")
     return channels // divisor
+
+
+def in_layout_of(reference: Tensor, x: Tensor) -> Tensor:
+    """Lay `x` out in memory as `reference` is, channels last or not: what reads maps of both kinds copies them."""
+    channels_last = reference.is_contiguous(memory_format=torch.channels_last)
+    return x.contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
 
 
 def resize_to(x: Tensor, reference: Tensor, *, align_corners: bool) -> Tensor:

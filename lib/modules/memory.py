@@ -16,11 +16,10 @@ from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
-from scipy.spatial import KDTree
 from torch import Tensor
 
 from ..errors import ModelError
-from .nearest import nearest, tree_of
+from .nearest import SearchTree, nearest, tree_of
 
 __all__ = ["Bank", "Memory", "attend", "count_usage", "evict", "read", "write"]
 
@@ -169,9 +168,11 @@ def attend(bank: Bank, queries: Tensor, *, top_k: int) -> tuple[Tensor, Tensor]:
     return torch.cat(readout), used
 
 
-def searched(bank: Bank, queries: Tensor) -> KDTree | None:
-    """The search tree of a bank; None where one does not pay or cannot be: gradients, a GPU, values not finite."""
+def searched(bank: Bank, queries: Tensor) -> SearchTree | None:
+    """The search tree of a bank; None where one does not pay or cannot be: gradients, a GPU, float64, not finite."""
     if len(bank) < SEARCHED or torch.is_grad_enabled() or queries.device.type != "cpu":
+        return None
+    if queries.dtype != torch.float32:
         return None
     return tree_of(bank.keys) if queries.isfinite().all() else None
 

@@ -1,36 +1,53 @@
-"""Exact nearest neighbors among many short vectors on a CPU: SciPy's k-d tree, built once for keys that stay."""
+"""Exact nearest neighbors among many short vectors on a CPU: FLANN's k-d tree, built once for keys that stay.
+
+FLANN (Muja and Lowe, VISAPP 2009) comes with OpenCV; one thread takes half the time of SciPy's tree.
+"""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
 import torch
-from scipy.spatial import KDTree
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
-__all__ = ["nearest", "tree_of"]
+__all__ = ["SearchTree", "nearest", "tree_of"]
 
-LEAF = 32  # keys of a leaf
+SearchTree = cv2.flann.Index  # has a copy of its keys
+
+SINGLE_TREE = {"algorithm": 4, "leaf_max_size": 20}  # FLANN_INDEX_KDTREE_SINGLE, the exact one; keys of a leaf
+EXACT = {"checks": -1, "eps": 0.0, "sorted": True}  # look at as many leaves as it takes
 
 TREES = WeakTensorKeyDictionary()  # of keys that have been searched, as long as they are there
 
 
-def tree_of(keys: Tensor) -> KDTree | None:
-    """The tree of (M, K) keys that nobody changes, built when it is first asked for; None where one is not finite."""
-    if keys not in TREES:  # trees that are not balanced are built twice as fast and searched as fast
+def tree_of(keys: Tensor) -> SearchTree | None:
+    """The tree of (M, K) float32 keys that nobody changes, built when first asked for; None where one is not finite."""
+    if keys not in TREES:
         finite = bool(keys.isfinite().all())
-        TREES[keys] = KDTree(keys, leafsize=LEAF, balanced_tree=False, compact_nodes=False) if finite else None
+        TREES[keys] = SearchTree(keys.detach().numpy(), SINGLE_TREE) if finite else None
     return TREES[keys]
 
 
-def nearest(tree: KDTree, queries: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Find the `count` keys that are nearest to each query.
+def nearest(tree: SearchTree, queries: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Find the `count` keys that are nearest to each query, as many queries at a time as PyTorch has threads.
 
     Args:
         tree: of M keys, at least `count`.
-        queries: (Q, K), finite.
+        queries: (Q, K) float32, finite.
 
     Returns:
         (Q, count) squared distances, and (Q, count) indices of keys, nearest first.
     """
-    distance, index = tree.query(queries, k=range(1, count + 1), workers=torch.get_num_threads())
-    return torch.from_numpy(distance).square().to(queries.dtype), torch.from_numpy(index)
+
+    def search(piece: Tensor) -> tuple[Tensor, Tensor]:
+        index, distance = tree.knnSearch(piece.detach().numpy(), count, params=EXACT)
+        return torch.from_numpy(distance), torch.from_numpy(index).long()
+
+    pieces = queries.chunk(torch.get_num_threads())
+    if len(pieces) == 1:
+        return search(queries)
+    with ThreadPoolExecutor(len(pieces)) as pool:
+        distances, indices = zip(*pool.map(search, pieces), strict=True)
+    return torch.cat(distances), torch.cat(indices)

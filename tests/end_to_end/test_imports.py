@@ -126,10 +126,10 @@ def test_measure_needs_no_torch():
         assert not imported(path) & {"torch", "torchvision", "timm"}, path
 
 
-def test_networks_need_only_torch_timm_and_scipy():
+def test_networks_need_only_torch_timm_and_opencv():
     for path in modules("lib"):
         third_party = imported(path) - OURS - set(sys.stdlib_module_names)
-        assert third_party <= {"torch", "timm", "scipy"}, path
+        assert third_party <= {"torch", "timm", "cv2"}, path
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from lib.modules.memory import Bank, attend, count_usage
 from lib.modules.nearest import nearest, tree_of
 
 
-def keys_of(count, *, seed=0, dtype=torch.float64, spread=1.0):
+def keys_of(count, *, seed=0, dtype=torch.float32, spread=1.0):
     return spread * torch.randn(count, 4, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
@@ -18,14 +18,14 @@ def keys_of(count, *, seed=0, dtype=torch.float64, spread=1.0):
 def test_the_nearest_are_those_of_all(count, wanted):
     keys, queries = keys_of(count), keys_of(70, seed=1, spread=2.0)
     distance, index = nearest(tree_of(keys), queries, wanted)
-    expected, place = torch.cdist(queries, keys).topk(wanted, largest=False)
+    expected, place = torch.cdist(queries.double(), keys.double()).topk(wanted, largest=False)
     assert torch.equal(index, place)
-    torch.testing.assert_close(distance, expected.square())
+    torch.testing.assert_close(distance, expected.square().float())
 
 
 def test_equal_keys_are_found_as_often_as_they_are_there():
-    keys = torch.cat((keys_of(100), torch.zeros(300, 4, dtype=torch.float64)))
-    _, index = nearest(tree_of(keys), torch.zeros(3, 4, dtype=torch.float64), 20)
+    keys = torch.cat((keys_of(100), torch.zeros(300, 4)))
+    _, index = nearest(tree_of(keys), torch.zeros(3, 4), 20)
     assert all(len(set(row)) == 20 and min(row) >= 100 for row in index.tolist())
 
 
@@ -38,7 +38,7 @@ def test_a_bank_that_is_searched_is_read_alike(piece, monkeypatch):
     with torch.no_grad():
         searched = attend(bank, queries, top_k=20)
     for expected, found in zip(plain, searched, strict=True):
-        assert torch.allclose(expected, found, atol=1e-12)
+        assert torch.allclose(expected, found, atol=1e-5)
 
 
 @pytest.mark.parametrize("where", ["keys", "queries"])
@@ -54,7 +54,7 @@ def test_what_is_not_finite_comes_out_as_it_does_without_a_search(where, monkeyp
 def test_a_tree_is_built_once_and_goes_with_its_keys(monkeypatch):
     built = []
     monkeypatch.setattr(
-        module, "KDTree", lambda keys, make=module.KDTree, **kw: built.append(len(keys)) or make(keys, **kw)
+        module, "SearchTree", lambda keys, how, make=module.SearchTree: built.append(len(keys)) or make(keys, how)
     )
     monkeypatch.setattr(lib.modules.memory, "SEARCHED", 100)
     bank, queries = Bank.new(keys_of(300), keys_of(300, seed=2)), keys_of(5, seed=3)
