@@ -100,8 +100,9 @@ class CommandParser(argparse.ArgumentParser):
     def __init__(self, **options: Any) -> None:
         options = {"formatter_class": HelpFormatter, "allow_abbrev": False} | options
         super().__init__(**options)
-        # argparse takes -5 and -0.5 for values; so are -1e-3 and -inf
-        self._negative_number_matcher = re.compile(r"^-(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$|^-(inf|infinity|nan)$", re.I)
+        # argparse takes -5 and -0.5 for values; so are -1e-3, -inf and -5minutes, and whoever reads them says what is
+        # wrong: no flag begins with a digit
+        self._negative_number_matcher = re.compile(r"^-(\.?\d.*|inf|infinity|nan)$", re.I)
 
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
         words = sys.argv[1:] if args is None else list(args)

@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from starlette.requests import ClientDisconnect
-
 from .uploads import bytes_in
 
 __all__ = ["Gate"]
@@ -84,9 +82,9 @@ class Gate:
             except Refused as error:
                 await answer(send, error)
                 return
-            with suppress(
-                ClientDisconnect
-            ):  # somebody left in the middle of an upload; what came of it is removed later
+            from starlette.requests import ClientDisconnect  # comes with Gradio
+
+            with suppress(ClientDisconnect):  # in the middle of an upload; what came of it is removed later
                 await self.app(scope, receive if body is None else given_again(body, receive), with_headers(send))
 
     def check(self, scope: dict) -> None:

@@ -1,4 +1,4 @@
-"""The page itself, in Gradio: what is on it and what its controls do. Imported only where Gradio is installed."""
+"""The page itself, in Gradio: what is on it and what its controls do."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
-import gradio
 import numpy as np
 
 from lib import ModelError
@@ -44,8 +43,10 @@ class Page:
         self.closing, self.drawing = threading.Event(), set[Future]()
         self.blocks = self._blocks()
 
-    def _blocks(self) -> gradio.Blocks:
+    def _blocks(self) -> Any:
         """Lay the page out."""
+        import gradio
+
         with gradio.Blocks(title="Polyp segmentation", analytics_enabled=False) as page:
             gradio.Markdown(f"## What the network takes for polyps\n{ABOUT}")
             with gradio.Row():
@@ -122,6 +123,8 @@ class Page:
 
     def follow(self, clip: str | None, threshold: float, view: str) -> Iterator[tuple[Any, str]]:
         """Draw what the network sees into a clip; tells how far it is, and ends early where nobody waits any more."""
+        import gradio
+
         if not clip:
             yield None, ""
             return
@@ -183,6 +186,8 @@ def words(mask: np.ndarray, probability: np.ndarray, seconds: float) -> str:
     return "\n".join(lines)
 
 
-def refusal(error: Exception) -> gradio.Error:
+def refusal(error: Exception) -> Exception:
     """An error that the page shows."""
+    import gradio
+
     return gradio.Error(str(error), print_exception=False)

@@ -12,6 +12,8 @@ split: the names are those of its cases.
 
 Frames of one polyp look alike, so parts that share a polyp flatter the score: --groups and --group_pattern keep the
 images of a group in one part.
+
+The same command gives the same files. Files of another draw are not replaced without --overwrite.
 """
 
 from __future__ import annotations
@@ -20,10 +22,12 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from measure.io import (
     CommandParser,
     InputError,
+    Switch,
     add_group_flags,
     add_layout_flags,
     counted,
@@ -34,11 +38,12 @@ from measure.io import (
     read_layout,
 )
 
-from ..data import fold_names, names_in, part_sizes, split_names, write_folds, write_names
+from ..data import fold_names, names_in, part_sizes, refuse_other_names, split_names, write_folds, write_names
 from ..runtime import run
 
 __all__ = ["main", "write_splits"]
 
+REPLACE = "choose another --out, or add --overwrite to replace them"
 LUMPED = 0.5  # share of all names in one group from which on the grouping is doubtful
 
 
@@ -62,6 +67,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--folds", type=number(int, low=2, high=1000), metavar="N", help="draw so many folds in place of parts"
     )
     parser.add_argument("--seed", type=number(int, high=2**32 - 1), default=0, metavar="N", help="of the draw")
+    parser.add_argument("--overwrite", action=Switch, help="replace the split files of another draw")
     add_group_flags(parser)
     add_layout_flags(parser.add_argument_group("layout of --data"))
     return parser.parse_args(argv)
@@ -83,20 +89,33 @@ def write_splits(args: argparse.Namespace) -> None:
         tell_doubts(group_by_name)
     if args.folds:
         folds = fold_names(names, args.folds, seed=args.seed, group_of=group_by_name.get)
-        write_folds(folds, args.out)
+        files = write_folds(folds, args.out, replace=args.overwrite, advice=REPLACE)
         for number_, fold in enumerate(folds, start=1):
             told = (f"{part} {described_part(own, group_by_name, grouped)}" for part, own in vars(fold).items())
             print(f"{args.out / f'fold_{number_}'}: {', '.join(told)}")
+        tell_others(args.out, files)
         return
     sizes = part_sizes(args.parts, len(names))
     parts = split_names(names, sizes, seed=args.seed, group_of=group_by_name.get)
     empty = [part for part, members in parts.items() if not members]
     if empty:
         raise InputError(f"no group is left for {', '.join(empty)}; give it more names or smaller groups")
+    files = {args.out / f"{part}.txt": members for part, members in parts.items()}
+    if not args.overwrite:
+        refuse_other_names(files, advice=REPLACE)
     for part, members in parts.items():
         write_names(members, args.out / f"{part}.txt")
         other = f" ({sizes[part]} were asked for; groups stay whole)" if len(members) != sizes[part] else ""
         print(f"{args.out / part}.txt: {described_part(members, group_by_name, grouped, remark=other)}")
+    tell_others(args.out, list(files))
+
+
+def tell_others(out: Path, written: Sequence[Path]) -> None:
+    """Tell of split files that were there before and are not part of this draw: they may share images with it."""
+    others = sorted({*out.glob("*.txt"), *out.glob("fold_*/*.txt")} - set(written))
+    if others:
+        told = f"{counted(len(others), 'file was', 'files were')} in {out} before, first {others[0].relative_to(out)}"
+        print(f"note: {told}; of another draw, what they name is also in this one", file=sys.stderr)
 
 
 def described_part(

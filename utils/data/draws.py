@@ -25,7 +25,16 @@ from measure.io import (
     write_text,
 )
 
-__all__ = ["FoldNames", "fold_names", "names_in", "part_sizes", "split_names", "write_folds", "write_names"]
+__all__ = [
+    "FoldNames",
+    "fold_names",
+    "names_in",
+    "part_sizes",
+    "refuse_other_names",
+    "split_names",
+    "write_folds",
+    "write_names",
+]
 
 CHOOSING = 0.1  # fraction of what a fold trains on that chooses its best checkpoint
 
@@ -159,27 +168,57 @@ def fold_names(
     return folds
 
 
-def write_folds(folds: Sequence[FoldNames], out: Path, *, replace: bool = True) -> None:
+def write_folds(
+    folds: Sequence[FoldNames],
+    out: Path,
+    *,
+    replace: bool = True,
+    advice: str = "put them back, or choose another folder",
+) -> list[Path]:
     """Write `<out>/fold_N/train.txt`, `val.txt` and `test.txt` for every fold, N from 1 on.
 
     Args:
         replace: whether files with other names may be replaced.
+        advice: what to do where they may not.
+
+    Returns:
+        The files.
 
     Raises:
         InputError: a file cannot be written, or holds other names and is not to be replaced.
     """
-    for number, fold in enumerate(folds, start=1):
-        folder = out / f"fold_{number}"
-        for part, names in vars(fold).items():
-            place = folder / f"{part}.txt"
-            if not replace and place.is_file() and place.read_text(encoding="utf-8") != text_of(names):
-                raise InputError(
-                    f"{place} holds other names than would be drawn now: the data, their groups, --seed or --folds "
-                    "have changed; put them back, or choose another folder"
-                )
-    for number, fold in enumerate(folds, start=1):
-        for part, names in vars(fold).items():
-            write_names(names, out / f"fold_{number}" / f"{part}.txt")
+    files = {
+        out / f"fold_{number}" / f"{part}.txt": names
+        for number, fold in enumerate(folds, start=1)
+        for part, names in vars(fold).items()
+    }
+    if not replace:
+        refuse_other_names(files, advice=advice)
+    for place, names in files.items():
+        write_names(names, place)
+    return list(files)
+
+
+def refuse_other_names(files: Mapping[Path, Sequence[str]], *, advice: str) -> None:
+    """Refuse to replace split files that hold other names.
+
+    Args:
+        files: the names that each file is to hold.
+        advice: what to do then.
+
+    Raises:
+        InputError: a file is there already and holds other names.
+    """
+    for place, names in files.items():
+        try:
+            same = not place.exists() or place.read_bytes() == text_of(names).encode()
+        except OSError:
+            same = False
+        if not same:
+            raise InputError(
+                f"{place} holds other names than would be drawn now: the data, their groups, the seed or the sizes "
+                f"have changed; {advice}"
+            )
 
 
 def write_names(names: Sequence[str], place: Path) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lib import Network
 from measure.io import InputError
 
-from .config import MapOptions
+from .config import LARGEST_SIDE, MapOptions
 from .network import TrainedNetwork
 
 __all__ = ["AveragedNetwork", "averaged"]
@@ -104,6 +104,12 @@ def averaged(networks: Sequence[TrainedNetwork], options: MapOptions) -> Trained
         if options.scales and not isinstance(network.model, Network):
             raise InputError(
                 f"--scales was given with {network.path} outside torch, where it takes one size; leave it out"
+            )
+        largest = max(options.scales or (1.0,))
+        if options.scales and scaled_side(network.model, network.size, largest) > LARGEST_SIDE:
+            raise InputError(
+                f"--scales {largest:g} was given with an input of {network.size} pixels; they lead to "
+                f"{scaled_side(network.model, network.size, largest)}, and at most {LARGEST_SIDE} are taken"
             )
         if network.classes != first.classes:
             raise InputError(f"{first.path} and {network.path} know other classes; only equal ones can be averaged")

@@ -17,9 +17,11 @@ from .outputs.suffixes import CONTOUR_SUFFIXES, VIDEO_SUFFIXES, check_video_name
 from .outputs.thresholds import best_threshold
 from .runtimes.names import RUNTIMES
 
-__all__ = ["GROUPS", "MapOptions", "PredictConfig"]
+__all__ = ["GROUPS", "LARGEST_SIDE", "MapOptions", "PredictConfig"]
 
 FILES, OUTPUTS, VIDEO, MAPS = "files", "what is written", "video", "maps"
+
+LARGEST_SIDE = 8192  # pixels of a network's input
 
 # the headings of --help, in their order
 GROUPS = (FILES, OUTPUTS, MAPS, VIDEO, NETWORK, RELEASED, MACHINE)
@@ -208,7 +210,7 @@ class PredictConfig(MachineOptions, NetworkOptions, MapOptions):
         "input height and width, pixels (default: as trained, else as the authors trained)",
         group=MAPS,
         low=1,
-        high=8192,
+        high=LARGEST_SIDE,
     )
     runtime: str = option(
         "auto",

@@ -14,6 +14,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from measure.io import (
+    IMAGE_SUFFIXES,
     InputError,
     available_cores,
     counted,
@@ -89,6 +90,7 @@ def lay_out_set(
     samples = find(roots)
     check_number(len(samples), images, partial=partial)
     refuse_shared_targets(samples)
+    refuse_strangers(samples, to)
     manifest = to / f"{name}.manifest.json"
     previous = read_manifest(manifest)
     for folder in {(to / target).parent for sample in samples for target in sample.targets()}:
@@ -155,6 +157,27 @@ def refuse_shared_targets(samples: Sequence[Sample]) -> None:
             f"{counted(len(twice), 'image')} would replace others of the same name, first {first_names(twice)}; give "
             "one download at a time, or rename them"
         )
+
+
+def refuse_strangers(samples: Sequence[Sample], to: Path) -> None:
+    """Refuse a set's folder that holds images beside those of the set: everything that reads it would take them in."""
+    own, tops = set(), set()
+    for sample in samples:
+        for target in sample.targets():
+            own.add(target)
+            tops.add(Path(sample.folder, target.relative_to(sample.folder).parts[0]))
+    found = sorted(path.relative_to(to) for top in tops for path in (to / top).rglob("[!.]*") if is_image(path))
+    strangers = [path for path in found if path not in own]
+    if strangers:
+        told = counted(len(strangers), "image that is", "images that are")
+        raise InputError(
+            f"{to} holds {told} no part of the set, of an earlier run or your own, first "
+            f"{first_names([path.as_posix() for path in strangers])}; move them elsewhere, or choose another --to"
+        )
+
+
+def is_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
 
 
 def lay_out(

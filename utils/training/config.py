@@ -359,3 +359,11 @@ class StartOptions(Options):
     allow_changed_data: bool = option(
         False, "go on with a run although its data are not the same any more", group=REPETITION
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.resume and self.overwrite:
+            raise InputError(
+                f"--resume {self.resume} and --overwrite were given; keep the first to go on with the run in the "
+                "folder, or the second to replace it"
+            )

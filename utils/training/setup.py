@@ -74,6 +74,8 @@ def train(
         refuse_other_run(config.train_model_save_path, resumed=resumed, overwrite=start.overwrite)
         device = choose_device(config.device, config.gpu_id + world.local_rank)
         refuse_graphs(config, device, world)
+        if config.amp == "fp16" and device.type == "cpu":
+            tell("--amp fp16 on a CPU trains many times slower than float32; leave it out, or take bf16")
         task = task_of(config)
         data = load_data(config, task, device, world)
         if resume and not start.allow_changed_data:

@@ -60,6 +60,9 @@ def parser(**options):
         (["--lr", "inf"], "--lr inf was given; it must be at most 10"),
         (["--lr", "-inf"], "--lr -inf was given; it must be more than 0"),
         (["--lr", "-1e-3"], "--lr -1e-3 was given; it must be more than 0"),
+        (["--lr", "-5minutes"], "--lr -5minutes was given; it must be a number, more than 0"),
+        (["--epoch", "-.5x"], "--epoch -.5x was given; it must be a whole number"),
+        (["--epochs", "-5x"], "unknown flag --epochs: did you mean --epoch?"),
         (["--ema", "1"], "--ema 1 was given; it must be less than 1"),
         (["--out", ""], "--out: an empty text was given"),
         (["--name", " "], "--name: an empty text was given"),
@@ -79,6 +82,7 @@ def test_what_is_meant_is_read():
     assert (read.epoch, read.lr, read.shift, read.plots, read.multi_scale, read.out) == (
         7, 1e-4, -0.1, False, True, Path("a"),
     )  # fmt: skip
+    assert parser().parse_args(["--name", "-5minutes"]).name == "-5minutes", "whoever reads it says what is wrong"
     for words, value in ([], False), (["--multi_scale"], True), (["--multi_scale", "off"], False):
         assert parser().parse_args(words).multi_scale is value
     assert parser().parse_args(["--multi_scale", "--no-multi_scale"]).multi_scale is False

@@ -116,9 +116,9 @@ def test_the_command_writes_files_and_reports(data, tmp_path, capsys):
     parts = {part: read_split(tmp_path / f"{part}.txt") for part in ("train", "val", "test")}
     assert [len(names) for names in parts.values()] == [6, 2, 2]
     assert len({name for names in parts.values() for name in names}) == 10
-    assert split.main([*flags, "train=3", "test=7", "--group_pattern", "000[1-5]|00"]) == 0
+    assert split.main([*flags, "--overwrite", "train=3", "test=7", "--group_pattern", "000[1-5]|00"]) == 0
     assert "groups stay whole" not in capsys.readouterr().out
-    assert split.main([*flags, "train=3", "test=7", "--group_pattern", "000|001"]) == 0
+    assert split.main([*flags, "--overwrite", "train=3", "test=7", "--group_pattern", "000|001"]) == 0
     assert "train.txt: 9 names (3 were asked for; groups stay whole)" in capsys.readouterr().out
 
 

@@ -46,6 +46,13 @@ def files(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def test_an_input_size_times_a_scale_is_bounded(weights, data, tmp_path, capsys):
+    flags = ["--test_data_path", data, "--pred_save_path", tmp_path / "maps", "--test_size", "4096"]
+    assert predict(weights, *flags, "--scales", "1", "3") == 2
+    told = "--scales 3 was given with an input of 4096 pixels; they lead to 12288, and at most 8192 are taken"
+    assert told in capsys.readouterr().err and not (tmp_path / "maps").exists()
+
+
 def test_masks_of_a_data_set_are_not_written_over(weights, data, tmp_path, capsys):
     images, masks = data / "Set" / "images", data / "Set" / "masks"
     before = files(data)

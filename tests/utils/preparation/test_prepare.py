@@ -320,6 +320,28 @@ def test_a_second_run_changes_nothing_and_one_cut_short_goes_on(tmp_path, capsys
     assert "1 file is not as an earlier run laid them out, first Kvasir-SEG/masks/a.jpg" in capsys.readouterr().err
 
 
+def test_images_beside_those_of_the_set_are_refused_and_kept(tmp_path, capsys):
+    fill(tmp_path / "k", "images", "masks", ["a", "b", "c"])
+    data = tmp_path / "data"
+    command = ["kvasir-seg", "--from", str(tmp_path / "k"), "--to", str(data), "--no-check", "--partial"]
+    assert main(command) == 0
+    for folder in ("images", "masks"):
+        (tmp_path / "k" / folder / "c.jpg").unlink()
+    before = {path: path.read_bytes() for path in data.rglob("*") if path.is_file()}
+    capsys.readouterr()
+    assert main(command) == 2
+    told = capsys.readouterr().err
+    assert f"{data} holds 2 images that are no part of the set, of an earlier run or your own, first" in told
+    assert "Kvasir-SEG/images/c.jpg, Kvasir-SEG/masks/c.jpg; move them elsewhere, or choose another --to" in told
+    assert {path: path.read_bytes() for path in data.rglob("*") if path.is_file()} == before
+    for folder in ("images", "masks"):
+        (data / "Kvasir-SEG" / folder / "c.jpg").rename(tmp_path / f"{folder}.jpg")
+    (data / "Kvasir-SEG" / "images" / "notes.txt").touch()
+    (data / "Kvasir-SEG" / "images" / ".c.jpg").touch()  # hidden: nothing reads it
+    assert main(command) == 0
+    assert "no part of the set" not in capsys.readouterr().err
+
+
 def test_the_check_at_the_end_gives_the_status(tmp_path, capsys):
     fill(tmp_path / "k", "images", "masks", ["a", "b"])
     (tmp_path / "k" / "images" / "b.jpg").write_bytes((tmp_path / "k" / "images" / "b.jpg").read_bytes()[:300])

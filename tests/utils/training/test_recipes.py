@@ -186,6 +186,8 @@ def test_a_run_stops_when_the_score_stays_away_and_stays_stopped(data, tmp_path,
         (["--scales", "0"], "--scales 0 was given; it must be at least 0.1"),
         (["--scales", "1", "--multi_scale_training"], "--multi_scale_training and --scales were given"),
         (["--early_stop", "-1"], "--early_stop -1 was given; it must be at least 0"),
+        (["--budget", "-5minutes"], "--budget -5minutes was given; write a number and a unit: 20epochs, 500steps or"),
+        (["--resume", "auto", "--overwrite"], "--resume auto and --overwrite were given; keep the first to go on"),
         (["--lr_decay_epoch", "0"], "--lr_decay_epoch 0 was given; it must be at least 1"),
     ],
 )

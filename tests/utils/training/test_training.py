@@ -279,6 +279,13 @@ def test_training_starts_from_published_weights(data, tmp_path):
     assert state(tmp_path / "run")["epoch"] == 1
 
 
+@pytest.mark.parametrize(("amp", "told"), [("fp16", True), ("bf16", False), ("off", False)])
+def test_half_precision_on_a_cpu_is_told_to_be_slow(tmp_path, capsys, amp, told):
+    assert train(tmp_path / "nowhere", tmp_path / "run", "--device", "cpu", "--amp", amp) == 2
+    note = "note: --amp fp16 on a CPU trains many times slower than float32; leave it out, or take bf16"
+    assert (note in capsys.readouterr().err) == told
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("amp", ["off", "bf16", "fp16"])
 def test_cuda_trains_in_every_precision(data, tmp_path, amp):

@@ -74,9 +74,9 @@ def open_tracker(name: str, folder: Path, options: Mapping[str, Any], *, resumed
         resumed: whether the training run is gone on with.
 
     Raises:
-        InputError: the package is not installed, or refuses: nobody is logged in, a server cannot be reached.
+        InputError: the package, which `check_trackers` has found, refuses: nobody is logged in, a server cannot be
+            reached.
     """
-    check_trackers([name])
     place = folder / f"{name}_id.txt"
     run_id = place.read_text(encoding="utf-8").strip() if resumed and place.is_file() else None
     try:

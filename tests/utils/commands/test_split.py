@@ -1,0 +1,52 @@
+"""Split files on disk: the same draw again, another one, and what lies beside it."""
+
+import pytest
+
+from tests.helpers.commands import run
+
+
+@pytest.fixture
+def split(stills, tmp_path, capsys):
+    data = stills(count=20, seed=0, size=(64, 80))
+
+    def ask(*words, out=tmp_path / "splits"):
+        status = run("-m utils split", "--data", str(data), "--out", str(out), *words)
+        return status, capsys.readouterr()
+
+    return ask
+
+
+def contents(folder):
+    return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*.txt")}
+
+
+@pytest.mark.parametrize("words", [["train=80%", "val=rest"], ["--folds", "3"]])
+def test_another_draw_does_not_replace_the_files_unless_asked(split, tmp_path, words):
+    out = tmp_path / "splits"
+    assert split(*words)[0] == 0
+    first = contents(out)
+    status, told = split(*words)
+    assert status == 0 and contents(out) == first, "the same draw is welcome"
+    status, told = split(*words, "--seed", "1")
+    assert status == 2 and "holds other names than would be drawn now" in told.err
+    assert "choose another --out, or add --overwrite to replace them" in told.err and contents(out) == first
+    assert split(*words, "--seed", "1", "--overwrite")[0] == 0
+    again = contents(out)
+    assert again.keys() == first.keys() and again != first
+
+
+def test_nothing_is_written_where_one_file_is_another(split, tmp_path):
+    (tmp_path / "splits").mkdir()
+    (tmp_path / "splits" / "val.txt").write_bytes(b"\xff of somebody else")
+    assert split("train=80%", "val=rest")[0] == 2
+    assert [path.name for path in (tmp_path / "splits").iterdir()] == ["val.txt"]
+    assert (tmp_path / "splits" / "val.txt").read_bytes() == b"\xff of somebody else"
+
+
+def test_files_of_an_earlier_draw_are_told(split, tmp_path):
+    assert "before" not in split("train=10", "test=rest")[1].err
+    status, told = split("train=10", "val=rest", "--overwrite")
+    assert status == 0 and "note: 1 file was in " in told.err and "before, first test.txt" in told.err
+    split("--folds", "3", out=tmp_path / "folds")
+    status, told = split("--folds", "2", "--overwrite", out=tmp_path / "folds")
+    assert status == 0 and "3 files were in" in told.err and "first fold_3/test.txt" in told.err
