@@ -65,9 +65,12 @@ class Page:
                     )
                 told = gradio.Markdown()
                 controls = [seen, threshold, view]
-                given.change(self.look, [given, threshold, view], [seen, shown, told], api_name="look")
+                # one after the other: of two controls that are moved at once, the later answer is the one that stays
+                given.change(
+                    self.look, [given, threshold, view], [seen, shown, told], api_name="look", concurrency_id="image"
+                )
                 for control in (threshold, view):
-                    control.change(self.show, controls, [shown, told], api_name=False)
+                    control.change(self.show, controls, [shown, told], api_name=False, concurrency_id="image")
             with gradio.Tab("Clip"):
                 with gradio.Row():
                     clip = gradio.Video(label=f"clip of at most {self.max_seconds:g} seconds", sources=["upload"])

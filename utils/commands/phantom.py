@@ -12,7 +12,7 @@ import argparse
 import re
 from collections.abc import Sequence
 
-from measure.io import CommandParser, InputError, Switch, nonempty, number, path
+from measure.io import FRAME_MASKS, FRAMES, CommandParser, InputError, Switch, nonempty, number, path
 
 from ..phantom import LOOKS, check_clip, check_count, find_look, write_clips, write_stills
 from ..runtime import run
@@ -20,7 +20,7 @@ from ..runtime import run
 __all__ = ["main"]
 
 SIDE = number(int, low=1, high=2048)  # pixels; the scene itself says what is too small for it
-FOLDER = re.compile(r"[\w-][\w .-]*(/[\w-][\w .-]*)*")  # what a split may be called, as TestHardDataset/Unseen
+FOLDER = re.compile(r"[\w-]([\w .-]*[\w-])?(/[\w-]([\w .-]*[\w-])?)*")  # a split's name, as TestHardDataset/Unseen
 COUNT = number(int, low=1, high=1_000_000)
 
 
@@ -79,7 +79,7 @@ def _write(args: argparse.Namespace) -> None:
     clip = {"frames": args.frames, "bursts": args.bursts, "severity": args.severity, **common}
     check_clip(**clip)
     for split in splits:
-        if not FOLDER.fullmatch(split) or ".." in split:
+        if not FOLDER.fullmatch(split) or ".." in split or {FRAMES, FRAME_MASKS} & set(split.split("/")):
             raise InputError(f"--clips {split} cannot name a folder in --out; expected a name such as TrainDataset")
     for look in (*tests, args.look):
         find_look(look)
@@ -100,5 +100,7 @@ def _counts(flag: str, pairs: list[str]) -> dict[str, int]:
         if not name or not re.fullmatch("[0-9]{1,9}", count):
             raise InputError(f"{flag} got '{pair}'; write it as NAME=COUNT, with a whole number as COUNT")
         check_count(f"{flag} {name}", int(count), least=1)
+        if name in counts:
+            raise InputError(f"{flag} names {name} twice; give it once")
         counts[name] = int(count)
     return counts

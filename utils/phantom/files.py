@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from measure.io import InputError, drop_partials, make_folder, replace_when_whole
+from measure.io import InputError, counted, drop_partials, make_folder, replace_when_whole
 
 __all__ = ["check_count", "check_size", "claim_folder", "member_seed", "write_pair"]
 
@@ -43,8 +43,8 @@ def claim_folder(folder: Path, names: list[str]) -> None:
     strangers = sorted(path.name for path in folder.glob("[!.]*") if path.name not in set(names))
     if strangers:
         raise InputError(
-            f"{folder} already holds {len(strangers)} other files, first {strangers[0]};"
-            " choose another folder or remove them"
+            f"{folder} already holds {counted(len(strangers), 'other file')}, first {strangers[0]}; choose another "
+            "folder, or move them elsewhere"
         )
     drop_partials(make_folder(folder))
 

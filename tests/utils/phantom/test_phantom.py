@@ -141,7 +141,7 @@ def test_a_longer_set_begins_like_a_shorter_one_and_sets_never_share(tmp_path):
 def test_a_folder_with_other_files_is_refused_untouched(tmp_path):
     (tmp_path / "masks").mkdir()
     (tmp_path / "masks" / "mine.png").write_bytes(b"x")
-    with pytest.raises(InputError, match="1 other files, first mine.png"):
+    with pytest.raises(InputError, match="holds 1 other file, first mine.png; choose another folder, or move"):
         write_stills(tmp_path, count=2, size=SMALL)
     assert files(tmp_path) == ["masks/mine.png"]
 
@@ -285,6 +285,11 @@ def test_command_line_writes_sets_and_clips(tmp_path):
         ("--train 2 --frames nan", "--frames nan was given; it must be a whole number"),
         ("--clips ../elsewhere=2", "--clips ../elsewhere cannot name a folder in --out"),
         ("--clips /elsewhere=2", "--clips /elsewhere cannot name a folder in --out"),
+        ("--clips A/Frame=2", "--clips A/Frame cannot name a folder in --out"),
+        ("--clips GT=2", "--clips GT cannot name a folder in --out"),
+        ("--clips A./B=2", "--clips A./B cannot name a folder in --out"),
+        ("--clips A=2 A=3", "--clips names A twice; give it once"),
+        ("--test clear=2 hard=1 clear=2", "--test names clear twice; give it once"),
     ],
 )
 def test_mistakes_end_with_one_line_and_status_2(tmp_path, capsys, arguments, sentence):
