@@ -41,6 +41,7 @@ __all__ = ["main", "write_montage"]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".pdf")
 DOTS = 150  # an inch of a PDF
+LONGEST_JPEG = 65500  # pixels of a side that its library writes; a PDF holds a JPEG
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -80,6 +81,8 @@ def draw(args: argparse.Namespace) -> None:
     if len(names) != len(args.maps):
         told = f"{counted(len(names), 'name')} in --names for {counted(len(args.maps), 'folder')} in --maps"
         raise InputError(f"{told}; give one for each")
+    if twice := [name for place, name in enumerate(names) if name in names[:place]]:
+        raise InputError(f"two methods are called {twice[0]}; tell them apart with --names")
     write_comparison(data=args.data, maps=args.maps, names=names, out=args.out, count=args.count, layout=layout)
 
 
@@ -87,12 +90,15 @@ def write_montage(*, data: Path, maps: Path, out: Path, count: int, layout: Layo
     """Write the montage of `count` samples, evenly spread over those of `data` that have a map.
 
     Raises:
-        InputError: a folder or file is missing or unreadable, no image has a map, or `out` is no place for a picture.
+        InputError: a folder or file is missing or unreadable, no image has a map, a mask or map is of another size than
+            its image, or `out` is no place for a picture.
     """
-    chosen = chosen_files(data, [maps], out, count, layout)
-    write_picture(
-        draw_montage([(read_rgb(image), read_rgb(mask), read_rgb(found)) for image, mask, found in chosen]), out
-    )
+    samples = []
+    for files in chosen_files(data, [maps], out, count, layout):
+        planes = [read_rgb(path_) for path_ in files]
+        refuse_other_sizes(files, planes)
+        samples.append(tuple(planes))
+    write_picture(draw_montage(samples), out)
 
 
 def write_comparison(
@@ -101,16 +107,21 @@ def write_comparison(
     """Write what several methods got right and wrong on `count` samples that all of them have a map of.
 
     Raises:
-        InputError: as `write_montage`; a map of another size than its image.
+        InputError: as `write_montage`.
     """
     samples = []
     for image, mask, *found in chosen_files(data, maps, out, count, layout):
         planes = [read_rgb(image), read_mask(mask, layout.mask_values), *map(read_grey, found)]
-        for path_, plane in zip((mask, *found), planes[1:], strict=True):
-            if plane.shape != planes[0].shape[:2]:
-                raise InputError(f"{path_} has another size than {image}; write maps at their images' own size")
+        refuse_other_sizes([image, mask, *found], planes)
         samples.append((planes[0], planes[1], planes[2:]))
     write_picture(draw_comparison(samples, names), out)
+
+
+def refuse_other_sizes(files: Sequence[Path], planes: Sequence[np.ndarray]) -> None:
+    """Refuse a mask or map, all but the first file, of another size than the first: stretched, it would look right."""
+    for path_, plane in zip(files, planes, strict=True):
+        if plane.shape[:2] != planes[0].shape[:2]:
+            raise InputError(f"{path_} has another size than {files[0]}; write maps at their images' own size")
 
 
 def chosen_files(data: Path, maps: Sequence[Path], out: Path, count: int, layout: Layout) -> list[list[Path]]:
@@ -129,6 +140,12 @@ def chosen_files(data: Path, maps: Sequence[Path], out: Path, count: int, layout
 
 def write_picture(picture: np.ndarray, out: Path) -> None:
     """Write an (H, W, 3) RGB picture in the form that its suffix names."""
+    height, width = picture.shape[:2]
+    if out.suffix.lower() != ".png" and max(height, width) > LONGEST_JPEG:
+        raise InputError(
+            f"the picture has {width} x {height} pixels, and {out.suffix} takes at most {LONGEST_JPEG} on a side; "
+            "lower --count, or write a .png"
+        )
     make_folder(out.parent)
     with replace_when_whole(out) as partial:
         if out.suffix.lower() == ".pdf":

@@ -96,8 +96,12 @@ def _legend(width: int) -> np.ndarray:
 
 
 def _titles(titles: Sequence[str], panel_width: int, width: int) -> np.ndarray:
-    """A line with a title above every column."""
-    return _line({column * (panel_width + GAP) + 4: title for column, title in enumerate(titles)}, width)
+    """A line with a title above every column; one that is too long ends with its column."""
+    line = np.full((LINE, width, 3), 255, np.uint8)
+    for column, title in enumerate(titles):
+        left = column * (panel_width + GAP)
+        line[:, left : left + panel_width] = _line({4: title}, panel_width)
+    return line
 
 
 def _row(image: np.ndarray, mask: np.ndarray, prediction: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -4,10 +4,11 @@ import cv2
 import numpy as np
 import pytest
 
+from measure.io import InputError
 from utils.commands import split
-from utils.commands.montage import main
+from utils.commands.montage import main, write_picture
 from utils.phantom import write_stills
-from utils.visualization import draw_montage
+from utils.visualization import draw_comparison, draw_montage
 
 
 def draw(stills, out, *flags):
@@ -48,6 +49,45 @@ def test_mistakes(stills, tmp_path, capsys, out, flags, sentence):
     told = capsys.readouterr().err
     assert sentence in told and told.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_maps_of_another_size_are_refused(stills, tmp_path, capsys):
+    data = stills(count=6, seed=0, size=(64, 80))
+    (tmp_path / "maps").mkdir()
+    cv2.imwrite(str(tmp_path / "maps" / "phantom_0001.png"), np.zeros((64, 64), np.uint8))
+    words = ["--data", str(data), "--maps", str(tmp_path / "maps"), "--out", str(tmp_path / "x.png")]
+    for names in ([], ["--names", "ours"]):
+        assert main([*words, *names]) == 2
+        assert "phantom_0001.png has another size than" in capsys.readouterr().err
+    assert not (tmp_path / "x.png").exists()
+
+
+def test_methods_of_one_name_are_refused(stills, tmp_path, capsys):
+    data = stills(count=6, seed=0, size=(64, 80))
+    words = ["--data", str(data), "--maps", str(data / "masks"), f"{data / 'masks'}/", "--out", str(tmp_path / "x.png")]
+    assert main(words) == 2
+    assert "two methods are called masks; tell them apart with --names" in capsys.readouterr().err
+    assert main([*words, "--names", "a", "a"]) == 2
+    assert main([*words, "--names", "a", "b"]) == 0
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".pdf"])
+def test_a_picture_that_is_too_long_for_its_kind_is_told(tmp_path, suffix):
+    with pytest.raises(
+        InputError, match=f"the picture has 3 x 65501 pixels, and {suffix} takes at most 65500 on a side"
+    ):
+        write_picture(np.zeros((65501, 3, 3), np.uint8), tmp_path / f"x{suffix}")
+    assert not list(tmp_path.iterdir())
+    write_picture(np.zeros((65501, 3, 3), np.uint8), tmp_path / "x.png")
+    write_picture(np.zeros((65500, 3, 3), np.uint8), tmp_path / f"x{suffix}")
+    assert cv2.imread(str(tmp_path / "x.png")).shape == (65501, 3, 3)
+
+
+def test_a_long_title_ends_with_its_column():
+    sample = (np.zeros((40, 40, 3), np.uint8), np.zeros((40, 40), np.uint8), [np.zeros((40, 40), np.uint8)] * 2)
+    short, long = (draw_comparison([sample], [name, "b"])[:20] for name in ("a", "a" * 90))
+    assert (short[:, 364:540] != long[:, 364:540]).any(), "the third column's title"
+    assert np.array_equal(short[:, 540:], long[:, 540:])
 
 
 def test_the_maps_are_no_place_for_the_picture(stills, capsys):
