@@ -227,3 +227,25 @@ def test_one_drops_an_image_and_clicks(page, tmp_path):
         tab.screenshot(tmp_path / "mask.png")
     outline, mask = (cv2.imread(str(tmp_path / f"{name}.png")) for name in ("outline", "mask"))
     assert outline.shape == mask.shape and (outline != mask).any()
+
+
+@gradio
+@pytest.mark.slow
+@pytest.mark.skipif(browser is None, reason="needs chromium")
+def test_one_looks_at_a_clip_and_it_plays(page, tmp_path):
+    with VideoWriter(tmp_path / "clip.webm", rate=10) as writer:
+        for frame in phantom_clip(seed=1, frames=9, size=(64, 96))[0]:
+            writer.write(frame)
+    button = "[...document.querySelectorAll('button')].find(x => x.innerText.includes('Look at the clip'))"
+    flags = ["--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"]
+    with Browser(browser, tmp_path / "profile", flags=flags) as tab:
+        tab.call("Page.navigate", url=page.local_url)
+        tab.wait_for("document.querySelector('button[role=tab]') !== null")
+        tab.run("[...document.querySelectorAll('button[role=tab]')].find(x => x.innerText.trim() == 'Clip').click()")
+        tab.wait_for(f"{button} && {button}.offsetParent !== null")
+        tab.choose_files("input[type=file][accept*=video]", tmp_path / "clip.webm")
+        tab.wait_for("document.querySelector('video') !== null")
+        tab.run(f"{button}.click()")
+        assert tab.wait_for("(document.body.innerText.match(/\\d+ frames in/) || [''])[0]") == "9 frames in"
+        playable = "[...document.querySelectorAll('video')].filter(x => x.readyState >= 2 && x.videoWidth == 96).length"
+        assert tab.wait_for(f"{playable} == 2 && {playable}") == 2, "the clip, and what was seen in it"
