@@ -182,11 +182,17 @@ def train_one(
 
 
 def refuse_to_resume(kind: str, command: TrainCommand) -> None:
-    """Refuse a checkpoint of a single run.
+    """Refuse a checkpoint of a single run, and to replace runs: those that are in the folder are gone on with.
 
     Raises:
-        InputError: the flags name one.
+        InputError: the flags name one, or ask for it.
     """
+    if command.start.overwrite:
+        folder = command.config.train_model_save_path
+        raise InputError(
+            f"--{kind}s and --overwrite were given; --{kind}s goes on with the runs in {folder}: drop --overwrite, or "
+            "choose another --train_model_save_path"
+        )
     if command.resume:
         raise InputError(
             f"--{kind}s starts new runs, but {command.start.load_checkpoint_path} is a run to go on with; drop one"

@@ -96,14 +96,24 @@ def parse_train_args(argv: Sequence[str]) -> TrainCommand:
 def look_ahead(argv: Sequence[str]) -> argparse.Namespace:
     """Read the flags that the others take their defaults from."""
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    for flag in ("--model", "--recipe", "--load_checkpoint_path", "--resume"):
+    for flag in ("--model", "--recipe", "--load_checkpoint_path", "--resume", "--init_weights"):
         first.add_argument(flag, nargs="?")
     first.add_argument("--train_model_save_path", nargs="?", default=TrainConfig.train_model_save_path)
     return first.parse_known_args(argv)[0]
 
 
 def run_to_resume(first: argparse.Namespace) -> tuple[str | None, dict[str, Any] | None]:
-    """The checkpoint that the flags name or that --resume auto finds, and its content where it is a run of ours."""
+    """The checkpoint that the flags name or that --resume auto finds, and its content where it is a run of ours.
+
+    Raises:
+        InputError: flags that name two beginnings, or a checkpoint that cannot be read.
+    """
+    for other in ("resume", "init_weights"):
+        if first.load_checkpoint_path and getattr(first, other):
+            raise InputError(
+                f"--load_checkpoint_path and --{other} were given; keep one of them: a run that starts from weights "
+                "and is gone on with later takes --init_weights FILE --resume auto"
+            )
     if not first.load_checkpoint_path and first.resume != "auto":
         return None, None
     from ..training import furthest_checkpoint, read_run  # PyTorch is loaded for those who need it

@@ -93,6 +93,7 @@ def test_a_single_seed_has_no_deviation(one_seed):
         (["--seeds", "2", "3", "--lr", "0.5"], "seed_2 was trained with other flags (--lr); choose another"),
         (["--seeds", "1", "1"], "--seeds 1 1 was given; name each seed once, from 0 on"),
         (["--seeds", "-1"], "--seeds -1 was given; it must be at least 0"),
+        (["--seeds", "2", "--overwrite"], "--seeds and --overwrite were given; --seeds goes on with the runs in"),
         (["--seeds", "2", "--load_checkpoint_path", "seed_2/last.pth"], "last.pth is a run to go on with; drop one"),
     ],
 )
@@ -143,6 +144,7 @@ def test_folds_test_what_chose_nothing_and_go_on_by_the_same_command(data, tmp_p
         (["--folds", "2", "--lr", "0.5"], "fold_1 was trained with other flags (--lr)"),
         (["--folds", "2", "--val_split", "x"], "--folds and --val_split were given"),
         (["--folds", "2", "--seeds", "1"], "--folds and --seeds were given"),
+        (["--folds", "2", "--overwrite"], "--folds and --overwrite were given; --folds goes on with the runs in"),
         (["--groups", "x"], "groups were given without --folds"),
         (["--folds", "2", "--groups", "x", "--group_pattern", "y"], "one tells the groups: drop the other"),
         (["--folds", "1"], "--folds 1 was given; it must be at least 2"),
