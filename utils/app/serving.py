@@ -74,13 +74,12 @@ def open_page(
         tempfile.TemporaryDirectory(prefix="polyp-page-", ignore_cleanup_errors=True) as folder,
     ):
         page = build(predictor, Path(folder), max_seconds)
-        try:
-            with served(gated(page.blocks, Path(folder), host, int(max_upload * 1e6)), taken) as thread:
-                with swept(Path(folder)):
-                    yield ServedPage(url_of(host, taken.getsockname()[1]), thread)
+        app = gated(page.blocks, Path(folder), host, int(max_upload * 1e6))
+        with served(app, taken) as thread, swept(Path(folder)):
+            try:
+                yield ServedPage(url_of(host, taken.getsockname()[1]), thread)
+            finally:
                 page.close()
-        finally:
-            page.close()
 
 
 def bind(host: str, port: int) -> socket.socket:
