@@ -217,19 +217,29 @@ def evict(bank: Bank, *, room: int, protected: int = 0) -> Bank:
         room: entries that may stay.
         protected: newest entries that stay whatever their usage; at most `room`.
     """
-    excess = len(bank) - room
-    if excess <= 0:
+    if len(bank) <= room:
         return bank
-    candidates = len(bank) - protected
-    rate = bank.usage / bank.life
-    keep = rate > rate[:candidates].kthvalue(excess).values
+    index = kept(bank.usage / bank.life, room=room, protected=protected).nonzero()[:, 0]
+    return bank.map(lambda tensor: tensor[index])
+
+
+def kept(rate: Tensor, *, room: int, protected: int) -> Tensor:
+    """Which entries `evict` keeps, (M,), by their usage / life, (M,); M > room."""
+    candidates = len(rate) - protected
+    keep = rate > rate[:candidates].kthvalue(len(rate) - room).values
     keep[candidates:] |= protected > 0
-    return bank.map(lambda tensor: tensor[keep])
+    return keep
 
 
-def equal(bank: Bank, other: Bank) -> bool:
-    """Whether two banks hold the same entries; then the older tensors can stay, and their search tree with them."""
-    return all(torch.equal(getattr(bank, name), getattr(other, name)) for name in ("usage", "life", "keys", "values"))
+def replace_least_used(bank: Bank, newer: Bank, *, protect_newest: bool, room: int) -> Bank:
+    """Append entries, then evict; where just these would go, the bank itself stays, and its search tree with it."""
+    protected = len(newer) * protect_newest
+    if len(bank) + len(newer) > room:
+        rate = torch.cat((bank.usage / bank.life, newer.usage / newer.life))
+        old, new = kept(rate, room=room, protected=protected).split((len(bank), len(newer)))
+        if old.all() and not new.any():
+            return bank
+    return evict(bank.append(newer), room=room, protected=protected)
 
 
 def write(memory: Memory, frame: Memory, *, which: Sequence[bool], limit: int, protect_newest: bool = False) -> Memory:
@@ -249,13 +259,13 @@ def write(memory: Memory, frame: Memory, *, which: Sequence[bool], limit: int, p
     def extended(clip: Clip, new: Clip) -> Clip:
         if not clip:
             return new
-        grown = tuple(bank.append(fresh) for bank, fresh in zip(clip, new, strict=True))
+        pairs = zip(clip, new, strict=True)
         if len(clip[0]) // len(new[0]) < limit:
-            return grown
-        sizes = [len(fresh) for fresh in new]
-        pairs = zip(grown, sizes, strict=True)
-        trimmed = (evict(bank, room=limit * size, protected=size * protect_newest) for bank, size in pairs)
-        return tuple(known if equal(known, left) else left for known, left in zip(clip, trimmed, strict=True))
+            return tuple(bank.append(fresh) for bank, fresh in pairs)
+        return tuple(
+            replace_least_used(bank, fresh, protect_newest=protect_newest, room=limit * len(fresh))
+            for bank, fresh in pairs
+        )
 
     memory = memory.for_batch(len(frame.clips))
     triples = zip(memory.clips, frame.clips, which, strict=True)
