@@ -1,7 +1,8 @@
 """Video in, video out: a clip, a folder or a camera through a network, with what it sees drawn in.
 
-Three stages overlap: one thread decodes and resizes, the caller's thread runs the network, one draws and encodes. Each
-may be a few frames ahead of the next and no more, so memory does not grow with the length of the video.
+Three stages overlap: one thread decodes and resizes, the caller's thread runs the network and nothing else, one turns
+its answers into maps, draws and encodes. Each may be a few frames ahead of the next and no more, so memory does not
+grow with the length of the video.
 """
 
 from __future__ import annotations
@@ -67,21 +68,6 @@ class VideoOptions:
     smoothing: float | None = None
 
 
-@dataclass(frozen=True)
-class VideoFiles:
-    """Where what is made of frames goes; None: it is not asked for.
-
-    Attributes:
-        writer: the overlay's.
-        masks: folder for `<frame>.png`, 0 or 255.
-        maps: folder for `<frame>.png`, 255 x probability.
-    """
-
-    writer: VideoWriter | None
-    masks: Path | None
-    maps: Path | None
-
-
 def predict_video(
     model: Network,
     source: Source,
@@ -110,17 +96,18 @@ def predict_video(
         Stopped: a signal asked for the end; the overlay holds the frames up to it and plays.
     """
     model = model.to(device, memory_format=torch.channels_last).eval()
-    rate, count = FrameRate(), 0
+    count = 0
     with ExitStack() as stack:
         # signals reach the main thread alone; in another one, a page's, whoever waits for the video is in charge
         is_main = threading.current_thread() is threading.main_thread()
         stop = stack.enter_context(StopRequest()) if is_main else None
         writer = stack.enter_context(VideoWriter(overlay, rate=source.rate)) if overlay else None
-        files = VideoFiles(writer, *(make_folder(folder) if folder else None for folder in (masks, maps)))
+        folders = {kind: make_folder(path) for kind, path in (("masks", masks), ("maps", maps)) if path}
+        finish = FrameFinisher(options, writer, times=times, **folders)
         later = stack.enter_context(in_background(waiting=AHEAD))
         bar = stack.enter_context(tqdm(total=source.count or None, desc=source.name, unit="frame", disable=None))
-        for arrival, grey in _maps(model, source, options, device):
-            later(_finish, arrival, grey, files, options, rate.measure(), times)
+        for arrival, logits in _answers(model, source, options, device):
+            later(finish, arrival, logits)
             count += 1
             bar.update()
             if stop and stop.number:
@@ -149,21 +136,14 @@ class Arrival(NamedTuple):
     since: float
 
 
-def _maps(
+def _answers(
     model: Network, source: Source, options: VideoOptions, device: torch.device
-) -> Iterator[tuple[Arrival, np.ndarray]]:
-    """Every frame with its (H, W) uint8 map."""
+) -> Iterator[tuple[Arrival, Tensor]]:
+    """Every frame with its (K, h, w) logits."""
     clip = prefetch((_arrived(frame, options) for frame in source), AHEAD if source.count else 1)  # 1: a camera's
+    frames = ((arrival, arrival.image) for arrival in clip)
     amp = autocast(device, options.amp)
-    smooth = TemporalAverage(options.smoothing) if options.smoothing else lambda image, logits: logits
-    answers = stream_clips(
-        model, [((arrival, arrival.image) for arrival in clip)], slots=1, write_every=options.write_every, amp=amp
-    )
-    for arrival, logits in answers:
-        check_finite(logits[None], [arrival.frame.name])
-        planes = probabilities(smooth(arrival.image, logits), arrival.placement.seen)
-        probability = largest(arrival.placement.paste(planes))
-        yield arrival, as_grey(minmax_normalized(probability) if options.minmax else probability)
+    yield from stream_clips(model, [frames], slots=1, write_every=options.write_every, amp=amp)
 
 
 def _arrived(frame: Frame, options: VideoOptions) -> Arrival:
@@ -172,26 +152,61 @@ def _arrived(frame: Frame, options: VideoOptions) -> Arrival:
     return Arrival(frame, placement, normalize(image[None])[0], since)
 
 
-def _finish(
-    arrival: Arrival,
-    grey: np.ndarray,
-    files: VideoFiles,
-    options: VideoOptions,
-    rate: float,
-    times: FrameTimes | None,
-) -> None:
-    """Write what was asked for of one frame."""
-    frame = arrival.frame
-    mask = cut(grey, threshold=options.threshold, min_region=options.min_region)
-    if files.maps:
-        write_map(files.maps / f"{frame.name}.png", grey)
-    if files.masks:
-        write_map(files.masks / f"{frame.name}.png", mask)
-    if files.writer:
-        drawn = draw_prediction(frame.image, grey, mask, tint=options.tint, rate=rate if options.show_rate else None)
-        files.writer.write(drawn, time=frame.time)
-    if times:
-        times.add(arrival.since)
+class FrameFinisher:
+    """Makes of a frame's logits what was asked for; called with every frame in order.
+
+    Args:
+        options: see `VideoOptions`.
+        writer: the overlay's; None: there is none.
+        masks: folder for `<frame>.png`, 0 or 255; None: not wanted.
+        maps: folder for `<frame>.png`, 255 x probability; None: not wanted.
+        times: is told how long frames take.
+    """
+
+    def __init__(
+        self,
+        options: VideoOptions,
+        writer: VideoWriter | None,
+        *,
+        masks: Path | None = None,
+        maps: Path | None = None,
+        times: FrameTimes | None = None,
+    ):
+        self.options, self.writer, self.masks, self.maps, self.times = options, writer, masks, maps, times
+        self.rate = FrameRate()
+        self.smooth = TemporalAverage(options.smoothing) if options.smoothing else None
+
+    def __call__(self, arrival: Arrival, logits: Tensor) -> None:
+        """Finish a frame.
+
+        Args:
+            arrival: the frame.
+            logits: (K, h, w) of it.
+
+        Raises:
+            InputError: a file cannot be written.
+            ModelError: the logits are not finite.
+        """
+        frame, options = arrival.frame, self.options
+        check_finite(logits[None], [frame.name])
+        grey = self._map(arrival, self.smooth(arrival.image, logits) if self.smooth else logits)
+        mask = cut(grey, threshold=options.threshold, min_region=options.min_region)
+        if self.maps:
+            write_map(self.maps / f"{frame.name}.png", grey)
+        if self.masks:
+            write_map(self.masks / f"{frame.name}.png", mask)
+        if self.writer:
+            rate = self.rate.measure() if options.show_rate else None
+            drawn = draw_prediction(frame.image, grey, mask, tint=options.tint, rate=rate)
+            self.writer.write(drawn, time=frame.time)
+        if self.times:
+            self.times.add(arrival.since)
+
+    def _map(self, arrival: Arrival, logits: Tensor) -> np.ndarray:
+        """(H, W) uint8, 255 x probability."""
+        planes = probabilities(logits, arrival.placement.seen)
+        probability = largest(arrival.placement.paste(planes))
+        return as_grey(minmax_normalized(probability) if self.options.minmax else probability)
 
 
 class FrameTimes:

@@ -17,7 +17,7 @@ from utils.data.preprocessing import normalize, resize, to_chw
 from utils.evaluation.soft_scores import soft_scores
 from utils.phantom import write_stills
 from utils.prediction.images import find_sets
-from utils.prediction.postprocess import probability_map
+from utils.prediction.postprocess import as_grey, probability_map
 
 
 @pytest.fixture(scope="module")
@@ -131,3 +131,10 @@ def test_cuda_maps_agree_with_cpu_maps(weights, data, tmp_path, amp):
     for path in (tmp_path / "cpu").rglob("*.png"):
         other = grey(tmp_path / "cuda" / path.relative_to(tmp_path / "cpu"))
         assert np.abs(grey(path).astype(int) - other).max() <= (2 if amp == "off" else 25)
+
+
+def test_maps_are_rounded_to_the_nearest_level_and_halves_to_the_even_one():
+    levels = torch.arange(0, 255.01, 0.25).repeat(4, 1) / 255  # 0.5 and 2.5 among them, as near as float32 comes
+    halves = torch.tensor([[0.5, 1.5, 2.5, 254.5]]) / 255
+    assert np.array_equal(as_grey(levels), (255 * levels).round().numpy())
+    assert as_grey(halves).tolist() == (255 * halves).round().tolist()

@@ -200,15 +200,15 @@ def test_a_packet_that_cannot_be_decoded_is_told_and_passed_over(sepnet, clip, t
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_leaves_a_video_that_plays(sepnet, clip, tmp_path, monkeypatch, number):
-    maps = module._maps
+    answers = module._answers
 
     def interrupted(*args):
-        for count, answer in enumerate(maps(*args), start=1):
+        for count, answer in enumerate(answers(*args), start=1):
             if count == 5:
                 os.kill(os.getpid(), number)
             yield answer
 
-    monkeypatch.setattr(module, "_maps", interrupted)
+    monkeypatch.setattr(module, "_answers", interrupted)
     out = tmp_path / "out.mp4"
     with pytest.raises(Stopped, match=f"{number.name} after 5 frames; .*out.mp4 holds them and plays") as stopped:
         predict_video(sepnet, open_source(str(clip)), options=SMALL, device=CPU, overlay=out)

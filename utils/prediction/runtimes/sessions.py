@@ -99,10 +99,14 @@ class OpenVINONetwork(nn.Module):
     def __init__(self, model: Any, *, name: str, size: int, precision: str):
         super().__init__()
         import openvino
+        from openvino.preprocess import PrePostProcessor
 
         self.name = name
         threads = torch.get_num_threads()
         model.reshape({0: [1, 3, size, size]})  # fixed shapes run faster, and one image a forward is no slower on a CPU
+        layouts = PrePostProcessor(model)  # channels last, as OpenVINO computes and images are: nothing is copied
+        layouts.input().tensor().set_layout(openvino.Layout("NHWC"))
+        layouts.input().model().set_layout(openvino.Layout("NCHW"))
         hint = "bf16" if precision == "bf16" else "f32"
         settings = {
             "INFERENCE_PRECISION_HINT": hint,
@@ -110,14 +114,15 @@ class OpenVINONetwork(nn.Module):
             "NUM_STREAMS": 1,
             "PERFORMANCE_HINT": "LATENCY",
         }
-        self.request = openvino.Core().compile_model(model, "CPU", settings).create_infer_request()
+        self.request = openvino.Core().compile_model(layouts.build(), "CPU", settings).create_infer_request()
         self.turn = threading.Lock()  # a request refuses a second thread while it is busy
         self.config = RuntimeConfig(f"openvino {openvino.__version__.split('-')[0]}", precision, threads)
 
     def run(self, array: np.ndarray) -> np.ndarray:
-        """The model's answer to one image (1, 3, S, S)."""
+        """The model's answer to one image (1, 3, S, S); channels last in memory is fastest."""
+        image = np.ascontiguousarray(array.transpose(0, 2, 3, 1))
         with self.turn:
-            return self.request.infer({0: np.ascontiguousarray(array)}, share_inputs=True)[0]
+            return self.request.infer({0: image}, share_inputs=True)[0]
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         images = image.float().cpu().numpy()

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -207,9 +208,10 @@ def test_openvino_agrees_and_is_converted_once(weights, images, tmp_path, capsys
 
 @openvino
 @onnx
-def test_openvino_runs_exported_files_and_averages(exported, images):
+def test_openvino_runs_exported_files_and_averages(exported, images, tmp_path):
     path, _ = exported
-    found = Predictor.from_checkpoint([path, path], device="cpu", runtime="openvino").predict(images[0])
+    again = shutil.copy(path, tmp_path / "again.onnx")
+    found = Predictor.from_checkpoint([path, again], device="cpu", runtime="openvino").predict(images[0])
     alone = Predictor.from_checkpoint(path, device="cpu", runtime="onnxruntime").probability(images[0])
     assert np.abs(found.probability - alone).max() < 1e-4 and found.uncertainty.max() < 1e-4
 
