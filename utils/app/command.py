@@ -71,19 +71,13 @@ def serve(args: Namespace) -> None:
         raise InputError("the page needs Gradio, which is not installed here; pip install gradio")
     from .serving import bind, open_page
 
-    with bind(args.host, args.port) as listener:  # a port that is taken is told before the weights are read
+    with bind(args.host, args.port) as taken:  # a port that is taken is told before the weights are read
         from ..prediction import Predictor
 
         weights = args.weights[0] if args.weights and len(args.weights) == 1 else args.weights
         predictor = Predictor.from_checkpoint(weights, device=args.device, runtime=args.runtime, amp=args.amp)
-        with open_page(
-            predictor,
-            host=args.host,
-            port=args.port,
-            max_upload=args.max_upload,
-            max_seconds=args.max_seconds,
-            listener=listener,
-        ) as page:
+        limits = {"max_upload": args.max_upload, "max_seconds": args.max_seconds}
+        with open_page(predictor, taken, host=args.host, **limits) as page:
             print(f"the page is at {page.local_url} until Ctrl-C; {args.max_upload:g} MB a file at most", flush=True)
             if not is_loopback(args.host):
                 print(

@@ -125,6 +125,11 @@ class Gate:
             return name in self.names
 
     def check_length(self, stated: str, *, is_upload: bool) -> None:
+        """Look at the length that a request states.
+
+        Raises:
+            Refused: none is stated, it is too long, or too much lies here already.
+        """
         if not stated.isdecimal() or len(stated) > 15:
             raise Refused(411, "the length of what is sent must be stated")
         if not is_upload and int(stated) > LONGEST_JOB:

@@ -180,8 +180,8 @@ def words(mask: np.ndarray, probability: np.ndarray, seconds: float) -> str:
     """What is told of an image, Markdown."""
     regions = find_regions(mask, probability)
     lines = [
-        f"{len(regions)} regions, {(mask > 0).mean():.1%} of the image; greatest probability {probability.max():.3f}; "
-        f"{1000 * seconds:.0f} ms"
+        f"{counted(len(regions), 'region')}, {(mask > 0).mean():.1%} of the image; greatest probability "
+        f"{probability.max():.3f}; {1000 * seconds:.0f} ms"
     ]
     for region in regions[:10]:
         x, y, width, height = region.box

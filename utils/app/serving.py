@@ -47,32 +47,21 @@ class ServedPage:
 
 @contextmanager
 def open_page(
-    predictor: Predictor,
-    *,
-    host: str = "127.0.0.1",
-    port: int | None = None,
-    max_upload: float,
-    max_seconds: float,
-    listener: socket.socket | None = None,
+    predictor: Predictor, taken: socket.socket, *, host: str, max_upload: float, max_seconds: float
 ) -> Iterator[ServedPage]:
     """Serve the page while the block runs.
 
     Args:
         predictor: what looks at the images.
-        host: address to listen on.
-        port: to listen on; None: a free one.
+        taken: the address, see `bind`.
+        host: what it was called.
         max_upload: megabytes of a file that is taken.
         max_seconds: length of a clip that is taken.
-        listener: what `bind` gave for the host and port, where they were taken before.
 
     Raises:
-        InputError: the address cannot be used.
         CommandError: the server did not start.
     """
-    with (
-        listener or bind(host, port or 0) as taken,
-        tempfile.TemporaryDirectory(prefix="polyp-page-", ignore_cleanup_errors=True) as folder,
-    ):
+    with tempfile.TemporaryDirectory(prefix="polyp-page-", ignore_cleanup_errors=True) as folder:
         page = build(predictor, Path(folder), max_seconds)
         app = gated(page.blocks, Path(folder), host, int(max_upload * 1e6))
         with served(app, taken) as thread, swept(Path(folder)):
@@ -83,7 +72,7 @@ def open_page(
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Take an address; connections wait until the server answers them.
+    """Take an address; connections wait until the server answers them. Port 0 stands for a free one.
 
     Raises:
         InputError: it cannot be taken.

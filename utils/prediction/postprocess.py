@@ -87,7 +87,7 @@ def probability_map(logits: Tensor, size: tuple[int, int], *, minmax: bool) -> T
 def as_grey(probability: Tensor) -> np.ndarray:
     """(H, W) probabilities -> uint8, 255 times and rounded to the nearest, halves to the even one."""
     if probability.device.type == "cpu":
-        return cv2.convertScaleAbs(probability.numpy(), alpha=255)  # in one pass over the pixels, not three
+        return cv2.convertScaleAbs(probability.detach().numpy(), alpha=255)  # in one pass over the pixels, not three
     return (255 * probability).round_().to(torch.uint8).cpu().numpy()
 
 

@@ -37,7 +37,10 @@ def load_any(path: str | Path | None, *, size: int | None = None, **settings: An
         return load_network(path, size=size, **settings)
     facts = read_facts(path)
     if facts.get("part"):
-        raise InputError(f"{path} is a part of a video network, for use elsewhere; take the .pth that it was made of")
+        raise InputError(
+            f"{path} is a part of a video network, for use elsewhere (docs/onnx_video_network.py runs both parts); "
+            "take the .pth that it was made of"
+        )
     if facts["processing"]:
         raise InputError(f"{path} has its processing inside, for use elsewhere; export it without --processing")
     if size not in (None, facts["size"]):
@@ -93,7 +96,10 @@ def with_runtime(
     if device.type != "cpu":
         raise InputError(f"the runtime {wanted} was asked for on {device}; it runs on the CPU, so give --device cpu")
     if network.model.kind != "image":
-        raise InputError(f"{network.model.name} is a video network, which runs in torch alone; leave --runtime out")
+        raise InputError(
+            f"{network.model.name} is a video network, which runs in torch alone; leave --runtime out, or export it "
+            "and run the files as docs/onnx_video_network.py does"
+        )
     if wanted == "openvino":
         return dataclasses.replace(network, model=openvino_network(network, amp))
     return dataclasses.replace(network, model=onnx_network(network))
