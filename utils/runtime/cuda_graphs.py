@@ -7,7 +7,8 @@ to compute them. What is recorded costs one start.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -94,7 +95,7 @@ class Recorded:
         own = [tensor.clone() for tensor in tensors]
         graph = torch.cuda.CUDAGraph()
         self.before()
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+        with without_autocast_cache(), torch.cuda.graph(graph, capture_error_mode="thread_local"):
             outputs = self.function(*tree_unflatten(own, form))
         return Recording(graph, own, outputs)
 
@@ -106,6 +107,21 @@ class Recorded:
             result = self.function(*args)
         torch.cuda.current_stream().wait_stream(self._side)
         return result
+
+
+@contextmanager
+def without_autocast_cache() -> Iterator[None]:
+    """Let a recording cast weights by itself.
+
+    Autocast keeps casts from one call to the next and frees them at the end of its block, where a recording that began
+    in the midst of one (an alignment of SALI's second call, mirror images) would go on reading them.
+    """
+    before = torch.is_autocast_cache_enabled()
+    torch.set_autocast_cache_enabled(False)
+    try:
+        yield
+    finally:
+        torch.set_autocast_cache_enabled(before)
 
 
 def precision() -> tuple[Hashable, ...]:

@@ -67,6 +67,21 @@ def test_a_recorded_function_gives_what_the_plain_one_does():
     assert len(calls) == 4 and prepared == [1]  # three plain calls and the one that is recorded
 
 
+def test_a_recording_keeps_nothing_that_autocast_frees():
+    found = []
+
+    def function(named):
+        found.append((Graph.recording is not None, torch.is_autocast_cache_enabled()))
+        return named["x"] + 1
+
+    recorded = Recorded(function)
+    with torch.autocast("cpu", torch.bfloat16):
+        for _ in range(4):
+            recorded({"x": torch.ones(1)})
+        assert torch.is_autocast_cache_enabled()
+    assert found == [(False, True)] * 3 + [(True, False)]
+
+
 def test_every_shape_is_recorded_once():
     calls = []
     recorded = Recorded(doubled(calls))
