@@ -210,13 +210,18 @@ class FittingBatches:
         self.model = model
         self.most: int | None = None
 
-    def __call__(self, images: Tensor) -> dict[str, Tensor]:
+    def __call__(self, images: Tensor, *, record: list[Tensor]) -> dict[str, Tensor]:
         """The network's answers to (N, 3, H, W) images.
+
+        Args:
+            images: normalized, on the device.
+            record: what is kept of the forwards (`recorded`); of those that are made again it is dropped.
 
         Raises:
             InputError: a single image does not fit.
         """
         while True:
+            record.clear()
             parts = images.split(self.most or len(images))
             try:
                 answers = [self.model(part) for part in parts]
@@ -265,7 +270,7 @@ def image_maps(
         indices = batch["index"].tolist()
         image = normalize(batch["image"].to(device, non_blocking=True)).contiguous(memory_format=torch.channels_last)
         with recorded(model, enabled=options.heatmap) as record, autocast(device, options.amp):
-            outputs = forward(image)
+            outputs = forward(image, record=record)
         logits = outputs["out"]
         check_finite(logits, [str(paths[index]) for index in indices])
         heats = heats_of(model, record, logits) if record else {}
