@@ -44,6 +44,7 @@ class ModelTimes:
         best_forward: at the batch with the lowest median.
         files: from image file to map file, at batch 1.
         best_files: mean milliseconds an image of a whole folder, at the batch of `best_forward`.
+        not_recorded: why these times are without CUDA graphs where they were asked for; "" where nothing went wrong.
     """
 
     model: str
@@ -57,6 +58,7 @@ class ModelTimes:
     best_forward: Timing
     files: Timing
     best_files: float
+    not_recorded: str = ""
 
 
 def count_macs(model: nn.Module, size: int) -> int:
@@ -99,8 +101,7 @@ def measure_model(
         "training_macs": count_macs(training, size),
     }
     model = inference.to(device, memory_format=torch.channels_last)
-    if config.cuda_graphs:
-        record_calls(model)
+    recorded = record_calls(model) if config.cuda_graphs else None
     forwards = list(time_forwards(model, size, config=config, device=device))
     best = min(forwards, key=lambda found: found.median)
     files, best_files = time_files(model, paths, size, best.batch, config=config, device=device)
@@ -113,6 +114,7 @@ def measure_model(
         best_forward=best,
         files=files,
         best_files=best_files,
+        not_recorded=recorded.failure if recorded else "",
     )
 
 

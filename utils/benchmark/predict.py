@@ -23,7 +23,7 @@ from ..data import worker_count
 from ..phantom import write_stills
 from ..runtime import MachineOptions, choose_device, option
 from .networks import ModelTimes, measure_model
-from .report import conditions, write_report
+from .report import conditions, unrecorded, write_report
 from .timing import BenchmarkConfig, backbone_option, format_timing
 
 __all__ = ["Benchmark", "prediction_table"]
@@ -123,7 +123,7 @@ def write_prediction_times(
     text = (
         f"{conditions(device, config.amp)}. Milliseconds an image, median / 95th percentile of {config.repeats}; best "
         f"batch in brackets; with files: {images} images read and maps written, the last column a mean. MACs are "
-        "multiply-adds of one image.\n\n" + prediction_table(times)
+        f"multiply-adds of one image.\n\n{prediction_table(times)}{unrecorded(times)}"
     )
     write_report(
         out,

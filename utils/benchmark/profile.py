@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
+from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import DeviceType, ProfilerActivity, profile
 
-__all__ = ["StepProfile", "profile_steps"]
+__all__ = ["StepProfile", "count_events", "peak_memory", "profile_steps"]
 
 STEPS = 3
 LAUNCHES = ("cudaLaunchKernel", "cuLaunchKernel", "cudaGraphLaunch", "cudaMemcpyAsync", "cudaMemsetAsync")
@@ -26,20 +28,17 @@ class StepProfile:
         launches: kernels, copies and graphs that the host starts.
         waits: how often the host waits for the device.
         busy: the share of the time in which the device computes, without the profiler.
-        peak_bytes: the most that tensors took.
         kernels: milliseconds a step of those that take longest, by name.
     """
 
     launches: float
     waits: float
     busy: float
-    peak_bytes: int
     kernels: dict[str, float]
 
 
 def profile_steps(step: Callable[[], None], device: torch.device) -> StepProfile:
     """Run some steps, first timed, then under PyTorch's profiler."""
-    torch.cuda.reset_peak_memory_stats(device)
     torch.cuda.synchronize(device)
     started = time.perf_counter()
     for _ in range(STEPS):
@@ -50,17 +49,35 @@ def profile_steps(step: Callable[[], None], device: torch.device) -> StepProfile
         for _ in range(STEPS):
             step()
         torch.cuda.synchronize(device)
-    calls: Counter[str] = Counter()
-    times: Counter[str] = Counter()
-    for event in trace.events():
-        if event.device_type == DeviceType.CUDA:
-            times[event.name] += event.self_device_time_total
-        else:
-            calls[event.name] += 1
+    calls, times = count_events(trace.events())
     return StepProfile(
         launches=sum(count for name, count in calls.items() if name.startswith(LAUNCHES)) / STEPS,
         waits=sum(count for name, count in calls.items() if name.startswith(WAITS)) / STEPS,
         busy=min(1.0, times.total() / 1e6 / seconds),
-        peak_bytes=torch.cuda.max_memory_allocated(device),
         kernels={name[:100]: round(time / 1e3 / STEPS, 4) for name, time in times.most_common(TOP)},
     )
+
+
+def count_events(events: Iterable[FunctionEvent]) -> tuple[Counter[str], Counter[str]]:
+    """How often the host called what, and the microseconds of what the GPU did, by name."""
+    calls: Counter[str] = Counter()
+    times: Counter[str] = Counter()
+    for event in events:
+        if event.device_type != DeviceType.CUDA:
+            calls[event.name] += 1
+        elif not getattr(event, "is_user_annotation", False):  # one spans the kernels of an optimizer's step
+            times[event.name] += event.self_device_time_total
+    return calls, times
+
+
+@contextmanager
+def peak_memory(device: torch.device) -> Iterator[list[int]]:
+    """Yield a list that gets the most bytes that tensors took in the block beyond those before it; none on a CPU."""
+    found: list[int] = []
+    if device.type != "cuda":
+        yield found
+        return
+    torch.cuda.reset_peak_memory_stats(device)
+    before = torch.cuda.memory_allocated(device)
+    yield found
+    found.append(torch.cuda.max_memory_allocated(device) - before)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -12,12 +13,30 @@ from measure.io import make_folder, replace_when_whole, write_json
 from ..runtime import versions
 from .timing import device_name
 
-__all__ = ["conditions", "write_report"]
+__all__ = ["conditions", "unrecorded", "write_report"]
 
 
 def conditions(device: torch.device, amp: str) -> str:
     """What stands above a table: the device, and the precision that --amp chose."""
     return f"{device_name(device)}, precision {'float32' if amp == 'off' else amp}"
+
+
+class Row(Protocol):
+    """What a table tells of a network.
+
+    Attributes:
+        model: its name.
+        not_recorded: why its times are without CUDA graphs; "" where nothing went wrong.
+    """
+
+    model: str
+    not_recorded: str
+
+
+def unrecorded(rows: Iterable[Row]) -> str:
+    """The lines below a table about networks whose times are without the CUDA graphs that were asked for."""
+    told = ((row.model, row.not_recorded) for row in rows if row.not_recorded)
+    return "".join(f"\n{model}: these times are without CUDA graphs: {reason}\n" for model, reason in told)
 
 
 def write_report(out: Path, name: str, *, text: str, device: torch.device, shown: bool = True, **content: Any) -> None:

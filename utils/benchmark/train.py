@@ -27,11 +27,11 @@ from tqdm import tqdm
 from lib import create_model, list_models
 from measure.io import InputError, markdown_table
 
-from ..runtime import Compilation, MachineOptions, choose_device, kernels, option
+from ..runtime import Compilation, MachineOptions, Recorded, check_cuda_graphs, choose_device, kernels, option
 from ..training import DeepSupervision, TrainConfig, TrainStep, structure_loss
 from .networks import count_macs
 from .plain.step import plain_form, plain_step
-from .profile import StepProfile, profile_steps
+from .profile import StepProfile, peak_memory, profile_steps
 from .rates import peak_flops
 from .report import write_report
 from .timing import Timing, backbone_option, device_name, format_timing, summarize_times, time_calls
@@ -78,6 +78,7 @@ class Benchmark(MachineOptions):
         """
         configs = {row: config_of_row(row, self) for row in self.ways}
         device = choose_device(self.device, self.gpu_id)
+        check_cuda_graphs(any(config.cuda_graphs for config in configs.values()), device)
         torch.manual_seed(self.seed)
         model = create_model(self.model, **backbone_option(self.model, self.backbone))
         times = measure_steps(model, configs, options=self, device=device)
@@ -125,6 +126,8 @@ class StepTimes:
         peak_fraction: of what the GPU can do at most; None where that is not known.
         first: seconds of the first step, compiling included.
         profile: what the GPU did in three steps; None on a CPU.
+        memory: bytes, the most that a step took beyond what lay on the GPU before it; None on a CPU. The first step
+            takes gradients and the optimizer's state, too.
         reason: why there are no times.
     """
 
@@ -135,6 +138,7 @@ class StepTimes:
     peak_fraction: float | None = None
     first: float | None = None
     profile: StepProfile | None = None
+    memory: int | None = None
     reason: str = ""
 
 
@@ -146,20 +150,22 @@ class Variant:
         name: as it stands in the table.
         step: makes one update.
         config: the trainer's options; the plain loop has those that switch nothing on.
-        compiled: the parts that are compiled.
+        quick: what may give up being compiled or recorded, and then has a `failure`.
         seconds: that its steps took.
         first: seconds of the very first.
         profile: what the GPU did in three steps.
+        memory: see `StepTimes`.
         reason: why it does not work here; empty as long as it does.
     """
 
     name: str
     step: Callable[[], None]
     config: TrainConfig = TrainConfig()
-    compiled: Sequence[Compilation] = ()
+    quick: Sequence[Compilation | Recorded] = ()
     seconds: list[float] = field(default_factory=list)
     first: float | None = None
     profile: StepProfile | None = None
+    memory: int | None = None
     reason: str = ""
 
     @property
@@ -172,12 +178,13 @@ class Variant:
         if self.reason:
             return
         try:
-            with self.kernels():
+            with self.kernels(), peak_memory(device) as peak:
                 taken = time_calls(self.step, device=device, warmup=0, repeats=1)
         except torch.cuda.OutOfMemoryError:
             self.fail("not enough GPU memory")
             return
-        if failures := [part.failure for part in self.compiled if part.failure]:
+        self.memory = max([*peak, self.memory or 0]) if peak else None
+        if failures := [part.failure for part in self.quick if part.failure]:
             self.fail(failures[0])
         self.first = self.first or float(taken[0])
         self.seconds += list(taken) if counts else []
@@ -234,7 +241,8 @@ def trainer_variant(
     step = TrainStep(model.train(), loss, config=config, device=image.device)
     inputs = {"image": image.contiguous(memory_format=torch.channels_last)}
     name = ", ".join(("trainer", *row.split("+")))
-    found = Variant(name, lambda: step(inputs, mask, images=len(image)), config, step.compiled)
+    quick = [*step.compiled, *([step.recorded] if step.recorded else [])]
+    found = Variant(name, lambda: step(inputs, mask, images=len(image)), config, quick)
     if config.amp == "bf16" and image.is_cuda and not torch.cuda.is_bf16_supported(including_emulation=False):
         found.fail("this GPU has no bfloat16")
     return found
@@ -254,6 +262,7 @@ def summarize_steps(found: Variant, plain: Variant, *, macs: int, batch: int, de
         peak_fraction=peak and FLOPS_A_MAC * macs * images_per_second / peak,
         first=found.first,
         profile=found.profile,
+        memory=found.memory,
     )
 
 
@@ -269,7 +278,8 @@ def steps_table(times: Sequence[StepTimes]) -> str:
             f"{row.speedup:.2f} x",
             f"{row.peak_fraction:.1%}" if row.peak_fraction else "peak not known",
             f"{row.first:.1f}",
-            *(profile_cells(row.profile) if row.profile else ("", "", "")),
+            *(profile_cells(row.profile) if row.profile else ("", "")),
+            f"{row.memory / 1e9:.1f} GB" if row.memory else "",
         )
         for row in times
     ]
@@ -277,5 +287,5 @@ def steps_table(times: Sequence[StepTimes]) -> str:
     return markdown_table((*titles, "launches a step", "GPU busy", "memory"), rows) + "\n"
 
 
-def profile_cells(profile: StepProfile) -> tuple[str, str, str]:
-    return f"{profile.launches:.0f}", f"{profile.busy:.0%}", f"{profile.peak_bytes / 1e9:.1f} GB"
+def profile_cells(profile: StepProfile) -> tuple[str, str]:
+    return f"{profile.launches:.0f}", f"{profile.busy:.0%}"

@@ -27,7 +27,7 @@ from ..phantom import phantom_clip
 from ..prediction import WRITE_EVERY, Arrival, VideoSlots, open_source
 from ..runtime import MachineOptions, autocast, check_cuda_graphs, choose_device, option, record_calls
 from .networks import parameters
-from .report import conditions, write_report
+from .report import conditions, unrecorded, write_report
 from .timing import Timing, format_timing, summarize_times, time_calls
 
 __all__ = ["Benchmark", "VideoTimes", "measure_video", "video_table"]
@@ -101,6 +101,8 @@ class VideoTimes:
         device_bytes: the most that tensors took on a CUDA device, the network's parameters included; None on a CPU.
         milliseconds: of every frame of the clip.
         memory_bytes: after every frame of the clip.
+        not_recorded: why these times are without CUDA graphs, of some part at least, where they were asked for; ""
+            where nothing went wrong.
     """
 
     model: str
@@ -116,6 +118,7 @@ class VideoTimes:
     device_bytes: int | None
     milliseconds: list[float]
     memory_bytes: list[int]
+    not_recorded: str = ""
 
 
 def load_frames(given: str | None, size: int) -> list[Tensor]:
@@ -157,8 +160,7 @@ def measure_video(
             f"--frames {options.frames} was given; give at least {least}, so that the memory of "
             f"{model.config.memory_frames} frames fills"
         )
-    for part in model.steady_parts if options.cuda_graphs else ():
-        record_calls(part)
+    recorded = [record_calls(part) for part in model.steady_parts] if options.cuda_graphs else []
     stream(model, frames, options.warmup, options=options, device=device)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -171,6 +173,7 @@ def measure_video(
         options=own,
         parameters=parameters(model),
         device_bytes=torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
+        not_recorded=next((part.failure for part in recorded if part.failure), ""),
     )
 
 
@@ -238,7 +241,8 @@ def write_video_times(times: Sequence[VideoTimes], *, options: Benchmark, device
     text = (
         f"{conditions(device, options.amp)}, a clip of {options.frames} frames at {options.size} x {options.size} "
         f"({options.input or 'phantom clip'}), one in {options.write_every} remembered. Milliseconds a frame, median / "
-        f"95th percentile; first and last: {SPAN} frames, or half where there are fewer.\n\n{video_table(times)}"
+        f"95th percentile; first and last: {SPAN} frames, or half where there are fewer.\n\n"
+        f"{video_table(times)}{unrecorded(times)}"
     )
     write_report(
         Path(options.out),
