@@ -50,6 +50,11 @@ def check_finite(logits: Tensor, names: Sequence[str]) -> None:
 
 def upsampled(planes: Tensor, size: tuple[int, int]) -> Tensor:
     """Bring (K, h, w) planes to a size (H, W), bilinearly, as (K, H, W) float32."""
+    if planes.device.type == "cpu":  # OpenCV takes an eighth of the time, and rounds less
+        result = np.empty((len(planes), *size), np.float32)
+        for plane, enlarged in zip(planes.float().numpy(), result, strict=True):
+            cv2.resize(plane, size[::-1], dst=enlarged, interpolation=cv2.INTER_LINEAR)
+        return torch.from_numpy(result)
     return F.interpolate(planes[None].float(), size=size, mode="bilinear", align_corners=False)[0]
 
 

@@ -23,11 +23,14 @@ END = object()
 
 
 def prefetch(items: Iterable[Item], depth: int) -> Iterator[Item]:
-    """Yield `items` in order while another thread reads up to `depth` of them ahead.
+    """Yield `items` in order while another thread reads up to `depth` of them ahead; 0: each is read when it is due.
 
     An exception raised by `items` is raised here, at the position of the item that failed. Closing the generator stops
     the thread once it has finished the current item.
     """
+    if depth == 0:
+        yield from items
+        return
     drawn = iter(items)
     pool = ThreadPoolExecutor(1)
     try:
@@ -62,9 +65,12 @@ def in_background(*, threads: int = 1, waiting: int = 16) -> Iterator[Callable[.
     An exception of a call is raised by a following `later`, or when the block ends; the block ends after all calls.
 
     Args:
-        threads: how many; with one, the calls run in the order they were given.
+        threads: how many; with one, the calls run in the order they were given; 0: `later` itself makes the call.
         waiting: how many calls may be unfinished before `later` waits for the oldest.
     """
+    if threads == 0:
+        yield lambda function, *args: function(*args)
+        return
     pending: deque[Future] = deque()
     with ThreadPoolExecutor(threads) as pool:
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from utils.data.preprocessing import normalize, resize, to_chw
+from utils.data.preprocessing import normalize, resize, standardized, to_chw
 
 
 @pytest.fixture
@@ -26,3 +26,11 @@ def test_normalisation_is_imagenets():
     image = torch.full((1, 3, 1, 1), 255, dtype=torch.uint8)
     expected = [(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225]
     assert normalize(image).flatten().tolist() == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_levels_looked_up_are_the_formulas_to_the_bit(memory_format):
+    levels = torch.arange(2 * 3 * 16 * 8).to(torch.uint8).view(2, 3, 16, 8).contiguous(memory_format=memory_format)
+    normalized = normalize(levels)
+    assert torch.equal(normalized, standardized(levels))
+    assert normalized.is_contiguous(memory_format=torch.channels_last)

@@ -146,6 +146,15 @@ def test_background_calls_keep_their_order_and_pass_errors_on():
         later(divmod, 1, 0)
 
 
+def test_with_nothing_ahead_all_is_done_when_it_is_due_by_the_caller():
+    drawn, callers = [], []
+    numbers = prefetch((drawn.append(number) or number for number in range(3)), 0)
+    assert next(numbers) == 0 and drawn == [0]
+    with in_background(threads=0) as later:
+        later(lambda: callers.append(threading.current_thread()))
+        assert callers == [threading.current_thread()]
+
+
 @pytest.mark.parametrize("slots", [1, 2])
 def test_a_neighbour_keeps_the_layout_networks_run_fastest_in(slots):
     def arrived(time):

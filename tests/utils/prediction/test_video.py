@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import threading
 
 import cv2
 import numpy as np
@@ -164,6 +165,26 @@ def test_masks_are_the_networks_maps_cut_at_one_half(sepnet, clip, tmp_path):
     for number, logits in enumerate(stream(sepnet.eval(), inputs), start=1):
         expected = grey_map(logits, (64, 96), minmax=False) >= 128
         assert np.array_equal(cv2.imread(str(tmp_path / f"frame_{number:06d}.png"), 0) > 0, expected)
+
+
+def test_one_core_takes_a_frame_through_all_stages_to_the_same_maps(sepnet, clip, tmp_path, monkeypatch):
+    threads = set()
+    drawn = module.draw_prediction
+
+    def watched(*args, **options):
+        threads.add(threading.current_thread())
+        return drawn(*args, **options)
+
+    monkeypatch.setattr(module, "draw_prediction", watched)
+    for cores in (1, 2):
+        monkeypatch.setattr(module, "available_cores", lambda cores=cores: cores)
+        out, maps = tmp_path / f"{cores}.mp4", tmp_path / str(cores)
+        predict_video(sepnet, open_source(str(clip)), options=SMALL, device=CPU, overlay=out, maps=maps)
+        assert (threading.main_thread() in threads) == (cores == 1)
+        threads.clear()
+    names = sorted(path.name for path in (tmp_path / "1").iterdir())
+    assert len(names) == 12
+    assert all((tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes() for name in names)
 
 
 def test_a_folder_of_frames_and_a_single_image_are_sources(sepnet, root, tmp_path, capsys):
