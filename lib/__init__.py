@@ -1,4 +1,4 @@
-"""The networks: `create_model`, `list_models`, `load_model`, `load_weights`. PyTorch, timm and SciPy only.
+"""The networks: `create_model`, `list_models`, `load_model`, `load_weights`. PyTorch, timm and OpenCV only.
 
 Names are loaded from their files when they are first used: `from lib import list_models` imports no PyTorch.
 """

@@ -76,6 +76,11 @@ PUBLISHED_NAMES = (
     (r"\.conv\.1\.(?=\w+$)", ".bn."),
     (r"\.conv\.0\.(?=\w+$)", ".conv."),
 )
+# entries of a released head, of which each channel has one number or kernel
+RELEASED_HEAD = (
+    "head.conv.weight",
+    *(f"head.bn.{entry}" for entry in ("weight", "bias", "running_mean", "running_var")),
+)
 
 
 def fold_head(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -86,13 +91,17 @@ def fold_head(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     released = {name: value for name, value in state.items() if name.startswith("head.")}
     folded = {name: value for name, value in state.items() if name not in released}
     weight = released["head.conv.weight"]
-    gamma, beta, mean, var = (
-        released[f"head.bn.{entry}"].double() for entry in ("weight", "bias", "running_mean", "running_var")
-    )
+    gamma, beta, mean, var = (released[name].double() for name in RELEASED_HEAD[1:])
     scale = gamma / (var + nn.BatchNorm2d(1).eps).sqrt()
     folded["head.weight"] = (weight.double() * scale[:, None, None, None]).to(weight.dtype)
     folded["head.bias"] = (beta - scale * mean).to(weight.dtype)
     return folded
+
+
+def has_released_head(state: Mapping[str, Tensor]) -> bool:
+    """Whether a whole released head is there; other networks have entries of such names too."""
+    head = [state[name] for name in RELEASED_HEAD if name in state]
+    return len(head) == len(RELEASED_HEAD) and head[0].ndim == 4 and {x.shape for x in head[1:]} == {head[0].shape[:1]}
 
 
 class ConvSegNet(ImageNetwork):
@@ -122,9 +131,7 @@ class ConvSegNet(ImageNetwork):
     def remap_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Published entry names -> ours; a released head is folded where this one is plain."""
         renamed = {rename(name, PUBLISHED_NAMES): value for name, value in state.items()}
-        if self.config.head == "plain" and "head.conv.weight" in renamed:
-            return fold_head(renamed)
-        return renamed
+        return fold_head(renamed) if self.config.head == "plain" and has_released_head(renamed) else renamed
 
     def features(self, image: Tensor) -> Tensor:
         """Return the map that the head reads, (N, channels, H, W)."""

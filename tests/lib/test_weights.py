@@ -69,6 +69,14 @@ def test_weights_of_another_backbone_or_network_are_refused_in_a_sentence(publis
         load_weights(create_model("convsegnet"), own)
 
 
+@pytest.mark.parametrize("name", ["head.conv.weight", "output.conv.0.weight"])
+def test_parts_of_convsegnets_released_head_in_other_weights_are_refused_as_all_else(model, name):
+    strangers = {name: torch.zeros(3, 64, 1, 1), "head.bn.weight": torch.zeros(2)}
+    for network in (model, create_model("convsegnet", backbone="resnet18")):
+        with pytest.raises(ModelError, match=r"the given state dict does not fit the network: missing"):
+            load_weights(network, strangers)
+
+
 def test_a_whole_network_is_no_backbone(model):
     with pytest.raises(ModelError, match="the given state dict holds a whole sepnet, and a backbone's weights alone"):
         load_backbone_weights(model.encoder, trained(model))
