@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import struct
+import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -80,11 +81,6 @@ class ImageHeader:
     def megapixels(self) -> float:
         """Millions of pixels."""
         return self.width * self.height / 1e6
-
-    @property
-    def turned(self) -> bool:
-        """Whether viewers show the picture turned or mirrored."""
-        return self.orientation != 1
 
 
 def read_header(data: bytes) -> ImageHeader | None:
@@ -228,15 +224,37 @@ def _other_header(data: bytes) -> ImageHeader | None:
 @contextmanager
 def pillow_image(data: bytes) -> Iterator[Image.Image]:
     """Open bytes with Pillow, without its own limit of pixels: ours has been looked at, or is about to be."""
-    before = Image.MAX_IMAGE_PIXELS
-    Image.MAX_IMAGE_PIXELS = None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what is odd about a file, such as its metadata, that can still be read
-            with Image.open(BytesIO(data)) as image:
-                yield image
-    finally:
-        Image.MAX_IMAGE_PIXELS = before
+    with _LENIENT, Image.open(BytesIO(data)) as image:
+        yield image
+
+
+class _Lenient:
+    """A context without Pillow's limit and without warnings of what is odd about a file that can still be read.
+
+    Both belong to the whole process, so that of several threads the first one in sets them and the last one out puts
+    them back: each by itself would put back what another one had set.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._inside, self._former = threading.Lock(), 0, ExitStack()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                self._former.callback(setattr, Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+                self._former.enter_context(warnings.catch_warnings())
+                warnings.simplefilter("ignore")
+                Image.MAX_IMAGE_PIXELS = None
+
+    def __exit__(self, *exception: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._former.close()
+
+
+_LENIENT = _Lenient()
 
 
 def without_orientation(data: bytes) -> bytes:

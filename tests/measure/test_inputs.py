@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from threading import Barrier
 
 import cv2
 import numpy as np
@@ -138,6 +141,21 @@ def test_pixels_are_read_as_stored_whatever_a_tag_says(orientation: int, suffix:
         assert np.abs(read.astype(int) - picture[..., 0]).max() <= (60 if suffix == ".jpg" else 0)
     header = read_header(path.read_bytes())
     assert header and (header.height, header.width) == blob(0).shape
+
+
+def test_threads_that_read_headers_leave_pillows_limit_and_the_warnings_as_they_were(tmp_path: Path) -> None:
+    save(tmp_path / "0.bmp", blob(0))
+    data, before = (tmp_path / "0.bmp").read_bytes(), (Image.MAX_IMAGE_PIXELS, list(warnings.filters))
+    together = Barrier(4)
+
+    def read(_: int) -> None:
+        together.wait()
+        for _ in range(50):
+            assert read_header(data).kind == "BMP"
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(read, range(4)))
+    assert (Image.MAX_IMAGE_PIXELS, warnings.filters) == before
 
 
 @pytest.mark.parametrize("orientation", [3, 6])
