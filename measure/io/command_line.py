@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import errno
 import math
 import os
 import re
@@ -315,7 +316,12 @@ def _status(
         if isinstance(error, ConnectionError) or not error.strerror:
             raise
         report(f"error: {error.strerror}{f': {error.filename}' if error.filename else ''}", error)
-        return 1
+        return 2 if error.errno == errno.ELOOP else 1
+    except RuntimeError as error:  # what Python before 3.13 makes of a link that leads to itself
+        if not str(error).startswith("Symlink loop"):
+            raise
+        report(f"error: {error}, a link that leads to itself; give another path", error)
+        return 2
     except KeyboardInterrupt as error:
         report(interrupted, error)
         return INTERRUPTED

@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,7 +87,7 @@ def subfolders(folder: Path) -> list[str]:
     Raises:
         InputError: `folder` is missing, is no folder or cannot be listed.
     """
-    return sorted((entry.name for entry in _entries(folder) if entry.is_dir()), key=natural_key)
+    return sorted((entry.name for entry in _entries(folder) if _is_folder(entry)), key=natural_key)
 
 
 def images_by_stem(
@@ -100,12 +101,14 @@ def images_by_stem(
         without_ending: pass over the stems that end so.
 
     Raises:
-        InputError: the folder is missing, is no folder or cannot be listed; two of its images share a stem; it
-            holds no image (unless `allow_empty`).
+        InputError: the folder is missing, is no folder or cannot be listed; two of its images share a stem, or one is a
+            link to nothing; it holds no image (unless `allow_empty`).
     """
     folder = Path(folder)
     images: dict[str, Path] = {}
-    for name in sorted((e.name for e in _entries(folder) if _is_image(e)), key=natural_key):
+    entries = _entries(folder)
+    _refuse_dead_links(folder, entries)
+    for name in sorted((entry.name for entry in entries if _is_image(entry)), key=natural_key):
         stem = unicodedata.normalize("NFC", os.path.splitext(name)[0])
         if not stem.endswith(ending) or (without_ending and stem.endswith(without_ending)):
             continue
@@ -126,10 +129,10 @@ def contents(folder: Path) -> str:
     except InputError as error:
         return str(error)
     held = []
-    for name in sorted((entry.name for entry in entries if entry.is_dir()), key=natural_key):
+    for name in sorted((entry.name for entry in entries if _is_folder(entry)), key=natural_key):
         count = sum(map(_is_image, _entries_or_none(folder / name)))
         held.append(f"the folder {name}" + (f" with {counted(count, 'image')}" if count else ""))
-    kinds = Counter(os.path.splitext(entry.name)[1].lower() or "no suffix" for entry in entries if entry.is_file())
+    kinds = Counter(os.path.splitext(entry.name)[1].lower() or "no suffix" for entry in entries if _is_file(entry))
     held += [
         f"{counted(count, 'file')} with {suffix}" if suffix[0] != "." else counted(count, f"{suffix} file")
         for suffix, count in kinds.items()
@@ -143,16 +146,14 @@ def pair_by_stem(
     first: str | Path,
     second: str | Path,
     *,
-    first_kind: str = "masks",
-    second_kind: str = "maps",
     allow_missing: bool = False,
     allow_extra: bool = False,
 ) -> Pairing:
-    """Pair the images of two folders, starting from the first one (for scoring: the ground truth).
+    """Pair a folder of masks and one of maps, starting from the masks.
 
     Args:
-        first_kind: what the first folder holds, in the plural, for the messages.
-        second_kind: what the second folder holds, likewise.
+        first: the masks.
+        second: the maps.
         allow_missing: leave out what the second folder lacks instead of refusing.
         allow_extra: leave out what only the second folder has instead of refusing.
 
@@ -162,8 +163,7 @@ def pair_by_stem(
     return pair_stems(
         images_by_stem(first),
         images_by_stem(second, allow_empty=True),
-        place=f"{first_kind} of {first} and {second_kind} of {second}",
-        second_kind=second_kind,
+        place=f"masks of {first} and maps of {second}",
         allow_missing=allow_missing,
         allow_extra=allow_extra,
     )
@@ -216,7 +216,28 @@ def _entries_or_none(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def _is_image(entry: os.DirEntry[str]) -> bool:
-    return entry.name.lower().endswith(IMAGE_SUFFIXES) and entry.is_file()
+    return entry.name.lower().endswith(IMAGE_SUFFIXES) and _is_file(entry)
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    with suppress(OSError):  # a link that leads to itself
+        return entry.is_file()
+    return False
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    with suppress(OSError):
+        return entry.is_dir()
+    return False
+
+
+def _refuse_dead_links(folder: Path, entries: Sequence[os.DirEntry[str]]) -> None:
+    """Refuse images that are links to what is not there: passed over, they would be missing without a word."""
+    dead = [e.name for e in entries if e.is_symlink() and not os.path.exists(e.path)]
+    dead = sorted((name for name in dead if name.lower().endswith(IMAGE_SUFFIXES)), key=natural_key)
+    if dead:
+        told = counted(len(dead), "image that is a link", "images that are links")
+        raise InputError(f"{folder} holds {told} to nothing: {first_names(dead)}; mend the links, or remove them")
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

@@ -142,6 +142,14 @@ def test_how_commands_end(capsys, error, status, line):
     assert capsys.readouterr().err.strip() == line
 
 
+@pytest.mark.parametrize("look", [Path.resolve, os.stat])
+def test_a_path_that_leads_to_itself_is_the_users_mistake(look, tmp_path, capsys):
+    (tmp_path / "loop").symlink_to("loop")
+    status = run_command(lambda: look(tmp_path / "loop") and 2)  # Python from 3.13 on resolves it to itself
+    told = capsys.readouterr().err
+    assert status == 2 and (sys.version_info >= (3, 13) or ("loop" in told and told.count("\n") == 1))
+
+
 def test_a_status_is_passed_on():
     assert run_command(lambda: None) == 0
     assert run_command(lambda: 1) == 1

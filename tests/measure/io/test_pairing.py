@@ -10,7 +10,7 @@ import pytest
 
 from measure.io.errors import InputError
 from measure.io.images import read_grey
-from measure.io.pairing import counted, images_by_stem, natural_key, pair_by_stem
+from measure.io.pairing import contents, counted, images_by_stem, natural_key, pair_by_stem, subfolders
 
 
 def grey(seed: int = 0, shape: tuple[int, int] = (24, 31)) -> np.ndarray:
@@ -75,6 +75,19 @@ def test_folders_that_are_none(tmp_path: Path) -> None:
     save(tmp_path / "maps" / "2.png", grey())
     with pytest.raises(InputError, match="0 of 1 map found"):
         pair_by_stem(tmp_path / "maps", empty)
+
+
+@pytest.mark.parametrize("target", ["gone.png", "1.png"])
+def test_images_that_link_to_nothing_are_named(target: str, tmp_path: Path) -> None:
+    save(tmp_path / "0.png", grey())
+    (tmp_path / "1.png").symlink_to(target)  # to what is not there, or to itself
+    (tmp_path / "notes.txt").symlink_to("notes.txt")
+    with pytest.raises(InputError, match="holds 1 image that is a link to nothing: 1.png; mend the links, or remove"):
+        images_by_stem(tmp_path)
+    (tmp_path / "1.png").unlink()
+    (tmp_path / "1.png").symlink_to("0.png")
+    assert list(images_by_stem(tmp_path)) == ["0", "1"] and subfolders(tmp_path) == []
+    assert contents(tmp_path) == "it holds 2 .png files"
 
 
 @pytest.mark.parametrize("kind", ["color", "16 bit", "alpha", "palette"])
