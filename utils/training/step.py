@@ -96,7 +96,8 @@ class TrainStep:
             part, fraction = {name: parts[index] for name, parts in split.items()}, len(target) / images
             with nullcontext() if index == pieces - 1 else self._without_reduction():
                 total, parts, has_gradients = self._backward(part, target, fraction)
-            found.append((total, parts, fraction))
+            # copies, as the next piece writes over what compiled code that is recorded has returned (--compile_mode)
+            found.append((total.clone(), {name: loss.clone() for name, loss in parts.items()}, fraction))
             finite = has_gradients and finite
         if finite:
             self._update()
