@@ -107,6 +107,7 @@ class World:
             model,
             device_ids=[device] if device.type == "cuda" else None,
             gradient_as_bucket_view=True,
+            broadcast_buffers=False,  # before every forward; our own does it once an epoch, before they are used
         )
 
     def broadcast_buffers(self, model: nn.Module) -> None:
