@@ -150,6 +150,8 @@ def words_of(options: Options, default: Options) -> list[str]:
             continue
         if isinstance(value, bool):
             words.append(f"--{field.name}" if value else f"--no-{field.name}")
+        elif isinstance(value, str) and value.startswith("-"):
+            words.append(f"--{field.name}={value}")  # by itself it would be read as a flag
         else:
             words += [f"--{field.name}", *(map(str, value) if isinstance(value, tuple) else [str(value)])]
     return words

@@ -34,6 +34,10 @@ def test_flags_become_options_and_options_the_same_flags():
     assert found == Few(count=4, rate=0.5, kind="b", names=("x", "y z"), pair=(2, 3), on=True)
     assert words_of(found, Few()) == words
     assert Few.from_flags(found.flags() | {"unknown": 1}) == found
+    suffixed = TrainConfig(mask_suffix="-mask")
+    parser = CommandParser()
+    add_flags(parser, TrainConfig)
+    assert TrainConfig.from_flags(vars(parser.parse_args(words_of(suffixed, TrainConfig())))) == suffixed
     assert parsed("--on", "False") == parsed("--no-on") == parsed() == Few()
 
 
