@@ -211,8 +211,8 @@ def refuse_other_names(files: Mapping[Path, Sequence[str]], *, advice: str) -> N
     """
     for place, names in files.items():
         try:
-            same = not place.exists() or place.read_bytes() == text_of(names).encode()
-        except OSError:
+            same = not place.exists() or place.read_text(encoding="utf-8") == text_of(names)  # whatever ends its lines
+        except (OSError, UnicodeDecodeError):
             same = False
         if not same:
             raise InputError(

@@ -27,6 +27,9 @@ def test_another_draw_does_not_replace_the_files_unless_asked(split, tmp_path, w
     first = contents(out)
     status, told = split(*words)
     assert status == 0 and contents(out) == first, "the same draw is welcome"
+    for name, text in first.items():
+        (out / name).write_bytes(text.replace("\n", "\r\n").encode())  # as Windows writes them
+    assert split(*words)[0] == 0
     status, told = split(*words, "--seed", "1")
     assert status == 2 and "holds other names than would be drawn now" in told.err
     assert "choose another --out, or add --overwrite to replace them" in told.err and contents(out) == first
