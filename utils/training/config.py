@@ -32,7 +32,7 @@ RECIPE, SELECTION, SPEED = (
 GROUPS = (DATA, RECIPE, SELECTION, SPEED, FOLDER, NETWORK, RELEASED, MACHINE, REPETITION)
 
 # what a resumed run may do with an option: the default is that it may change and that the record says so
-FIXED = {"resume": "fixed"}  # refused: the weights or the order of the samples would not fit
+FIXED = {"resume": "fixed"}  # refused: the weights, the order of the samples or the earlier scores would not fit
 NEUTRAL = {"resume": "neutral"}  # moves no number, or the hashes of the files speak for it
 
 
@@ -199,6 +199,7 @@ class TrainConfig(MachineOptions, NetworkOptions):
         "what the best checkpoint is best by: the mean Dice, or the released score Dice + IoU - MAE",
         group=SELECTION,
         choices=("Dice", "score"),
+        **FIXED,
     )
     accumulate: int = option(
         1, "parts in which a step is computed, to need less memory", group=SPEED, low=1, high=65536

@@ -39,6 +39,7 @@ def go_on(run, folder, *flags):
     [
         (["--optimizer", "SGD"], "--optimizer SGD was given, but the run to go on with was trained with Adam"),
         (["--batch_size", "2"], "--batch_size 2 was given, but the run to go on with was trained with 4"),
+        (["--best_by", "score"], "--best_by score was given, but the run to go on with was trained with Dice"),
         (["--model", "sepnet"], "--model sepnet was given, but the run to go on with was trained with scrnet"),
         (["--net_planes", "16"], "--net_planes 16 was given, but the run to go on with was trained with None"),
     ],

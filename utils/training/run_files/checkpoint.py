@@ -131,13 +131,14 @@ def read_run(path: str | Path) -> dict[str, Any] | None:
 def furthest_checkpoint(folder: str | Path) -> tuple[Path, dict[str, Any]] | None:
     """The checkpoint in a run folder whose run went furthest, and its content; None where there are no checkpoints.
 
-    Damaged ones are passed over with a warning.
+    That is last.pth where it is whole: of a run that went back to an earlier checkpoint, the others may be of the
+    course that was left. Damaged ones are passed over with a warning.
 
     Raises:
         InputError: there are checkpoints, but none that a run can go on from.
     """
     found = runs_in(Path(folder))
-    found.sort(key=lambda path: (position(path), path.name == "last.pth"), reverse=True)
+    found.sort(key=lambda path: (path.name == "last.pth", position(path)), reverse=True)
     faults = []
     for path in found:
         try:

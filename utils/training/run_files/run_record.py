@@ -134,8 +134,8 @@ def resume_changes(previous: TrainConfig, config: TrainConfig) -> list[str]:
     """What a resumed run changes, as `--flag given (was before)`.
 
     Raises:
-        InputError: an option changes that a resumed run must keep, since its weights, its optimizer or the order of
-            its samples would not fit.
+        InputError: an option changes that a resumed run must keep, since its weights, its optimizer, the order of its
+            samples or the scores of its earlier epochs would not fit.
     """
     fixed = {field.name for field in dataclasses.fields(NetworkOptions)}
     fixed |= {field.name for field in dataclasses.fields(TrainConfig) if field.metadata.get("resume") == "fixed"}

@@ -121,6 +121,14 @@ def test_a_run_folder_without_checkpoints_starts_anew(tmp_path):
     assert furthest_checkpoint(tmp_path / "missing") is None
 
 
+def test_a_run_that_went_back_goes_on_from_where_it_is_and_not_from_the_course_it_left(tmp_path):
+    for name, epoch, step in (("checkpoint_epoch_50.pth", 50, 0), ("checkpoint_epoch_80.pth", 80, 0)):
+        torch.save({"format_version": FORMAT_VERSION, "config": {}, "epoch": epoch, "step": step}, tmp_path / name)
+    assert furthest_checkpoint(tmp_path)[1]["epoch"] == 80
+    torch.save({"format_version": FORMAT_VERSION, "config": {}, "epoch": 52, "step": 3}, tmp_path / "last.pth")
+    assert furthest_checkpoint(tmp_path)[0].name == "last.pth"
+
+
 def test_a_checkpoint_of_another_format_is_refused(straight, tmp_path, capsys):
     torch.save({**state(straight), "format_version": FORMAT_VERSION - 1}, tmp_path / "old.pth")
     assert myTrain.main(["--load_checkpoint_path", str(tmp_path / "old.pth")]) == 2
