@@ -84,12 +84,19 @@ class TarArchive:
         self.file = tarfile.open(path)  # noqa: SIM115 (closed by `unpack`)
 
     def files(self) -> Iterator[FileInside]:
-        for info in self.file:
-            if info.isdir():
-                continue
-            if not info.isreg():
-                raise InputError(f"{info.name!r} is a link or a device")
-            yield FileInside(info.name, info.size, info)
+        try:
+            for info in self.file:
+                if info.isdir():
+                    continue
+                if not info.isreg():
+                    raise InputError(f"{info.name!r} is a link or a device")
+                yield FileInside(info.name, info.size, info)
+            while self.file.fileobj.read(CHUNK):  # behind the last member: the checksum stands at the end
+                pass
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            raise tarfile.ReadError(f"{error}") from error  # gzip and bzip2 tell of damage so
 
     def open(self, member: FileInside) -> BinaryIO:
         return self.file.extractfile(member.key)
@@ -168,10 +175,17 @@ def _copy(source: BinaryIO, target: Path, member: FileInside) -> None:
     """Copy a member, never more than the archive said it has."""
     left = member.size
     with target.open("wb") as file:
-        while chunk := source.read(CHUNK):
+        while chunk := _read(source, member):
             left -= len(chunk)
             if left < 0:
                 raise InputError(f"{member.name!r} in it is larger than it says")
             file.write(chunk)
     if left:
         raise InputError(f"{member.name!r} in it is cut off")
+
+
+def _read(source: BinaryIO, member: FileInside) -> bytes:
+    try:
+        return source.read(CHUNK)
+    except OSError as error:  # which would be taken for one of writing
+        raise InputError(f"{member.name!r} in it is damaged ({error})") from error

@@ -94,6 +94,24 @@ def test_damaged_archives_are_told_in_a_sentence(tmp_path, name):
         unpack(path, tmp_path / "unpacked")
 
 
+@pytest.mark.parametrize("place", [0.5, 0.9])
+@pytest.mark.parametrize("packed", ["gz", "bz2", "xz"])
+def test_a_changed_byte_in_the_middle_is_damage(tmp_path, packed, place):
+    """Nobody would see it in the pixels; and what cannot be read is no full disk."""
+    path = tmp_path / f"a.tar.{packed}"
+    small_blocks = {} if packed == "xz" else {"compresslevel": 1}
+    with tarfile.open(path, f"w:{packed}", **small_blocks) as archive:
+        for number in range(4):
+            info, content = tar_file(f"a/{number}.png", os.urandom(80_000))
+            archive.addfile(info, io.BytesIO(content))
+    changed = bytearray(path.read_bytes())
+    changed[int(place * len(changed))] ^= 255
+    path.write_bytes(changed)
+    with pytest.raises(InputError, match="damaged") as error:
+        unpack(path, tmp_path / "unpacked")
+    assert "free some space" not in str(error.value)
+
+
 def test_kinds_that_are_not_read_here_say_what_to_do(tmp_path):
     (tmp_path / "CVC-ClinicDB.rar").write_bytes(b"Rar!")
     with pytest.raises(InputError, match="CVC-ClinicDB.rar is no zip or tar; unpack it yourself, as by `7z x`"):
