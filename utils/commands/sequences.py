@@ -9,7 +9,7 @@ a file of `first last` lines, the numbers of a sequence's first and last image, 
     <out>/Frame/<sequence>/<frame>.jpg    <out>/GT/<sequence>/<frame>.png
 
 as links, or with --copy as files. Lines `name,sequence` do for names that are no numbers. Images in no sequence are
-left out. Run again, it goes on: what is there stays.
+left out. Run again, it goes on: what is there stays, and frames of other sequences are refused.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from measure.io import (
 )
 
 from ..data import Pair, find_pairs
-from ..preparation import place
+from ..preparation import place, refuse_strangers
 from ..runtime import run
 
 __all__ = ["find_sequences", "lay_out", "main"]
@@ -99,12 +99,15 @@ def lay_out(sequences: dict[str, list[Pair]], out: Path, *, copy: bool = False) 
     """Link or copy the pairs of every sequence to `<out>/Frame/<sequence>/` and `<out>/GT/<sequence>/`.
 
     Raises:
-        InputError: a file cannot be made.
+        InputError: images of other sequences are there, or a file cannot be made.
     """
-    for name, pairs in tqdm(sequences.items(), desc="sequences", unit="sequence", disable=None):
-        for kind in (FRAMES, FRAME_MASKS):
-            folder = make_folder(out / kind / name)
-            drop_partials(folder)
-            for pair in pairs:
-                source = pair.image if kind == FRAMES else pair.mask
-                place(source, folder / f"{pair.stem}{source.suffix.lower()}", copy=copy)
+    targets: dict[Path, Path] = {}
+    for name, pairs in sequences.items():
+        for pair in pairs:
+            for kind, source in ((FRAMES, pair.image), (FRAME_MASKS, pair.mask)):
+                targets[out / kind / name / f"{pair.stem}{source.suffix.lower()}"] = source
+    refuse_strangers(targets, [out / FRAMES, out / FRAME_MASKS], root=out, flag="--out")
+    for folder in {target.parent for target in targets}:
+        drop_partials(make_folder(folder))
+    for target, source in tqdm(targets.items(), desc="frames and masks", unit="file", disable=None):
+        place(source, target, copy=copy)

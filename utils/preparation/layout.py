@@ -14,7 +14,6 @@ from pathlib import Path
 from tqdm import tqdm
 
 from measure.io import (
-    IMAGE_SUFFIXES,
     InputError,
     available_cores,
     counted,
@@ -25,7 +24,7 @@ from measure.io import (
     write_json,
 )
 
-from .samples import Drawing, Sample, is_copied, write_file
+from .samples import Drawing, Sample, is_copied, refuse_strangers, write_file
 from .sources import Finder
 from .unpacking import is_archive, unpack
 
@@ -90,10 +89,12 @@ def lay_out_set(
     samples = find(roots)
     check_number(len(samples), images, partial=partial)
     refuse_shared_targets(samples)
-    refuse_strangers(samples, to)
+    targets = {to / target: to / sample.folder for sample in samples for target in sample.targets()}
+    tops = {folder / target.relative_to(folder).parts[0] for target, folder in targets.items()}
+    refuse_strangers(targets, tops, root=to, flag="--to")
     manifest = to / f"{name}.manifest.json"
     previous = read_manifest(manifest)
-    for folder in {(to / target).parent for sample in samples for target in sample.targets()}:
+    for folder in {target.parent for target in targets}:
         drop_partials(make_folder(folder))
     files: dict[str, dict[str, str]] = {}
     with (
@@ -157,27 +158,6 @@ def refuse_shared_targets(samples: Sequence[Sample]) -> None:
             f"{counted(len(twice), 'image')} would replace others of the same name, first {first_names(twice)}; give "
             "one download at a time, or rename them"
         )
-
-
-def refuse_strangers(samples: Sequence[Sample], to: Path) -> None:
-    """Refuse a set's folder that holds images beside those of the set: everything that reads it would take them in."""
-    own, tops = set(), set()
-    for sample in samples:
-        for target in sample.targets():
-            own.add(target)
-            tops.add(Path(sample.folder, target.relative_to(sample.folder).parts[0]))
-    found = sorted(path.relative_to(to) for top in tops for path in (to / top).rglob("[!.]*") if is_image(path))
-    strangers = [path for path in found if path not in own]
-    if strangers:
-        told = counted(len(strangers), "image that is", "images that are")
-        raise InputError(
-            f"{to} holds {told} no part of the set, of an earlier run or your own, first "
-            f"{first_names([path.as_posix() for path in strangers])}; move them elsewhere, or choose another --to"
-        )
-
-
-def is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
 
 
 def lay_out(

@@ -5,16 +5,27 @@ from __future__ import annotations
 import filecmp
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from measure.io import FRAME_MASKS, FRAMES, STILLS, InputError, read_grey, read_rgb, replace_when_whole
+from measure.io import (
+    FRAME_MASKS,
+    FRAMES,
+    IMAGE_SUFFIXES,
+    STILLS,
+    InputError,
+    counted,
+    first_names,
+    read_grey,
+    read_rgb,
+    replace_when_whole,
+)
 
-__all__ = ["Drawing", "Sample", "is_copied", "place", "safe_name", "write_file"]
+__all__ = ["Drawing", "Sample", "is_copied", "place", "refuse_strangers", "safe_name", "write_file"]
 
 REWRITTEN = (".tif", ".tiff")  # written as PNG: ClinicDB's color TIFFs, say, are none that Pillow opens
 NOT_IN_NAMES = re.compile(r"[^\w.()-]+")  # blanks and whatever shells and other systems trip over
@@ -105,6 +116,32 @@ def read_tiff(path: Path, *, is_mask: bool) -> np.ndarray:
 def is_copied(source: Path | Drawing) -> bool:
     """Whether a file is taken over as it is, and neither rewritten nor drawn."""
     return isinstance(source, Path) and source.suffix.lower() not in REWRITTEN
+
+
+def refuse_strangers(own: Collection[Path], folders: Iterable[Path], *, root: Path, flag: str) -> None:
+    """Refuse folders that hold images beside those of a set: everything that reads the set would take them in.
+
+    Args:
+        own: the files of the set.
+        folders: looked through at any depth; they need not be there.
+        root: all of them lie below it.
+        flag: what chooses the root.
+
+    Raises:
+        InputError: there are others.
+    """
+    found = sorted(path for folder in folders for path in folder.rglob("[!.]*") if is_image(path))
+    strangers = [path.relative_to(root).as_posix() for path in found if path not in own]
+    if strangers:
+        told = counted(len(strangers), "image that is", "images that are")
+        raise InputError(
+            f"{root} holds {told} no part of the set, of an earlier run or your own, first {first_names(strangers)}; "
+            f"move them elsewhere, or choose another {flag}"
+        )
+
+
+def is_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
 
 
 def place(source: Path, target: Path, *, copy: bool) -> None:

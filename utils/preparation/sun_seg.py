@@ -35,7 +35,7 @@ from measure.io import (
 )
 
 from ..data import SUN_SEG
-from .samples import Sample, place
+from .samples import Sample, place, refuse_strangers
 
 __all__ = ["Member", "assemble", "find_members", "find_sun_seg"]
 
@@ -65,18 +65,22 @@ def assemble(*, sun: Path, annotations: Path, out: Path, copy: bool = False, par
         The number of frames that are in place.
 
     Raises:
-        InputError: a folder is missing, something is not as published (unless `partial`), or a file cannot be made.
+        InputError: a folder is missing, something is not as published (unless `partial`), `out` holds other images, or
+            a file cannot be made.
     """
     refuse_outputs_in_inputs([out], [sun, annotations])
     members = published_members(sun, annotations, partial=partial)
     found = [member for member in members if member.frame]
-    folders = {out / member.split / kind / member.clip for member in found for kind in (FRAMES, FRAME_MASKS)}
+    targets: dict[Path, Path] = {}
+    for member in found:
+        for kind, source in ((FRAMES, member.frame), (FRAME_MASKS, member.mask)):
+            targets[out / member.split / kind / member.clip / f"{member.stem}{source.suffix.lower()}"] = source
+    folders = {target.parent for target in targets}
+    refuse_strangers(targets, {folder.parent for folder in folders}, root=out, flag="--out")
     for folder in folders:
         drop_partials(make_folder(folder))
-    for member in tqdm(found, desc="frames", unit="frame", disable=None):
-        for kind, source in ((FRAMES, member.frame), (FRAME_MASKS, member.mask)):
-            folder = out / member.split / kind / member.clip
-            place(source, folder / f"{member.stem}{source.suffix.lower()}", copy=copy)
+    for target, source in tqdm(targets.items(), desc="frames and masks", unit="file", disable=None):
+        place(source, target, copy=copy)
     return len(found)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from lib import described_network, read_checkpoint
 from measure.io import CommandError, InputError, Layout, parse_mask_values, write_json
 
-from ..data import find_cases, find_pairs, part_sizes, read_split, split_names, write_names
+from ..data import find_cases, find_pairs, part_sizes, read_split, refuse_other_names, split_names, write_names
 from ..preparation import place
 from .rows import PublishedRow
 from .studies import STUDIES, Study
@@ -154,15 +154,22 @@ def names_its_network(weights: Path) -> bool:
 
 
 def draw_parts(study: Study, folder: Path, home: Path) -> None:
-    """Write split files, and the tested part as a set of links; of an incomplete set the parts shrink alike."""
+    """Write split files, and the tested part as a set of links; of an incomplete set the parts shrink alike.
+
+    Raises:
+        InputError: the folder holds parts of other images, whose links would be tested too.
+    """
     layout = Layout(mask_values=parse_mask_values(study.mask_values) if study.mask_values else None)
     pairs = {pair.stem: pair for pair in find_pairs(folder, layout)}
     total = sum(study.parts.values())
     sizes = study.parts
     if len(pairs) != total:
         sizes = part_sizes([f"{part}={100 * count / total:.6f}%" for part, count in study.parts.items()], len(pairs))
-    for part, names in split_names(list(pairs), sizes, seed=SPLIT_SEED).items():
-        write_names(names, home / "splits" / f"{part}.txt")
+    drawn = split_names(list(pairs), sizes, seed=SPLIT_SEED)
+    files = {home / "splits" / f"{part}.txt": names for part, names in drawn.items()}
+    refuse_other_names(files, advice=f"choose another --out, or remove {home}")
+    for file, names in files.items():
+        write_names(names, file)
     for stem in read_split(home / "splits" / "test.txt"):
         for kind, source in (("images", pairs[stem].image), ("masks", pairs[stem].mask)):
             target = home / "test" / folder.name / kind / source.name

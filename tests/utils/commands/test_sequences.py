@@ -49,6 +49,16 @@ def test_a_second_run_leaves_what_is_there(stills):
     assert len(list(stills.glob("out/Frame/*/*"))) == 7
 
 
+@pytest.mark.parametrize("lines", ["1,a\n2,a\n", "9,b\n"])
+def test_frames_of_other_sequences_are_refused(stills, capsys, lines):
+    """A shorter clip would keep its old frames, and a clip that is gone would be trained on."""
+    assert lay_out(stills, "1,a\n2,a\n4,a\n") == 0
+    before = sorted(stills.glob("out/*/*/*"))
+    assert lay_out(stills, lines) == 2
+    assert "out holds" in (told := capsys.readouterr().err) and "no part of the set" in told
+    assert sorted(stills.glob("out/*/*/*")) == before
+
+
 def test_names_can_be_given_sequences(stills):
     assert lay_out(stills, "cju0,patient 7\n2.jpg,patient 7\n") == 0
     assert [(case.name, len(case.frames)) for case in find_cases(stills / "out")] == [("patient 7", 2)]

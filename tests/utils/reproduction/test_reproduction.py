@@ -1,9 +1,11 @@
 """Published rows: that the table is what it says, that contradictions are marked, and a row from data to comparison."""
 
 import json
+from contextlib import nullcontext
 
 import pytest
 
+from measure.io import InputError
 from measure.report.columns import column_of
 from utils.commands.reproduce import main
 from utils.phantom import write_clips, write_stills
@@ -11,6 +13,7 @@ from utils.prediction.network import STARTER_WEIGHTS
 from utils.preparation import SOURCES
 from utils.reproduction import STUDIES, missing_for, read_rows
 from utils.reproduction.rows import MARKS
+from utils.reproduction.run import draw_parts
 from utils.training import recipe_for
 
 ROWS = {row.id: row for row in read_rows()}
@@ -90,6 +93,15 @@ def test_published_ours_difference_and_interval_by_hand(tmp_path, capsys):
     assert iou[2:] == [".869", "", "", "", "98 of 100", "2"]
     assert "not the recipe, but --epoch 3" in told and "98 images, of 100" in told
     assert (tmp_path / "compare.md").read_text() == told
+
+
+def test_parts_of_other_images_are_refused(tmp_path):
+    """Links of the first draw would be tested beside the second's, which trains on some of them."""
+    for count in (10, 10, 20):
+        write_stills(tmp_path / "Kvasir-SEG", count=count, size=(64, 64))
+        with pytest.raises(InputError, match="holds other names") if count == 20 else nullcontext():
+            draw_parts(STUDIES["scrnet"], tmp_path / "Kvasir-SEG", tmp_path / "home")
+    assert len(list((tmp_path / "home" / "test" / "Kvasir-SEG" / "images").iterdir())) == 2
 
 
 @pytest.mark.slow
