@@ -39,7 +39,7 @@ from measure.io import (
 from ..commands import parse_train_args
 from ..data import Pair, find_pairs, read_split
 from ..prediction import Predictor
-from ..runtime import SINGLE_PROCESS, MachineOptions, choose_device, kernels, option
+from ..runtime import SINGLE_PROCESS, DeviceOptions, choose_device, kernels, option
 from ..training import train
 from .report import write_report
 
@@ -51,7 +51,7 @@ CHUNK = 16  # images that are read and predicted at once
 
 
 @dataclass(frozen=True)
-class Benchmark(MachineOptions):
+class Benchmark(DeviceOptions):
     """What is trained and scored."""
 
     steps: str = option("steps.txt", "file of recipes, NAME: FLAGS a line", group=ABLATION)
@@ -70,6 +70,8 @@ class Benchmark(MachineOptions):
             InputError, ModelError: an option, a file or a recipe that cannot be used.
         """
         device = choose_device(self.device, self.gpu_id)
+        if len(set(self.seeds)) < len(self.seeds):
+            raise InputError(f"--seeds {' '.join(map(str, self.seeds))} was given; name each seed once")
         steps = read_steps(self.steps)
         runs = list(plan_runs(steps, self))
         for run in runs:
@@ -88,11 +90,12 @@ class Benchmark(MachineOptions):
         make_folder(self.out)
         missing = [run for run in runs if not run.result.is_file()]
         with ProcessPoolExecutor(self.processes, mp_context=get_context("spawn")) as pool:
-            jobs = [pool.submit(train_and_score, run, self.train_data_path, self.device) for run in missing]
-            for job in tqdm(as_completed(jobs), total=len(jobs), desc="runs", unit="run", disable=None):
-                job.result()
+            jobs = [pool.submit(train_and_score, run, self.train_data_path, str(device)) for run in missing]
+            for _ in tqdm(as_completed(jobs), total=len(jobs), desc="runs", unit="run", disable=None):
                 write_table(steps, runs, self, device)
         write_table(steps, runs, self, device, shown=True)
+        for job in jobs:
+            job.result()  # one that failed is told at the end: the others are done, and in the table
 
 
 @dataclass(frozen=True)

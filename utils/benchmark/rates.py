@@ -16,7 +16,7 @@ import torch
 
 from measure.io import markdown_table
 
-from ..runtime import MachineOptions, choose_device, kernels, option
+from ..runtime import DeviceOptions, choose_device, kernels, option
 from .report import write_report
 from .timing import device_name, time_calls
 
@@ -39,7 +39,7 @@ PEAKS = {
 
 
 @dataclass(frozen=True)
-class Benchmark(MachineOptions):
+class Benchmark(DeviceOptions):
     """What is measured."""
 
     side: int = option(8192, "rows and columns of the matrices", group=RATES, low=16, high=65536)

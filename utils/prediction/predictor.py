@@ -64,7 +64,7 @@ class Predictor:
 
     Args:
         networks: see `load_network`; one, or several to average.
-        device: "auto" (CUDA where there is one), "cpu" or "cuda".
+        device: "auto" (CUDA where there is one), "cpu", "cuda", or one of several, as "cuda:1".
         runtime: what runs the network, one of `RUNTIMES`; "auto" is torch, of ONNX files what is installed.
         amp: "bf16" lets OpenVINO compute so, where the processor has instructions for it.
         cuda_graphs: on a CUDA device, record the kernels of a forward once and start them all at once.
@@ -87,7 +87,7 @@ class Predictor:
         check_runtime(runtime)
         self.options = options or MapOptions()
         self.threshold = self.options.cut_at
-        self.device = choose_device(device, 0)
+        self.device = choose_device(device)
         given = [networks] if isinstance(networks, TrainedNetwork) else networks
         how = {"amp": amp, "cuda_graphs": cuda_graphs}
         network = averaged([with_runtime(each, runtime, self.device, **how) for each in given], self.options)

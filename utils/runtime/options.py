@@ -16,7 +16,17 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from lib import list_models
 from measure.io import InputError, Number, Switch
 
-__all__ = ["MachineOptions", "NetworkOptions", "Options", "add_flags", "network_options", "option", "shown", "words_of"]
+__all__ = [
+    "DeviceOptions",
+    "MachineOptions",
+    "NetworkOptions",
+    "Options",
+    "add_flags",
+    "network_options",
+    "option",
+    "shown",
+    "words_of",
+]
 
 Own = TypeVar("Own", bound="Options")
 BACKBONES = "pvt-v2-b0 ... pvt-v2-b5, resnet50, res2net50, efficientnet-b1, -b4 or a timm model"
@@ -282,11 +292,17 @@ def network_options(options: NetworkOptions) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class MachineOptions(Options):
-    """What a command may use of the machine."""
+class DeviceOptions(Options):
+    """What computes."""
 
     device: str = option("auto", "auto: CUDA where there is one", group=MACHINE, choices=("auto", "cpu", "cuda"))
     gpu_id: int = option(0, "number of the CUDA device", group=MACHINE, low=0, high=1023)
+
+
+@dataclass(frozen=True)
+class MachineOptions(DeviceOptions):
+    """What a command may use of the machine."""
+
     seed: int = option(0, "seed of everything drawn at random", group=MACHINE, low=0, high=2**63 - 1)
     workers: int | None = option(
         None, "processes that load images (default: 1, with CUDA up to 16)", group=MACHINE, low=0, high=1024

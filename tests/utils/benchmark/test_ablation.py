@@ -67,6 +67,10 @@ def test_a_small_study_is_run_kept_and_gone_on_with(stills, tmp_path, capsys):
     assert len(kept) == 4 and all(set(json.loads(path.read_text())) <= set(names) for path in kept)
     assert main(words) == 0
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    (tmp_path / "steps.txt").write_text(f"base: {RECIPE} --batch_size 3 --workers 0\ngone: --val_data_path nowhere\n")
+    assert main(words) == 2
+    told = capsys.readouterr()
+    assert "nowhere" in told.err and "| base" in told.out, "a recipe that fails keeps nobody from the table"
     (tmp_path / "steps.txt").write_text(f"base: {RECIPE} --batch_size 3 --workers 0\nflip: --augment rotate\n")
     assert main(words) == 2
     assert (
@@ -88,6 +92,11 @@ def test_parts_that_cannot_be_told_apart_or_share_images_are_refused(first, seco
     words = ["ablation", "--steps", str(tmp_path / "steps.txt"), "--parts", *map(str, parts)]
     assert main([*words, "--out", str(tmp_path / "out"), "--device", "cpu"]) == 2
     assert message in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+def test_seeds_that_would_train_in_one_folder_are_refused(tmp_path, capsys):
+    assert main(["ablation", "--seeds", "0", "0", "--out", str(tmp_path / "out"), "--device", "cpu"]) == 2
+    assert "--seeds 0 0 was given; name each seed once" in capsys.readouterr().err
 
 
 def test_a_wrong_flag_is_told_before_any_run(stills, tmp_path, capsys):
