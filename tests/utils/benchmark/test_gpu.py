@@ -14,16 +14,25 @@ from utils.benchmark.gpu_report.stages import GpuOptions, Stage, plan
 
 
 def test_stages_that_fail_or_take_too_long_do_not_stop_the_next(tmp_path):
-    (tmp_path / "good").mkdir()
-    (tmp_path / "good" / "table.md").write_text("| a table |\n")
+    for name in ("good", "half"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "table.md").write_text("an earlier report's")
+    table = f"open({str(tmp_path / '{}' / 'table.md')!r}, 'w').write('| a table |\\n')"
     stages = [
         Stage("bad", ("-c", "print('before'); raise SystemExit(3)"), 60),
         Stage("slow", ("-c", "import time; print('begun', flush=True); time.sleep(60)"), 1),
-        Stage("good", ("-c", "print('done')"), 60, tables=("good/table.md",)),
+        Stage("good", ("-c", f"print('done'); {table.format('good')}"), 60, tables=("good/table.md",)),
+        Stage("half", ("-c", f"{table.format('half')}; print('then'); raise SystemExit(1)"), 60, ("half/table.md",)),
+        Stage("none", ("-c", "raise SystemExit(1)"), 60, ("good/table.md",)),
     ]
     results = list(run_stages(stages, tmp_path))
-    assert [result.outcome for result in results] == ["exit status 3", "stopped after 1 s", "ok"]
-    assert [result.text for result in results] == ["before", "begun", "| a table |\n"]
+    assert [result.outcome for result in results] == [
+        "exit status 3",
+        "stopped after 1 s",
+        "ok",
+        *["exit status 1"] * 2,
+    ]
+    assert [result.text for result in results] == ["before", "begun", "| a table |\n", "| a table |\n\nthen", ""]
     assert "| bad   |     exit status 3 |" in report(results)
 
 
@@ -72,17 +81,33 @@ def test_a_dry_stage_runs_as_it_is(tmp_path):
 
 
 def test_everything_is_packed_for_another_machine(stills, tmp_path, capsys):
-    torch.save({"conv.weight": torch.ones(3, 2), "steps": torch.tensor(7)}, tmp_path / "encoder.pth")
-    words = ["gpu", "--pack", str(tmp_path / "all.tar"), "--train_data_path", str(stills(count=10, size=(64, 80)))]
+    encoder = {"conv.weight": torch.ones(3, 2), "running_var": torch.tensor([1e6]), "steps": torch.tensor(7)}
+    torch.save(encoder, tmp_path / "encoder.pth")
+    for kind in ("images", "masks"):  # a set of links
+        (tmp_path / "linked" / kind).mkdir(parents=True)
+        for path in (stills(count=10, size=(64, 80)) / kind).iterdir():
+            (tmp_path / "linked" / kind / path.name).symlink_to(path)
+    words = ["gpu", "--pack", str(tmp_path / "all.tar"), "--train_data_path", str(tmp_path / "linked")]
     assert main([*words, "--net_pretrained_backbone_path", str(tmp_path / "encoder.pth")]) == 0
     told = "python -m utils gpu --train_data_path gpu_data --net_pretrained_backbone_path gpu_encoder.pth"
     assert told in capsys.readouterr().out
     with tarfile.open(tmp_path / "all.tar") as archive:
         names = archive.getnames()
         assert {"myTrain.py", "utils/__main__.py", "gpu_encoder.pth"} <= set(names)
-        assert sum(name.startswith("gpu_data/") for name in names) == 20
+        packed = [entry for entry in archive.getmembers() if entry.name.startswith("gpu_data/")]
+        assert len(packed) == 20 and all(entry.isreg() and entry.size for entry in packed)
         archive.extract("gpu_encoder.pth", tmp_path, filter="data")
     weights = torch.load(tmp_path / "gpu_encoder.pth", weights_only=True)
     assert weights["conv.weight"].dtype == torch.float16 and weights["steps"].item() == 7
+    assert weights["running_var"].item() == 1e6  # infinite in half precision
     assert main([*words, "--pack_limit", "0.01"]) == 2
     assert "MiB would be packed and --pack_limit is 0.01" in capsys.readouterr().err
+    assert main([*words, "--epoch", "9", "--stages", "rates", "training"]) == 0
+    told = "python -m utils gpu --stages rates training --train_data_path gpu_data --epoch 9\n"
+    assert capsys.readouterr().out.endswith(told)
+
+
+def test_data_that_cannot_be_trained_on_is_not_packed(stills, tmp_path, capsys):
+    images = stills(count=10, size=(64, 80)) / "images"
+    assert main(["gpu", "--pack", str(tmp_path / "all.tar"), "--train_data_path", str(images)]) == 2
+    assert capsys.readouterr().err.startswith("error: ") and not (tmp_path / "all.tar").exists()

@@ -39,7 +39,7 @@ class StageResult:
         command: as one would type it.
         outcome: "ok", "exit status N" or "stopped after N s".
         seconds: that it took.
-        text: its tables, or the end of what it printed.
+        text: the tables that it wrote, and the end of what it printed where it failed or wrote none.
     """
 
     name: str
@@ -53,12 +53,15 @@ def run_stages(chosen: Sequence[Stage], out: Path) -> Iterator[StageResult]:
     """Run the stages one after the other; every result is yielded as it comes."""
     for stage in tqdm(chosen, desc="gpu", unit="stage", disable=None):
         log, started = out / f"{stage.name}.log", time.monotonic()
+        for name in stage.tables:
+            (out / name).unlink(missing_ok=True)  # an earlier report's
         outcome = run_stage(stage, log)
         seconds = time.monotonic() - started
         tqdm.write(f"{stage.name}: {outcome}, {seconds:.0f} s")
-        tables = [(out / name).read_text() for name in stage.tables if (out / name).is_file()]
-        lines = log.read_text(errors="replace").splitlines()[-SHOWN_LINES:]
-        text = "\n".join(tables if outcome == "ok" and tables else lines)
+        shown = [(out / name).read_text() for name in stage.tables if (out / name).is_file()]
+        if outcome != "ok" or not shown:
+            shown += log.read_text(errors="replace").splitlines()[-SHOWN_LINES:]
+        text = "\n".join(shown)
         yield StageResult(stage.name, shlex.join(("python", *stage.words)), outcome, round(seconds, 1), text)
 
 

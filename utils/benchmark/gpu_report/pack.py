@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
+import shlex
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -13,6 +15,8 @@ import torch
 from lib import read_checkpoint
 from measure.io import InputError, replace_when_whole
 
+from ...data import find_pairs
+from ...runtime import words_of
 from .stages import GpuOptions
 
 __all__ = ["pack"]
@@ -31,36 +35,40 @@ def pack(options: GpuOptions) -> str:
     """
     target = Path(options.pack)
     files = dict(code_files())
-    words = ["python -m utils gpu"]
+    there = dataclasses.replace(options, pack=None, pack_limit=GpuOptions.pack_limit)
     if options.train_data_path:
         files |= data_files(Path(options.train_data_path))
-        words.append(f"--train_data_path {DATA}")
+        there = dataclasses.replace(there, train_data_path=DATA)
     weights = b""
     if options.net_pretrained_backbone_path != "none":
         weights = halved(options.net_pretrained_backbone_path)
-        words.append(f"--net_pretrained_backbone_path {WEIGHTS}")
+        there = dataclasses.replace(there, net_pretrained_backbone_path=WEIGHTS)
     size = sum(path.stat().st_size for path in files.values()) + len(weights)
     if size > options.pack_limit * MIB:
         raise InputError(
             f"{size / MIB:.0f} MiB would be packed and --pack_limit is {options.pack_limit:g}; take fewer images or "
             "raise it"
         )
-    with replace_when_whole(target) as partial, tarfile.open(partial, "w") as archive:
+    # links, as data sets are often made of, point to nothing elsewhere: what they lead to is packed
+    with replace_when_whole(target) as partial, tarfile.open(partial, "w", dereference=True) as archive:
         for name, path in files.items():
             archive.add(path, name, recursive=False)
         if weights:
             entry = tarfile.TarInfo(WEIGHTS)
             entry.size = len(weights)
             archive.addfile(entry, io.BytesIO(weights))
-    return f"{target} holds {len(files)} files, {size / MIB:.1f} MiB; unpack it there and run: {' '.join(words)}"
+    words = shlex.join(["python", "-m", "utils", "gpu", *words_of(there, GpuOptions())])
+    return f"{target} holds {len(files)} files, {size / MIB:.1f} MiB; unpack it there and run: {words}"
 
 
 def code_files() -> Iterator[tuple[str, Path]]:
     """Name in the archive and path of everything git knows of this checkout."""
-    listed = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-z"], capture_output=True, text=True, check=False)
-    if listed.returncode:
-        raise InputError(f"git does not list the files of {ROOT}; pack from a clone")
-    for name in filter(None, listed.stdout.split("\0")):
+    try:
+        words = ["git", "-C", str(ROOT), "ls-files", "-z"]
+        listed = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise InputError(f"git does not list the files of {ROOT}; pack from a clone") from error
+    for name in filter(None, listed.split("\0")):
         if (ROOT / name).is_file():
             yield name, ROOT / name
 
@@ -69,22 +77,21 @@ def data_files(folder: Path) -> dict[str, Path]:
     """Name in the archive and path of everything in a data folder.
 
     Raises:
-        InputError: there is nothing in it.
+        InputError: nothing that can be trained on, which would be told only where the archive is unpacked.
     """
-    found = {f"{DATA}/{path.relative_to(folder)}": path for path in sorted(folder.rglob("*")) if path.is_file()}
-    if not found:
-        raise InputError(f"{folder} holds no file; give a folder with images/ and masks/")
-    return found
+    find_pairs(folder)
+    return {f"{DATA}/{path.relative_to(folder)}": path for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def halved(path: str) -> bytes:
-    """A weight file in half precision, which its loader widens again."""
+    """A weight file in half precision where its values fit, which its loader widens again."""
     weights = read_checkpoint(path)
-    small = {name: value.half() if is_float(value) else value for name, value in weights.items()}
+    small = {name: value.half() if fits_half(value) else value for name, value in weights.items()}
     buffer = io.BytesIO()
     torch.save(small, buffer)
     return buffer.getvalue()
 
 
-def is_float(value: object) -> bool:
-    return isinstance(value, torch.Tensor) and value.is_floating_point()
+def fits_half(value: object) -> bool:
+    is_float = isinstance(value, torch.Tensor) and value.is_floating_point()
+    return is_float and bool(value.half().isfinite().all())
