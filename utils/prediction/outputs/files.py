@@ -149,15 +149,15 @@ class ImageFiles:
             write_overlays(place, image, found.heats)
             self.inside[name] = shares_inside(image, found.heats)
         if self.places.need_regions:
-            self._write_regions(name, image, found.probability.cpu().numpy())
+            self._write_regions(name, image, found.probability.cpu())
 
     def skip(self, image: Path, reason: str) -> None:
         """Note that an image could not be read, and go on without it."""
         self.skipped[str(image)] = reason
         tqdm.write(f"note: skipped: {reason}", file=sys.stderr)
 
-    def _write_regions(self, name: str, image: Path, probability: np.ndarray) -> None:
-        grey = (255 * probability).round().astype(np.uint8)
+    def _write_regions(self, name: str, image: Path, found: Tensor) -> None:
+        grey, probability = as_grey(found), found.numpy()
         mask = cut(grey, threshold=self.threshold, min_region=self.min_region)
         if self.places.masks:
             self._write_picture(self.places.masks, name, mask)

@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -146,8 +147,7 @@ def openvino_network(network: TrainedNetwork, amp: str) -> OpenVINONetwork:
     if not path.is_file():
         note("openvino", network)
         model = converted(network)
-        with contextlib.suppress(RuntimeError):  # a full disk: the next start converts again
-            openvino.save_model(model, path, compress_to_fp16=False)
+        keep(model, path)
     else:
         model = openvino.Core().read_model(path)
     return OpenVINONetwork(model, name=network.model.name, size=network.size, precision=bf16_where_allowed(amp))
@@ -160,6 +160,20 @@ def converted(network: TrainedNetwork) -> Any:
     graph = GraphNetwork(network.model, network.size, processing=False)
     with quiet(), torch.no_grad():
         return openvino.convert_model(graph, example_input=graph.example()[:1])
+
+
+def keep(model: Any, path: Path) -> None:
+    """Keep OpenVINO's model for the next start, whole or not at all: its weights, then the .xml that stands for both.
+
+    On a full disk nothing is kept, and the next start converts again.
+    """
+    import openvino
+
+    with contextlib.suppress(RuntimeError, OSError), tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        draft = Path(folder) / path.name
+        openvino.save_model(model, draft, compress_to_fp16=False)
+        for suffix in (".bin", ".xml"):
+            os.replace(draft.with_suffix(suffix), path.with_suffix(suffix))
 
 
 def note(runtime: str, network: TrainedNetwork) -> None:

@@ -207,6 +207,23 @@ def test_openvino_agrees_and_is_converted_once(weights, images, tmp_path, capsys
 
 
 @openvino
+def test_half_a_converted_network_is_not_kept(weights, images, tmp_path, monkeypatch):
+    import openvino
+
+    def full_disk(model, path, **options):
+        path.write_text("<half")
+        raise RuntimeError("no space left")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(openvino, "save_model", full_disk)
+        first = Predictor.from_checkpoint(weights, device="cpu", runtime="openvino").probability(images[0])
+    assert not list((tmp_path / "cache").rglob("*.xml"))
+    again = Predictor.from_checkpoint(weights, device="cpu", runtime="openvino")
+    assert np.array_equal(again.probability(images[0]), first)
+    assert sorted(path.suffix for path in (tmp_path / "cache").rglob("*.*")) == [".bin", ".xml"]
+
+
+@openvino
 @onnx
 def test_openvino_runs_exported_files_and_averages(exported, images, tmp_path):
     path, _ = exported
