@@ -168,7 +168,7 @@ def decoded_counts(counts: Sequence[int] | str, size: tuple[int, int]) -> np.nda
 
 
 def _decompressed(text: str) -> list[int]:
-    """The numbers in COCO's compressed text: five bits a character, the sixth says that more follow; from the third
+    """The numbers in COCO's compressed text: five bits a character, the sixth says that more follow; from the fourth
     number on, each is the difference to the one before the last."""
     runs: list[int] = []
     value = shift = 0

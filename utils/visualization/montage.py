@@ -33,7 +33,7 @@ def draw_montage(
     Returns:
         One (H, W, 3) uint8 RGB image.
     """
-    width = max(round(height * image.shape[1] / image.shape[0]) for image, _, _ in samples)
+    width = max(1, *(round(height * image.shape[1] / image.shape[0]) for image, _, _ in samples))
     rows = [_row(image, mask, prediction, (width, height)) for image, mask, prediction in samples]
     gap = np.full((GAP, rows[0].shape[1], 3), 255, np.uint8)
     if captions:
@@ -59,7 +59,7 @@ def draw_comparison(
     Returns:
         One (H, W, 3) uint8 RGB image.
     """
-    width = max(round(height * image.shape[1] / image.shape[0]) for image, _, _ in samples)
+    width = max(1, *(round(height * image.shape[1] / image.shape[0]) for image, _, _ in samples))
     rows = []
     for image, mask, maps in samples:
         truth = mask >= 128

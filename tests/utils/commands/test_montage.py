@@ -24,6 +24,12 @@ def test_a_row_for_each_sample(stills, tmp_path, capsys):
     assert f"picture: {tmp_path}/four.png" in capsys.readouterr().out
 
 
+def test_an_image_of_one_column_is_drawn():
+    image, plane = np.zeros((1000, 1, 3), np.uint8), np.zeros((1000, 1), np.uint8)
+    assert draw_montage([(image, plane, plane)]).shape[1] == 4 + 3 * 6  # panels and the gaps between them
+    assert draw_comparison([(image, plane, [plane])], ["ours"]).shape[1] == 3 + 2 * 6
+
+
 def test_captions_stand_above_their_rows():
     sample = tuple(np.zeros(shape, np.uint8) for shape in ((40, 50, 3), (40, 50), (40, 50)))
     plain, named = draw_montage([sample] * 2), draw_montage([sample] * 2, captions=["first  Dice 0.912", "second"])
