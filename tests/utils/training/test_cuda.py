@@ -11,6 +11,7 @@ import myTrain
 from lib import create_model, list_models
 from tests.helpers.runs import assert_equal, interrupt_after, state
 from utils.data import normalize
+from utils.prediction.averaging import AveragedNetwork
 from utils.prediction.streaming import stream, stream_clips
 from utils.runtime import autocast, record_calls
 from utils.training import TrainConfig, TrainStep
@@ -233,6 +234,28 @@ def test_recorded_forwards_are_the_plain_ones(name, amp):
     for logits, plain in zip(answers(), expected, strict=True):
         assert (255 * (logits.sigmoid() - plain.sigmoid()).abs()).max() <= (1 if amp == "off" else 4)
     assert all(each.failure == "" and each._recordings for each in recorded)
+
+
+@pytest.mark.gpu
+@torch.inference_mode()
+def test_recorded_views_of_one_image_are_the_plain_ones():
+    """Four calls under one autocast: the fourth is recorded, when the weights' casts of the first are kept."""
+    model = network("sepnet").eval().to(CUDA)
+    views = AveragedNetwork([model], [96], flips=True)
+    image = inputs_of("sepnet", 96, CUDA)[0]["image"]
+
+    def answers():
+        for _ in range(3):
+            with autocast(CUDA, "bf16"):
+                yield views(image)["out"].sigmoid()
+            torch.cuda.empty_cache()
+            torch.full((2**26,), torch.nan, device=CUDA)  # where freed casts were
+
+    expected = list(answers())
+    recorded = record_calls(model)
+    for found, plain in zip(answers(), expected, strict=True):
+        assert (255 * (found - plain).abs()).max() <= 4
+    assert recorded.failure == "" and recorded._recordings
 
 
 @pytest.mark.gpu
