@@ -27,7 +27,16 @@ from tqdm import tqdm
 from lib import create_model, list_models
 from measure.io import InputError, markdown_table
 
-from ..runtime import Compilation, MachineOptions, Recorded, check_cuda_graphs, choose_device, kernels, option
+from ..runtime import (
+    Compilation,
+    MachineOptions,
+    Recorded,
+    check_cuda_graphs,
+    choose_device,
+    failure_reason,
+    kernels,
+    option,
+)
 from ..training import DeepSupervision, TrainConfig, TrainStep, structure_loss
 from .networks import count_macs
 from .plain.step import plain_form, plain_step
@@ -183,6 +192,9 @@ class Variant:
         except torch.cuda.OutOfMemoryError:
             self.fail("not enough GPU memory")
             return
+        except RuntimeError as error:  # a kernel that this GPU or library lacks must not cost the other rows
+            self.fail(failure_reason(error))
+            return
         self.memory = max([*peak, self.memory or 0]) if peak else None
         if failures := [part.failure for part in self.quick if part.failure]:
             self.fail(failures[0])
@@ -191,9 +203,13 @@ class Variant:
 
     def look_closer(self, device: torch.device) -> None:
         """Profile some steps on a GPU."""
-        if device.type == "cuda" and not self.reason:
+        if device.type != "cuda" or self.reason:
+            return
+        try:
             with self.kernels():
                 self.profile = profile_steps(self.step, device)
+        except RuntimeError as error:  # no memory for it, or no access to the GPU's counters: its times stay
+            tqdm.write(f"{self.name} is not profiled: {failure_reason(error)}")
 
     def kernels(self) -> AbstractContextManager:
         return kernels(tf32=self.config.tf32, cudnn_benchmark=self.config.cudnn_benchmark)

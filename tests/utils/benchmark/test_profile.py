@@ -52,6 +52,15 @@ def test_a_step_that_is_not_recorded_has_no_times():
     assert found.reason == recorded.failure
 
 
+def test_a_step_that_fails_leaves_the_others_their_times():
+    def failing():
+        raise RuntimeError("no kernel image is available\nmore")
+
+    found = Variant("trainer, fp16", failing)
+    found.measure(CPU, counts=True)
+    assert found.reason == "RuntimeError: no kernel image is available" and found.seconds == []
+
+
 def test_forwards_that_are_not_recorded_are_told_below_the_table():
     rows = [SimpleNamespace(model="sepnet", not_recorded=""), SimpleNamespace(model="sali", not_recorded="a reason")]
     assert unrecorded(rows) == "\nsali: these times are without CUDA graphs: a reason\n"
