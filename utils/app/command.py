@@ -18,12 +18,12 @@ from importlib.util import find_spec
 
 from measure.io import CommandParser, InputError, nonempty, number
 
+from ..prediction import RUNTIMES
 from ..runtime import MachineOptions, run
 
 __all__ = ["main"]
 
 LARGEST_UPLOAD = 1024  # megabytes, that may be asked for
-RUNTIMES = ("auto", "torch", "onnxruntime", "openvino")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

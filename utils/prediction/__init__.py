@@ -10,7 +10,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "images": ["PredictOptions", "image_maps", "predict_maps"],
         "job": ["predict"],
         "outputs": ["cut", "find_regions", "has_h264"],
-        "runtimes": ["export_graph", "export_weights", "fold_batch_norms", "has_packages"],
+        "runtimes": ["RUNTIMES", "export_graph", "export_weights", "fold_batch_norms", "has_packages"],
         "postprocess": [
             "grey_map",
             "labels_of",

@@ -8,6 +8,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "comparison": ["compare_rows", "list_rows"],
         "rows": ["PublishedRow", "pick_rows", "read_rows"],
         "run": ["RunOptions", "missing_for", "reproduce_row"],
-        "studies": ["STUDIES", "Study"],
+        "studies": ["STUDIES"],
     },
 )

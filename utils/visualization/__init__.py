@@ -6,6 +6,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
         "montage": ["draw_comparison", "draw_montage"],
-        "overlays": ["MAP_COLOR", "draw_outline", "draw_prediction", "draw_heat"],
+        "overlays": ["MAP_COLOR", "draw_heat", "draw_prediction"],
     },
 )

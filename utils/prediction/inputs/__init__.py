@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
         "cropping": ["Placement", "content_box", "field_of_view", "prepared"],
-        "finding": ["FoundImages", "evenly_spread", "find_images", "is_moving"],
+        "finding": ["evenly_spread", "find_images", "is_moving"],
         "video_source": ["Frame", "Source", "open_source"],
     },
 )

@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
         "files": ["ImageFiles", "Places"],
-        "heatmaps": ["HEAT_FOLDER", "heats_of", "recorded", "write_overlays"],
+        "heatmaps": ["HEAT_FOLDER", "heats_of", "recorded"],
         "regions": ["Region", "cut", "find_regions"],
         "smoothing": ["TemporalAverage"],
         "thresholds": ["best_threshold"],

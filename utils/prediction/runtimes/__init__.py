@@ -13,10 +13,9 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "folding": ["fold_batch_norms"],
         "graph": ["GraphNetwork"],
         "names": ["RUNTIMES", "check_runtime", "has_packages", "needed"],
-        "onnx_file": ["export_onnx", "quantize", "read_facts"],
+        "onnx_file": ["read_facts"],
         "parity": ["Parity", "compare_outputs", "reference_outputs"],
-        "program_file": ["export_program"],
         "weights_file": ["export_weights"],
-        "sessions": ["OnnxNetwork", "OpenVINONetwork"],
+        "sessions": ["OpenVINONetwork"],
     },
 )
