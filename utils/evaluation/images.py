@@ -95,7 +95,7 @@ class ImageValidation:
         with amp:
             logits = model(normalize(batch["image"].to(self.device, non_blocking=True)))["out"]
         for logit, mask in zip(logits, batch["mask"], strict=True):
-            target = mask.to(self.device) > 128
+            target = mask.to(self.device, non_blocking=True) > 128
             loss = {"val_loss": self.loss(logit[None], target[None].float())} if self.loss else {}
             yield self.row(logit, target) | loss
 

@@ -9,9 +9,11 @@ import torch
 
 import myTrain
 from lib import create_model
+from measure.io import InputError
 from tests.helpers.runs import state, train_quickly
 from utils.evaluation.images import ImageValidation
 from utils.phantom import write_stills
+from utils.training.run_files.run_log import RunLog
 from utils.training.step import TrainStep
 
 pytestmark = pytest.mark.slow
@@ -59,6 +61,15 @@ def test_what_a_resumed_run_changes_is_done_and_said(run, tmp_path, capsys):
     assert {group["weight_decay"] for group in found["optimizer_state_dict"]["param_groups"]} == {0.25}
     assert found["config"]["flags"]["weight_decay"] == 0.25 and "ema_state_dict" in found
     assert found["config"]["earlier"][0]["flags"]["weight_decay"] == 1e-4
+
+
+@pytest.mark.parametrize("text", ["epoch;lr\n1;0.1\n", "epoch,lr\none,0.1\n", "epoch,lr\n,\n"])
+def test_a_log_that_a_spreadsheet_has_changed_is_named(tmp_path, text):
+    (tmp_path / "log.csv").write_text(text)
+    with pytest.raises(InputError, match="log.csv is no table of epochs as a run writes it, separated by commas"):
+        RunLog(tmp_path, config={}, last_epoch=1)
+    assert (tmp_path / "log.csv").read_text() == text
+    RunLog(tmp_path, config={}).close()  # a new run begins a table of its own
 
 
 def test_a_fresh_run_starts_from_weights_alone(run, data, tmp_path, capsys):

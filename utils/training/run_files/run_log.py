@@ -12,7 +12,7 @@ import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
-from measure.io import drop_partials, make_folder, replace_when_whole
+from measure.io import InputError, drop_partials, make_folder, replace_when_whole
 
 from ...runtime import shown
 from ..config import neutral_options
@@ -31,7 +31,8 @@ class RunLog:
             hyperparameters, and name the trackers beside it.
 
     Raises:
-        InputError: the folder cannot be made or written to, or a tracker's package is not installed.
+        InputError: the folder cannot be made or written to, a tracker's package is not installed, or log.csv is no
+            longer what a run wrote.
     """
 
     def __init__(self, folder: str | Path, *, config: Mapping[str, Any], last_epoch: int = 0):
@@ -40,7 +41,7 @@ class RunLog:
         given = plain_options(config.get("flags", {}))
         names = config.get("flags", {}).get("logger") or ()
         self.trackers = [open_tracker(name, self.folder, given, resumed=last_epoch > 0) for name in names]
-        self.rows = [row for row in self._read_rows() if int(row["epoch"]) <= last_epoch]
+        self.rows = self._read_rows(last_epoch)
         with replace_when_whole(self.folder / "config.json") as partial:
             partial.write_text(json.dumps(config, indent=1) + "\n")
         # last: where nothing can be written, its threads tell so by tracebacks
@@ -48,12 +49,18 @@ class RunLog:
         for summary in hparams(given, dict.fromkeys(SCORES, 0.0)):  # so that TensorBoard's HPARAMS compares runs
             self.board.file_writer.add_summary(summary)
 
-    def _read_rows(self) -> list[dict[str, str]]:
+    def _read_rows(self, last_epoch: int) -> list[dict[str, str]]:
         path = self.folder / "log.csv"
-        if not path.is_file():
+        if not last_epoch or not path.is_file():
             return []
-        with path.open(newline="") as file:
-            return list(csv.DictReader(file))
+        try:
+            with path.open(newline="") as file:
+                return [row for row in csv.DictReader(file) if int(row["epoch"]) <= last_epoch]
+        except (KeyError, ValueError) as error:  # a spreadsheet has other separators, or another encoding
+            raise InputError(
+                f"{path} is no table of epochs as a run writes it, separated by commas; put it back, or take it away "
+                "to begin a new one"
+            ) from error
 
     def epoch(
         self, number: int, *, lr: float, losses: Mapping[str, float], scores: Mapping[str, float], seconds: float
