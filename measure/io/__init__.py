@@ -23,7 +23,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
             "number",
             "path",
             "run_command",
-            "sentence_of",
             "split_words",
             "switch",
         ],
@@ -45,7 +44,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
             "read_header",
             "refuse_one_tagged",
         ],
-        "images": ["MapFile", "checked_header", "read_grey", "read_map", "read_rgb"],
+        "images": ["checked_header", "read_grey", "read_map", "read_rgb"],
         "integrity": ["damage"],
         "lazy": ["lazy_exports"],
         "layouts": [

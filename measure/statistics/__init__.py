@@ -7,8 +7,8 @@ __getattr__, __dir__, __all__ = lazy_exports(
     {
         "bootstrap": ["FEWEST_UNITS", "Bootstrap", "bca_intervals"],
         "comparison": ["compare_methods", "told_apart"],
-        "paired": ["PairedTest", "holm", "paired_test"],
+        "paired": ["holm", "paired_test"],
         "ranking": ["Ranks", "bootstrap_ranks"],
-        "seeds": ["SeedEffect", "seed_effect"],
+        "seeds": ["seed_effect"],
     },
 )

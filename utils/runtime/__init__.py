@@ -13,7 +13,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "environment": ["machine", "revision", "versions"],
         "interrupts": [
             "Interrupted",
-            "LostProcess",
             "NonFiniteLoss",
             "StopRequest",
             "Stopped",

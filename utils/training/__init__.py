@@ -5,7 +5,7 @@ from measure.io import lazy_exports
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
-        "run_files.checkpoint": ["furthest_checkpoint", "is_resumable", "read_run"],
+        "run_files.checkpoint": ["furthest_checkpoint", "read_run"],
         "config": ["GROUPS", "REPETITION", "StartOptions", "TrainConfig", "neutral_options"],
         "losses": ["LOSSES", "WINDOW", "DeepSupervision", "structure_loss"],
         "recipes": ["Recipe", "recipe_for", "recipe_of"],

@@ -27,7 +27,6 @@ __all__ = [
     "Saver",
     "furthest_checkpoint",
     "generator_states",
-    "is_resumable",
     "read_run",
     "restore_generators",
 ]
