@@ -78,6 +78,8 @@ def check_folders(args: argparse.Namespace) -> int:
         InputError: a flag, a folder or a file that cannot be used.
     """
     outputs: list[Path] = [file for file in (args.json, args.html) if file]
+    if len({file.resolve() for file in outputs}) < len(outputs):
+        raise InputError(f"--json and --html are both {args.json}; they need two places")
     refuse_outputs_in_inputs(outputs, args.folders)
     layout = read_layout(args)
     classes = parse_classes(args.classes) if args.classes else None

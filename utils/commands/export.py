@@ -109,6 +109,8 @@ def check(args: Namespace) -> None:
     for flag in meaningless[suffix]:
         if getattr(args, flag):
             raise InputError(f"--{flag} was given with --out {args.out}, where it means nothing; leave one of them out")
+    if not args.half and suffix != ".pth":
+        raise InputError(f"--no-half was given with --out {args.out}, which is never in half precision; leave it out")
     if args.int8 and not args.images:
         raise InputError("--int8 was given without --images; its ranges are measured on images like those it will see")
     if args.int8 and args.processing:

@@ -38,6 +38,7 @@ __all__ = ["Prediction", "Predictor"]
 
 Picture: TypeAlias = np.ndarray | Image.Image
 
+PRECISIONS = ("off", "bf16")
 BATCH = 8  # images a forward, myTest.py's default
 
 
@@ -66,12 +67,13 @@ class Predictor:
         networks: see `load_network`; one, or several to average.
         device: "auto" (CUDA where there is one), "cpu", "cuda", or one of several, as "cuda:1".
         runtime: what runs the network, one of `RUNTIMES`; "auto" is torch, of ONNX files what is installed.
-        amp: "bf16" lets OpenVINO compute so, where the processor has instructions for it.
+        amp: "off", or "bf16", which lets OpenVINO compute so where the processor has instructions for it; PyTorch
+            computes in float32 all the same.
         cuda_graphs: on a CUDA device, record the kernels of a forward once and start them all at once.
         options: threshold, border, views to average and so on; see `MapOptions`.
 
     Raises:
-        InputError: an unknown runtime, a device that is not there, or networks that cannot be averaged.
+        InputError: an unknown runtime or precision, a device that is not there, or networks that cannot be averaged.
     """
 
     def __init__(
@@ -85,6 +87,8 @@ class Predictor:
         options: MapOptions | None = None,
     ):
         check_runtime(runtime)
+        if amp not in PRECISIONS:
+            raise InputError(f"the precision {amp!r} was asked for; there are {', '.join(PRECISIONS)}")
         self.options = options or MapOptions()
         self.threshold = self.options.cut_at
         self.device = choose_device(device)

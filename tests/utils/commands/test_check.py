@@ -169,6 +169,7 @@ def test_roots_of_sets_and_splits_of_clips_are_checked(tmp_path, capsys):
         (["nowhere"], "no folder nowhere"),
         (["{data}"], "no data under {data}; expected images/ and masks/"),
         (["{data}/train", "--json", "{data}/train/images/phantom_0001.jpg"], "phantom_0001.jpg"),
+        (["{data}/train", "--json", "x", "--html", "./x"], "--json and --html are both x; they need two places"),
         (["{data}/train", "--distance", "nan"], "--distance nan was given"),
         (["{data}/train", "--splits", "nowhere.txt"], "cannot read nowhere.txt"),
     ],

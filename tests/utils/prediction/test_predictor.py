@@ -123,6 +123,7 @@ def test_without_weights_it_says_what_to_do(trained, tmp_path, monkeypatch):
     ("settings", "message"),
     [
         ({"runtime": "onnx"}, "the runtime 'onnx' was asked for; there are auto, torch, onnxruntime, openvino"),
+        ({"amp": "bfloat16"}, "the precision 'bfloat16' was asked for; there are off, bf16"),
         ({"size": 100}, "size 100 was given; sepnet needs a multiple of 32, at least 32"),
         ({"size": 0}, "size 0 was given"),
         ({"model": "scrnet"}, "holds sepnet, and scrnet was asked for"),
