@@ -44,7 +44,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
             "read_header",
             "refuse_one_tagged",
         ],
-        "images": ["checked_header", "read_grey", "read_map", "read_rgb"],
+        "images": ["checked_header", "read_grey", "read_map", "read_rgb", "refuse_narrow"],
         "integrity": ["damage"],
         "lazy": ["lazy_exports"],
         "layouts": [

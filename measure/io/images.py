@@ -15,9 +15,12 @@ from .errors import InputError
 from .headers import ImageHeader, megapixel_limit, read_header, without_orientation
 from .integrity import damage
 
-__all__ = ["MapFile", "checked_header", "read_grey", "read_map", "read_rgb", "read_whole"]
+__all__ = ["MapFile", "checked_header", "read_grey", "read_map", "read_rgb", "read_whole", "refuse_narrow"]
 
 AS_STORED = cv2.IMREAD_IGNORE_ORIENTATION
+
+NARROW = 4096
+"""16-bit values below this are numbers of 12 bits or fewer, as DICOM has them: their upper bytes are nearly black."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +56,27 @@ def read_rgb(path: str | Path, data: bytes | None = None) -> np.ndarray:
     """Read an image file as (H, W, 3) uint8 RGB; `data` are its bytes where they have been read before.
 
     Raises:
-        InputError: as `read_grey`.
+        InputError: as `read_grey`, or its 16 bits hold numbers of 12 bits or fewer.
     """
-    return cv2.cvtColor(decode(path, read_whole(path, data)[0], cv2.IMREAD_COLOR | AS_STORED), cv2.COLOR_BGR2RGB)
+    data, header = read_whole(path, data)
+    if header.bits == 16:
+        pixels = decode(path, data, cv2.IMREAD_UNCHANGED)
+        refuse_narrow(path, pixels[..., :3] if pixels.ndim == 3 else pixels)
+    return cv2.cvtColor(decode(path, data, cv2.IMREAD_COLOR | AS_STORED), cv2.COLOR_BGR2RGB)
+
+
+def refuse_narrow(name: str | Path, values: np.ndarray) -> None:
+    """Refuse 16-bit values that would be seen as nearly black, though not all of them are 0.
+
+    Raises:
+        InputError: none reaches `NARROW`.
+    """
+    highest = int(values.max())
+    if 0 < highest < NARROW:
+        raise InputError(
+            f"{name} has 16 bits and {highest} is its highest value of 65535: numbers of {highest.bit_length()} bits "
+            "would be seen as nearly black; spread them over all 16 bits, or save 8 bits"
+        )
 
 
 def read_map(path: str | Path) -> MapFile:

@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from measure.io import InputError
+from measure.io import InputError, refuse_narrow
 
 from ..data import normalize
 from ..runtime import choose_device
@@ -234,13 +234,14 @@ class Predictor:
 
 
 def as_rgb(image: Picture) -> np.ndarray:
-    """Return an image as (H, W, 3) uint8 RGB.
+    """Return an image as (H, W, 3) uint8 RGB; 16 bits keep their upper byte, as in files (`read_rgb`).
 
     Raises:
-        InputError: an array of another shape or type, or something that is no image.
+        InputError: an array of another shape or type, something that is no image, or a picture of numbers that are no
+            levels of grey.
     """
     if isinstance(image, Image.Image):
-        return np.array(image.convert("RGB"))
+        return _picture_as_rgb(image)
     if not isinstance(image, np.ndarray):
         raise InputError(f"a {type(image).__name__} was given; expected an (H, W, 3) uint8 RGB array or a PIL image")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
@@ -248,3 +249,14 @@ def as_rgb(image: Picture) -> np.ndarray:
             f"an array of shape {image.shape} and type {image.dtype} was given; expected (H, W, 3) uint8, RGB"
         )
     return image
+
+
+def _picture_as_rgb(image: Image.Image) -> np.ndarray:
+    """A PIL image as (H, W, 3) uint8; its own conversion would cut values off at 255 where it has more than 8 bits."""
+    if image.mode in ("I", "F"):
+        raise InputError(f"a picture of 32-bit numbers (mode {image.mode}) was given; mode L or RGB was expected")
+    if image.mode.startswith("I;16"):
+        values = np.asarray(image)
+        refuse_narrow("the picture", values)
+        return np.repeat((values >> 8).astype(np.uint8)[..., None], 3, axis=2)
+    return np.array(image.convert("RGB"))

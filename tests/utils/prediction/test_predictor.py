@@ -142,11 +142,21 @@ def test_what_cannot_be_had_is_refused(trained, settings, message):
         (np.zeros((5, 6, 3), np.float32), "type float32 was given"),
         (np.zeros((0, 6, 3), np.uint8), r"shape \(0, 6, 3\)"),
         (["a.png"], "a str was given; expected an"),
+        (Image.fromarray(np.full((5, 6), 70000, np.int32)), r"32-bit numbers \(mode I\) was given"),
+        (Image.fromarray(np.zeros((5, 6), np.float32)), r"32-bit numbers \(mode F\) was given"),
+        (Image.fromarray(np.full((5, 6), 4095, np.uint16)), "4095 is its highest value of 65535: numbers of 12 bits"),
     ],
 )
 def test_what_is_no_image_is_refused(trained, image, message):
     with pytest.raises(InputError, match=message):
         Predictor.from_checkpoint(trained, device="cpu").probability(image)
+
+
+def test_a_picture_of_16_bits_keeps_their_upper_byte(trained):
+    grey = np.random.default_rng(0).integers(0, 256, (40, 50), np.uint8)
+    predictor = Predictor.from_checkpoint(trained, device="cpu")
+    expected = predictor.probability(np.repeat(grey[..., None], 3, axis=2))
+    assert np.array_equal(predictor.probability(Image.fromarray(grey.astype(np.uint16) * 256 + 200)), expected)
 
 
 def test_a_map_that_is_not_finite_stops(data, trained):
