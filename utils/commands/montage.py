@@ -1,7 +1,7 @@
 """Draw image, mask, map and overlay of some samples side by side, one sample a row.
 
 python -m utils montage --data data/TestDataset/Kvasir --maps result/Kvasir --out kvasir.png
-python -m utils montage --data data/TestDataset/Kvasir --maps a/Kvasir b/Kvasir --names SEPNet PraNet --out figure.pdf
+python -m utils montage --data data/TestDataset/Kvasir --maps a/Kvasir b/Kvasir --names SEPNet PraNet --out fig.pdf
 """
 
 from __future__ import annotations
@@ -151,5 +151,6 @@ def write_picture(picture: np.ndarray, out: Path) -> None:
         if out.suffix.lower() == ".pdf":
             Image.fromarray(picture).save(partial, resolution=DOTS)
         else:
-            cv2.imwrite(str(partial), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+            encoded = cv2.imencode(out.suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1]
+            partial.write_bytes(encoded.tobytes())
     print(f"picture: {out.resolve()}")

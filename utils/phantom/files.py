@@ -51,12 +51,11 @@ def claim_folder(folder: Path, names: list[str]) -> None:
 
 def write_pair(image_path: Path, mask_path: Path, image: np.ndarray, mask: np.ndarray) -> None:
     """Write an RGB image (H,W,3) as JPEG and its mask (H,W) as PNG, each as a whole file."""
-    with replace_when_whole(mask_path) as partial:
-        _write(partial, mask, [])
-    with replace_when_whole(image_path) as partial:
-        _write(partial, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    _write(mask_path, mask, [])
+    _write(image_path, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
 
 
 def _write(path: Path, image: np.ndarray, options: list[int]) -> None:
-    if not cv2.imwrite(str(path), image, options):
-        raise OSError(f"OpenCV could not write {path}")
+    encoded = cv2.imencode(path.suffix, image, options)[1]
+    with replace_when_whole(path) as partial:
+        partial.write_bytes(encoded.tobytes())

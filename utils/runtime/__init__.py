@@ -37,5 +37,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
         ],
         "precision": ["autocast"],
         "process_group": ["SINGLE_PROCESS", "World", "join", "world"],
+        "tensor_files": ["tensors_when_whole"],
     },
 )

@@ -77,6 +77,14 @@ def test_methods_of_one_name_are_refused(stills, tmp_path, capsys):
     assert main([*words, "--names", "a", "b"]) == 0
 
 
+@pytest.mark.parametrize("name", ["x.png", "x.jpg", "x.JPEG", "x.pdf"])
+def test_a_picture_that_does_not_fit_on_the_disk_is_told(tmp_path, name, small_files):
+    noise = np.random.default_rng(0).integers(0, 256, (400, 500, 3), np.uint8)
+    with pytest.raises(InputError, match=rf"cannot write .*{name} \(File too large\); free some space"):
+        write_picture(noise, tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("suffix", [".jpg", ".pdf"])
 def test_a_picture_that_is_too_long_for_its_kind_is_told(tmp_path, suffix):
     with pytest.raises(

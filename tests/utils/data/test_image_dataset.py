@@ -38,6 +38,8 @@ def test_a_sample_depends_on_seed_epoch_and_index_alone(folder):
     pairs = find_pairs(folder)
     data = TrainingData(pairs, size=32, seed=3, augmentation=AUGMENTATION)
     first = data[(1, 4)]
+    with pytest.raises(TypeError, match=r"sample 4 was asked for; samples are addressed by \(epoch, index\)"):
+        data[4]
     for draw in ((2, 4), (1, 5), (7, 0)):
         data[draw]
     assert torch.equal(first["image"], data[(1, 4)]["image"])

@@ -127,6 +127,12 @@ def test_write_stills_pairs_by_stem_and_keeps_masks_exact(tmp_path):
     assert np.abs(saved.astype(int) - image).mean() < 4  # JPEG
 
 
+def test_a_full_disk_is_told_by_the_name_of_the_file(tmp_path, small_files):
+    with pytest.raises(InputError, match=r"cannot write .*/phantom_0001.jpg \(File too large\); free some space"):
+        write_stills(tmp_path, count=1, seed=0, size=(1000, 1200))
+    assert not list(tmp_path.rglob("*phantom_0001.jpg"))
+
+
 def test_a_longer_set_begins_like_a_shorter_one_and_sets_never_share(tmp_path):
     for folder, count, name in (("a", 2, "train"), ("b", 4, "train"), ("c", 4, "test"), ("d", 4, None)):
         write_stills(tmp_path / folder, count=count, size=SMALL, set_name=name)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import torch
 
-from measure.io import make_folder, replace_when_whole
+from measure.io import make_folder
 
+from ...runtime import tensors_when_whole
 from ..network import TrainedNetwork
 from .graph import GraphNetwork
 from .onnx_file import FACTS, facts_of, quiet
@@ -34,6 +35,6 @@ def export_program(network: TrainedNetwork, out: str | Path, *, processing: bool
     with quiet(), torch.no_grad():
         program = torch.export.export(graph, (graph.example(),), dynamic_shapes=graph.dynamic_shapes())
     make_folder(Path(out).parent)
-    with replace_when_whole(out) as partial:
-        torch.export.save(program, partial, extra_files={FACTS: json.dumps(facts_of(network, processing=processing))})
+    with tensors_when_whole(out) as file:
+        torch.export.save(program, file, extra_files={FACTS: json.dumps(facts_of(network, processing=processing))})
     return graph

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from lib import model_from, read_checkpoint
-from measure.io import InputError, make_folder, replace_when_whole
+from measure.io import InputError, make_folder
+
+from ...runtime import tensors_when_whole
 
 __all__ = ["export_weights"]
 
@@ -38,7 +40,7 @@ def export_weights(source: str | Path, out: str | Path, *, half: bool = True) ->
     content: dict[str, Any] = {"config": record, "epoch": checkpoint.get("epoch"), "model_state_dict": weights}
     out = Path(out)
     make_folder(out.parent)
-    with replace_when_whole(out) as partial, partial.open("wb") as file:
+    with tensors_when_whole(out) as file:
         torch.save(content, file)
     return out
 

@@ -20,6 +20,7 @@ from tqdm import tqdm
 from lib import ModelError, read_checkpoint
 from measure.io import InputError, counted, replace_when_whole
 
+from ...runtime import tensors_when_whole
 from .run_folder import runs_in
 
 __all__ = [
@@ -71,11 +72,8 @@ def write(paths: Sequence[Path], content: dict[str, Any]) -> None:
     Every write makes a new file, so a link keeps what it had when another of the names is replaced.
     """
     first, *others = paths
-    with replace_when_whole(first) as partial:
-        try:
-            torch.save(content, partial)
-        except RuntimeError as error:  # what PyTorch's zip writer makes of a full disk
-            raise InputError(f"cannot write {first} ({error}); free some space or choose another folder") from error
+    with tensors_when_whole(first) as file:
+        torch.save(content, file)
     for path in others:
         with replace_when_whole(path) as partial:
             try:

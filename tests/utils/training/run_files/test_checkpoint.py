@@ -83,7 +83,7 @@ def test_a_full_disk_ends_the_run_and_leaves_the_former_checkpoint(data, straigh
     assert train(data, tmp_path, "--budget", "1epochs") == 0
     former, messages = (tmp_path / "last.pth").read_bytes(), tmp_path / "messages.txt"
     assert in_a_process(train_with_little_space, data, tmp_path, messages) == 2
-    assert f"cannot write {tmp_path / 'last.pth'}" in messages.read_text()
+    assert f"cannot write {tmp_path / 'last.pth'} (File too large); free some space" in messages.read_text()
     assert (tmp_path / "last.pth").read_bytes() == former
     assert train(data, tmp_path, "--budget", "9epochs") == 0
     assert_same_run(straight, tmp_path)
