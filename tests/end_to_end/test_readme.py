@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import sys
+import types
 from pathlib import Path
 
 import cv2
@@ -11,9 +13,11 @@ import torch
 
 import myTrain
 from lib import create_model, list_models
+from lib.registry import NETWORKS
 from tests.helpers.commands import COMMANDS, parser_of
 from utils.__main__ import VERBS
 from utils.phantom import phantom_still
+from utils.training import DeepSupervision, recipe_for
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -59,6 +63,45 @@ def test_its_python_runs_as_it_stands(stills, tmp_path, monkeypatch, capsys):
     told = capsys.readouterr().out
     assert told.count("of the frame is polyp") == 2 and "torch.Size([1, 1, 88, 88])" in told
     assert names["probability"].shape == (96, 112)
+
+
+def test_a_network_and_a_loss_of_ones_own_work_as_the_page_shows_them(monkeypatch):
+    network, loss, _ = blocks("python", DOCS["extending.md"])
+    module = types.ModuleType("lib.tinynet")
+    module.__package__ = "lib"
+    monkeypatch.setitem(sys.modules, "lib.tinynet", module)
+    exec(network, vars(module))
+    monkeypatch.setitem(NETWORKS, *entry_of(DOCS["extending.md"]))
+    model = create_model("tinynet", classes=2).eval()
+    with torch.no_grad():
+        outputs = model(*model.example_inputs(64))
+    assert tuple(outputs) == model.output_names and outputs["out"].shape == (1, 2, 16, 16)
+    assert recipe_for("tinynet") == recipe_for("sepnet")
+
+    names = {}
+    exec(loss, names)
+    mask = torch.zeros(1, 1, 4, 4)
+    mask[..., :2] = 1
+    half = torch.zeros_like(mask)  # probability .5: both 4, only the map 4, only the mask 4
+    total, _ = DeepSupervision(names["tversky_loss"], {"out": 2.0})({"out": half}, mask)
+    assert total.item() == pytest.approx(2 * (1 - 5 / (4 + 0.3 * 4 + 0.7 * 4 + 1)))
+
+
+def entry_of(page):
+    """Name and entry of the line that a page adds to the table of networks."""
+    name, *entry = re.search(r'`"(\w+)": \("(\w+)", "(\w+)", "(\w+)"\),`', page).groups()
+    return name, tuple(entry)
+
+
+@pytest.mark.slow
+def test_a_loop_of_ones_own_runs_as_the_page_shows_it(stills, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("data").mkdir()
+    Path("data/TrainDataset").symlink_to(stills(count=6, seed=0, size=(64, 80)))
+    exec(blocks("python", DOCS["extending.md"])[2], {})
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["1", "2"]
+    model = create_model("sepnet", backbone="pvt-v2-b0")
+    model.load_state_dict(torch.load("own.pth", weights_only=True))
 
 
 def test_its_places_exist():

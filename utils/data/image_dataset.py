@@ -88,6 +88,11 @@ class TrainingData(Dataset):
         return len(self.pairs)
 
     def __getitem__(self, draw: tuple[int, int]) -> dict[str, Tensor]:
+        if not isinstance(draw, tuple):
+            raise TypeError(
+                f"sample {draw} was asked for; samples are addressed by (epoch, index), as TrainingBatches gives them "
+                "to a DataLoader's batch_sampler: an index alone would be augmented alike in every epoch"
+            )
         epoch, index = draw
         rng = np.random.default_rng((self.seed, epoch, index))
         found = self.read(self.pairs[index])
