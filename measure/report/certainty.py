@@ -44,7 +44,7 @@ def marking_rule(results: Sequence[Result]) -> str:
     if all("beaten" in result for result in results):
         return (
             "Best in bold where the 95 % intervals of its differences to all others leave out 0, second best "
-            "underlined likewise; what the images cannot tell apart carries no mark."
+            "underlined likewise; what the images cannot tell apart, and what is not tested, carries no mark."
         )
     return "Best in bold, second best underlined; numbers that print alike share their mark."
 

@@ -100,7 +100,7 @@ def _latex_report(results: Sequence[Result]) -> str:
     tables = [combined_table(results), *average_tables(results)]
     tables += [table for name in dataset_names(results) for table in dataset_tables(results, name)]
     tables += size_tables(results)
-    preamble = "% Needs \\usepackage{booktabs} and \\usepackage{graphicx}. Best in bold, second best underlined.\n\n"
+    preamble = f"% Needs \\usepackage{{booktabs}} and \\usepackage{{graphicx}}.\n% {marking_rule(results)}\n\n"
     return preamble + "\n\n".join(map(render_latex, tables)) + "\n"
 
 

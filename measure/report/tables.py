@@ -192,9 +192,13 @@ def average_tables(results: Sequence[Result]) -> list[Table]:
     for title, weighted in (("every set alike", False), ("every image alike", True)):
         rows = [_average_row(result, names, keys, weighted=weighted) for result in results]
         if any(math.isfinite(value) for row in rows for value in row.values):
-            # averages are not tested, so that where marks must be certain they carry none
-            blocks.append(Block(title, tuple(rows), {} if all("beaten" in result for result in results) else None))
+            blocks.append(Block(title, tuple(rows), _without_tests(results)))
     return [Table(f"Average over {len(names)} data sets", tuple(map(column_of, keys)), tuple(blocks), "Average")]
+
+
+def _without_tests(results: Sequence[Result]) -> dict | None:
+    """`Block.beaten` of numbers whose differences are not tested: where marks must be certain they carry none."""
+    return {} if all("beaten" in result for result in results) else None
 
 
 def _average_row(result: Result, names: Sequence[str], keys: Sequence[str], *, weighted: bool) -> Row:
@@ -302,6 +306,7 @@ def _size_table(results: Sequence[Result], name: str) -> Table | None:
     if not keys:
         return None
     blocks = tuple(
-        Block(size, tuple(_row(method, strata.get(size), keys) for method, strata in by_size)) for size in sizes
+        Block(size, tuple(_row(method, strata.get(size), keys) for method, strata in by_size), _without_tests(results))
+        for size in sizes
     )
     return Table(name, tuple(map(column_of, keys)), blocks, "Polyp size")

@@ -64,8 +64,14 @@ def test_only_what_is_certain_is_marked(folders, tmp_path, capsys) -> None:
     """A and B are not told apart, so neither is bold; without the flag one of them is."""
     assert main([*folders, "--mark", "certain"]) == 0
     assert "**" not in capsys.readouterr().out
+    assert "**" not in (tmp_path / "out" / "scores.md").read_text(), "polyp sizes are not tested"
+    table = (tmp_path / "out" / "scores.tex").read_text()
+    assert "textbf" not in table and "% Best in bold where the 95 % intervals of its differences" in table
     assert main(folders) == 0
     assert "**" in capsys.readouterr().out
+    by_size = (tmp_path / "out" / "scores.md").read_text().partition("## By polyp size")[2]
+    assert "**" in by_size
+    assert "% Best in bold, second best underlined" in (tmp_path / "out" / "scores.tex").read_text()
 
 
 def test_groups_are_resampled_as_a_whole(folders, tmp_path, capsys) -> None:
