@@ -130,6 +130,7 @@ def _image_datasets(gt_root: Path, pred_root: Path, options: Options) -> Iterato
     single = list(sets.values()) in ([gt_root], [gt_root / layout.masks])
     if not single:
         _refuse_unknown_names(gt_root, pred_root, sets)
+        _refuse_maps_without_sets(gt_root, pred_root, sets)
     if not partial and not single:
         _refuse_extra(pred_root, list(sets))
     for name, masks in sets.items():
@@ -147,6 +148,16 @@ def _refuse_unknown_names(gt_root: Path, pred_root: Path, sets: Mapping[str, Pat
     raise InputError(
         f"{gt_root} holds folders of images, {first_names(list(sets))}, and {pred_root} none of their names; if one of "
         "them holds the masks of a single set, name it: --masks NAME"
+    )
+
+
+def _refuse_maps_without_sets(gt_root: Path, pred_root: Path, sets: Mapping[str, Path]) -> None:
+    """Refuse maps that lie in their root where each set should have a folder: most often they are of one set."""
+    if any((pred_root / name).is_dir() for name in sets) or not images_by_stem(pred_root, allow_empty=True):
+        return
+    raise InputError(
+        f"{pred_root} holds images itself and no folder called {first_names(list(sets))}, as {gt_root} has; if they "
+        f"are the maps of one of these sets, name it: --GT_root {gt_root / next(iter(sets))}"
     )
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,6 +25,7 @@ __all__ = [
 ]
 
 LONGEST_NAME = 255  # bytes, on all usual file systems
+PARTIAL_NAME = re.compile(r"\.(\d+)\.partial(?:\.[^.]+)?$")  # see `partial_path`; the number of the process that writes
 
 
 def make_folder(folder: str | Path) -> Path:
@@ -126,6 +128,21 @@ def _without_nan(value: Any) -> Any:
 
 
 def drop_partials(folder: Path) -> None:
-    """Remove what `replace_when_whole` left behind where its process was killed; nobody may be writing there."""
+    """Remove what `replace_when_whole` left behind where its process was killed; what another one writes now stays."""
     for path in folder.glob(".*.partial*"):
-        path.unlink(missing_ok=True)
+        writer = PARTIAL_NAME.search(path.name)
+        if writer and not _is_another_alive(int(writer[1])):
+            path.unlink(missing_ok=True)
+
+
+def _is_another_alive(process: int) -> bool:
+    """Whether a number is that of a process on this machine, other than this one. Only POSIX systems can tell."""
+    if process == os.getpid() or os.name != "posix":
+        return False
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # another user's
+        pass
+    return True

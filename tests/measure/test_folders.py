@@ -52,6 +52,16 @@ def run(roots: tuple[Path, Path], out: Path, *more: str) -> int:
     return main([*folders, "--out", str(out), "--no-plots", "--workers", "1", *more])
 
 
+def test_maps_of_one_set_beside_a_folder_of_sets_are_told(roots: tuple[Path, Path], capsys) -> None:
+    gt, pred = roots
+    assert run((gt, pred / "CVC-300"), pred.parent / "out") == 2
+    assert capsys.readouterr().err == (
+        f"error: {pred / 'CVC-300'} holds images itself and no folder called CVC-300, Kväsir 2, as {gt} has; if they "
+        f"are the maps of one of these sets, name it: --GT_root {gt / 'CVC-300'}\n"
+    )
+    assert run((gt / "CVC-300", pred / "CVC-300"), pred.parent / "out") == 0
+
+
 def test_every_layout_gives_the_same_scores(roots: tuple[Path, Path]) -> None:
     gt, pred = roots
     nested = score_folder(gt, pred)["datasets"]

@@ -92,7 +92,7 @@ def test_one_set_and_a_plain_folder_are_found(data, tmp_path):
 def test_existing_maps_are_replaced(weights, data, tmp_path):
     (tmp_path / "First").mkdir()
     (tmp_path / "First" / "phantom_0001.png").write_bytes(b"an old map")
-    (tmp_path / "First" / ".phantom_0002.4711.partial.png").write_bytes(b"what a killed run had begun")
+    (tmp_path / "First" / ".phantom_0002.999999999.partial.png").write_bytes(b"what a killed run had begun")
     assert predict(weights, data / "First", tmp_path) == 0
     assert grey(tmp_path / "First" / "phantom_0001.png").shape == (70, 90)
     assert not [path for path in tmp_path.rglob("*partial*")]
