@@ -71,7 +71,9 @@ def refuse_other_weights(record: Mapping[str, Any]) -> None:
 def differences(record: Mapping[str, Any]) -> Iterator[str]:
     """Say what is not as it was when the run was made, and what changed while it was made."""
     then, now = record.get("revision"), runtime.revision()
-    if then is None or then["dirty"] or then != now:
+    if then is not None and then["dirty"] and then == now:
+        yield f"the code was {described(then)}, which may be others now"
+    elif then is None or then["dirty"] or then != now:
         yield f"the code was {described(then)}; it is {described(now)}"
     import torch  # only where a record was found
 

@@ -162,7 +162,7 @@ def test_places_without_a_record(place, capsys, name, message):
     assert message in last_line(capsys.readouterr().err)
 
 
-def test_what_differs_from_then_is_told(place):
+def test_what_differs_from_then_is_told(place, monkeypatch):
     record = json.loads((place / "run" / "config.json").read_text())
     assert not [note for note in repro.differences(record) if "torch" in note or "name" in note]
     record["versions"]["torch"] = "1.0"
@@ -170,5 +170,10 @@ def test_what_differs_from_then_is_told(place):
     record["revision"] = {"commit": "0123456789abcdef", "dirty": True}
     notes = list(repro.differences(record))
     assert notes[0].startswith("the code was 0123456789ab with uncommitted changes; it is ")
+    here = {"commit": "0123456789abcdef", "dirty": True}
+    monkeypatch.setattr(repro.runtime, "revision", lambda: here)
+    assert next(repro.differences(record)) == (
+        "the code was 0123456789ab with uncommitted changes, which may be others now"
+    )
     assert f"torch was 1.0; it is {torch.__version__}" in notes
     assert any(note.startswith("name was another processor; it is ") for note in notes)

@@ -14,7 +14,17 @@ import numpy as np
 from torch import Tensor
 from tqdm import tqdm
 
-from measure.io import InputError, make_folder, natural_key, read_rgb, write_json, write_text
+from measure.io import (
+    InputError,
+    counted,
+    first_names,
+    make_folder,
+    natural_key,
+    orientation_of,
+    read_rgb,
+    write_json,
+    write_text,
+)
 
 from ...visualization import draw_prediction
 from ..postprocess import as_grey, write_map
@@ -116,6 +126,7 @@ class ImageFiles:
         outlined: what the file of outlines holds, by image.
         skipped: images that could not be read, with the reason.
         inside: how much of each kind of heat lies inside the mask, by image (`shares_inside`).
+        turned: images that viewers turn, whose outlines and boxes are of the pixels as stored.
     """
 
     places: Places
@@ -126,6 +137,7 @@ class ImageFiles:
     outlined: dict[str, ImageRegions] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     inside: dict[str, dict[str, float]] = field(default_factory=dict)
+    turned: list[str] = field(default_factory=list)
 
     def write(self, name: str, image: Path, found: ImageAnswer) -> None:
         """Write all that is asked for of one image.
@@ -167,6 +179,8 @@ class ImageFiles:
             return
         regions = find_regions(mask, probability)
         file_name = name + image.suffix
+        if orientation_of(image) != 1:
+            self.turned.append(file_name)
         self.lines[file_name] = self._line(file_name, regions, probability)
         if self.places.contours:
             self.outlined[file_name] = ImageRegions(file_name, mask.shape, regions)
@@ -196,6 +210,14 @@ class ImageFiles:
         Raises:
             InputError: a file cannot be written.
         """
+        if self.turned:
+            held = counted(len(self.turned), "image has", "images have", of=len(self.lines))
+            told = f"{held} an Exif orientation ({first_names(sorted(self.turned, key=natural_key))})"
+            tqdm.write(
+                f"note: {told}: outlines and boxes are of the pixels as stored, where tools that turn the picture do "
+                "not show them; turn the pixels and drop the tag before",
+                file=sys.stderr,
+            )
         if self.places.table:
             text = io.StringIO(newline="")
             writer = csv.writer(text, lineterminator="\n")

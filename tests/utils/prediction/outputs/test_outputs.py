@@ -6,6 +6,7 @@ import json
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 import myTest
 from measure.commands.score import main as measure
@@ -171,6 +172,22 @@ def test_all_that_can_be_written_agrees(weights, data, tmp_path, given):
         assert cv2.imread(str(tmp_path / "u" / f"{name}.png"), -1).shape == (70, 90)
     options = json.loads((maps / "predict.json").read_text())["options"]
     assert (options["threshold"], options["flips"], options["min_region"]) == (0.45, True, 0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("orientation", "is_told"), [(6, True), (1, False)])
+def test_outlines_of_pictures_that_viewers_turn_are_told(weights, data, tmp_path, capsys, orientation, is_told):
+    (tmp_path / "in").mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    with Image.open(data / "Set" / "images" / "phantom_0001.jpg") as picture:
+        picture.save(tmp_path / "in" / "a.jpg", exif=exif)
+        picture.save(tmp_path / "in" / "b.jpg")
+    assert predict(weights[:1], "--input", tmp_path / "in", "--contours", tmp_path / "c.json") == 0
+    told = "note: 1 of 2 images has an Exif orientation (a.jpg): outlines and boxes are of the pixels as stored"
+    assert (told in capsys.readouterr().err) == is_told
+    sizes = {(image["height"], image["width"]) for image in json.loads((tmp_path / "c.json").read_text())["images"]}
+    assert sizes == {(70, 90)}
 
 
 @pytest.mark.slow
