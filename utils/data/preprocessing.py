@@ -18,7 +18,10 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 def to_chw(image: np.ndarray) -> Tensor:
     """(H, W, C) or (H, W) uint8 array -> (C, H, W) or (1, H, W) uint8 tensor."""
-    return torch.from_numpy(np.ascontiguousarray(np.atleast_3d(image))).permute(2, 0, 1)
+    planes = np.ascontiguousarray(np.atleast_3d(image))
+    if not planes.flags.writeable:  # of np.asarray(a PIL image), say: PyTorch warns of tensors that must not be written
+        planes = planes.copy()
+    return torch.from_numpy(planes).permute(2, 0, 1)
 
 
 def resize(image: Tensor, size: tuple[int, int]) -> Tensor:

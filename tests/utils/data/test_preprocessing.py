@@ -22,6 +22,14 @@ def test_resizing_is_pils_up_to_one_level(image, size):
     assert np.abs(ours - theirs).max() <= 1
 
 
+@pytest.mark.filterwarnings("error")
+def test_an_array_that_must_not_be_written_to_is_taken_without_a_warning(image):
+    assert not image.flags.writeable
+    taken = to_chw(image)
+    taken[0, 0, 0] += 1
+    assert taken[0, 0, 0] != image[0, 0, 0] and np.array_equal(taken[1:].permute(1, 2, 0), image[..., 1:])
+
+
 def test_normalisation_is_imagenets():
     image = torch.full((1, 3, 1, 1), 255, dtype=torch.uint8)
     expected = [(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225]
