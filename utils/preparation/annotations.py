@@ -1,13 +1,14 @@
 """Masks drawn from annotations of other tools: COCO (polygons and run lengths) and labelme (a JSON file an image).
 
-All objects of an image become one mask; `categories` picks some. Polygons are filled up to their outline's pixels, as
-OpenCV's fillPoly does, which is half a pixel wider than pycocotools.
+All objects of an image become one mask; `categories` picks some. Polygons are filled as their tools fill them: COCO's
+points lie between pixels, whose centers have to be inside, so outlines that `myTest.py --contours` wrote give the masks
+that they are of; labelme's lie on pixels, and the outline's belong to the shape.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -76,14 +77,15 @@ def find_labelme(roots: Sequence[Path], *, folder: str, categories: Sequence[str
         try:
             size = int(content["imageHeight"]), int(content["imageWidth"])
             chosen = [s for s in content["shapes"] if not categories or s["label"] in categories]
-            shapes = [[np.ravel(_outline(shape)).tolist()] for shape in chosen]
+            shapes = [[_outline(shape)] for shape in chosen]
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{file} is no labelme file ({type(error).__name__}: {error})") from error
         alike = [path for path in images if path.stem == file.stem]
         if not alike:
             raise InputError(f"{file} has no image {file.stem}.* beside it; give its folder as --from too")
         image = only([path for path in alike if path.parent == file.parent] or alike, file)
-        samples.append(Sample(folder, safe_name(file.stem), image, partial(drawn, shapes, size, file, image)))
+        mask = partial(drawn, shapes, size, file, image, fill=fill_with_outline)
+        samples.append(Sample(folder, safe_name(file.stem), image, mask))
     return _without_twins(samples)
 
 
@@ -126,8 +128,37 @@ def _outline(shape: Mapping[str, Any]) -> np.ndarray:
     return points
 
 
-def drawn(shapes: Sequence[Any], size: tuple[int, int], origin: Path, image: Path) -> np.ndarray:
-    """The mask (H, W) uint8, 0 and 255, of COCO segmentations.
+def fill_centers(mask: np.ndarray, points: np.ndarray) -> None:
+    """Set the pixels (H, W) to 255 whose centers lie inside a polygon (N, 2), x and y from the image's corner.
+
+    Of a polygon that crosses itself the parts count that a line from outside enters an odd number of times.
+    """
+    x, y = points.T
+    next_x, next_y = np.roll(points, -1, axis=0).T
+    first, last = np.clip([np.ceil(y.min() - 0.5), np.ceil(y.max() - 0.5)], 0, len(mask)).astype(int)
+    for row in range(first, last):
+        crossed = (y <= row + 0.5) != (next_y <= row + 0.5)
+        slope = (next_x - x)[crossed] / (next_y - y)[crossed]
+        places = np.sort(x[crossed] + (row + 0.5 - y[crossed]) * slope)
+        edges = np.clip(np.ceil(places - 0.5), 0, mask.shape[1]).astype(int)
+        for left, right in zip(edges[::2], edges[1::2], strict=True):
+            mask[row, left:right] = 255
+
+
+def fill_with_outline(mask: np.ndarray, points: np.ndarray) -> None:
+    """Set the pixels (H, W) of a polygon (N, 2) of pixels, x and y, to 255, those of its outline too."""
+    cv2.fillPoly(mask, [np.round(points).astype(np.int32)], 255)
+
+
+def drawn(
+    shapes: Sequence[Any],
+    size: tuple[int, int],
+    origin: Path,
+    image: Path,
+    *,
+    fill: Callable[[np.ndarray, np.ndarray], None] = fill_centers,
+) -> np.ndarray:
+    """The mask (H, W) uint8, 0 and 255, of COCO segmentations, their polygons drawn by `fill`.
 
     Raises:
         InputError: one of them is none, or `size`, the annotation's, is not that of the image as it is stored.
@@ -148,7 +179,7 @@ def drawn(shapes: Sequence[Any], size: tuple[int, int], origin: Path, image: Pat
                 points = np.asarray(polygon, float).reshape(-1, 2)
                 if not (np.abs(points) <= FARTHEST).all():  # not a number, either
                     raise ValueError(f"it has a point that is no number or over {FARTHEST:g} pixels away")
-                cv2.fillPoly(mask, [np.round(points).astype(np.int32)], 255)
+                fill(mask, points)
     except (KeyError, TypeError, ValueError, cv2.error) as error:
         raise InputError(f"{origin} has a shape that cannot be drawn ({error})") from error
     return mask

@@ -12,8 +12,9 @@ from measure.io import read_mask
 from utils.commands.prepare import main
 from utils.data import find_pairs
 from utils.data.clip_dataset import find_cases
+from utils.prediction.outputs.contours import outlines
 from utils.preparation import SOURCES, layout
-from utils.preparation.annotations import decoded_counts
+from utils.preparation.annotations import decoded_counts, fill_centers
 
 pytestmark = pytest.mark.usefixtures("any_number")
 
@@ -195,12 +196,47 @@ def test_coco_polygons_and_run_lengths_are_drawn(tmp_path, capsys):
     flags = ["--from", str(tmp_path / "a.json"), str(tmp_path / "images"), "--to", str(tmp_path / "data")]
     assert main(["coco", *flags, "--name", "Ours", "--categories", "polyp", "--no-check"]) == 0
     first, second, third = (pair.read_mask() for pair in find_pairs(tmp_path / "data" / "Ours"))
-    assert first[5:10, 4:15].all() and np.count_nonzero(first) == 5 * 11
+    assert first[5:9, 4:14].all() and np.count_nonzero(first) == 4 * 10, "10 pixels wide, 4 high, as pycocotools has it"
     assert second[:, 3:5].all() and np.count_nonzero(second) == 64 and not third.any()
     assert main(["coco", *flags, "--name", "Ours", "--categories", "polip"]) == 2
     assert "a.json has no category polip; it has polyp, tool" in capsys.readouterr().err
     assert main(["coco", *flags]) == 2
     assert "give the set a name that a folder can have, as --name Ours" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_outlines_as_they_are_written_give_the_mask_back(seed):
+    noise = cv2.GaussianBlur(np.random.default_rng(seed).random((30, 40), np.float32), (0, 0), 2)
+    mask = (noise > np.median(noise)).astype(np.uint8)
+    back = np.zeros_like(mask)
+    for rings in outlines(mask > 0):
+        single = np.zeros_like(mask)
+        for ring in rings:  # the outer one, then its holes
+            part = np.zeros_like(mask)
+            fill_centers(part, ring.astype(float))
+            single ^= part
+        back |= single
+    assert np.array_equal(back > 0, mask > 0)
+
+
+@pytest.mark.parametrize(
+    ("points", "rows"),
+    [
+        ([(1, 1), (4, 1), (4, 3), (1, 3)], {1: [1, 2, 3], 2: [1, 2, 3]}),
+        ([(1.4, 1.4), (3.6, 1.4), (3.6, 2.6), (1.4, 2.6)], {1: [1, 2, 3], 2: [1, 2, 3]}),  # its outermost centers: .5
+        ([(1.6, 1.6), (3.4, 1.6), (3.4, 2.4), (1.6, 2.4)], {}),  # it reaches no row's centers
+        ([(0, 0), (4, 0), (0, 4)], {0: [0, 1, 2], 1: [0, 1], 2: [0]}),  # centers on its slope are outside
+        ([(-9, -9), (2, -9), (2, 2), (-9, 2)], {0: [0, 1], 1: [0, 1]}),
+        ([(4, 4), (9, 4), (9, 9), (4, 9)], {4: [4, 5]}),
+        ([(1, 1), (4, 4)], {}),
+        ([(2, 2)], {}),
+    ],
+)
+def test_a_pixel_belongs_to_a_polygon_that_has_its_center(points, rows):
+    mask = np.zeros((5, 6), np.uint8)
+    fill_centers(mask, np.array(points, float))
+    found = {row: np.flatnonzero(mask[row]).tolist() for row in range(5) if mask[row].any()}
+    assert found == rows and set(np.unique(mask)) <= {0, 255}
 
 
 @pytest.fixture
