@@ -123,7 +123,7 @@ def text_lines(path: str | Path) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
         raise InputError(f"cannot read {path} ({reason}); expected a text file with a name a line") from error
-    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    return [line for line in map(str.strip, lines) if line and not line.startswith("#")]
 
 
 def name_without_suffix(name: str) -> str:

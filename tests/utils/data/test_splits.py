@@ -85,7 +85,7 @@ def test_groups_are_read_from_a_table(tmp_path):
 
 
 def test_names_are_read_with_and_without_suffix(tmp_path):
-    (tmp_path / "s.txt").write_text("# a remark\n1.jpg\n\n 2.v1 \n3.PNG\n1\n", encoding="utf-8-sig")
+    (tmp_path / "s.txt").write_text("# a remark\r\n1.jpg\r\n\n  # another\n 2.v1 \n3.PNG\n1\n", encoding="utf-8-sig")
     assert read_split(tmp_path / "s.txt") == ["1", "2.v1", "3"]
 
 
