@@ -16,7 +16,8 @@ from measure.io import InputError
 __all__ = ["LEVELS", "EncodeGraph", "StepGraph"]
 
 LEVELS = Encoding._fields  # fine, middle, coarse
-PIECE = 2**24  # affinities of a level held at a time with a full memory, about: 64 MB
+PIECE = 2**22  # affinities of a level held at a time with a full memory, about: 16 MB
+BLOCK = 64  # entries, of which only the most similar one is compared with those of other blocks at first
 NEVER = 1e30  # taken off the affinity of what is not to be read; a softmax makes 0 of it
 
 
@@ -119,24 +120,55 @@ def length(rows: Tensor) -> Tensor:
 def attend(memory: Tensor, own: Tensor, *, key_width: int, top_k: int, limit: int) -> tuple[Tensor, Tensor]:
     """`lib.modules.memory.read` of one level, by comparing all entries.
 
-    Own entries stand behind those of the memory, out of reach unless the memory is empty.
+    Own entries stand behind those of the memory, out of reach unless the memory is empty; behind them stand rows of
+    zeros that fill the blocks of `most_similar`, always out of reach.
+
+    Args:
+        memory: (M, W), entries of earlier frames.
+        own: (hw, W), entries of this frame.
+        key_width: K, numbers by which an entry is found.
+        top_k: entries that a pixel reads, at most hw.
+        limit: frames that the memory holds, about.
 
     Returns:
         (hw, 2 V) read-out beside own values, and (M,) weights that the memory's entries were given.
     """
-    reachable = torch.cat((memory, own))
-    keys, values = reachable[:, :key_width], reachable[:, key_width:-2]
-    queries, own_values = own[:, :key_width], own[:, key_width:-2]
-    remembers = length(memory) > 0
-    unreachable = torch.cat((torch.zeros_like(memory[:, 0]), NEVER * remembers.to(own.dtype).expand(len(own))))
-    offset = keys.square().sum(dim=1) / 2 + unreachable
-    used, readout = torch.zeros_like(offset), []
-    for piece in queries.split(max(1, PIECE // ((limit + 1) * len(own)))):
-        best, index = (piece @ keys.T - offset).topk(top_k, dim=1)
-        weight = best.softmax(dim=1)
-        readout.append((weight[:, :, None] * values[index]).sum(dim=1))
-        used = used.scatter_add(0, index.flatten(), weight.flatten())
-    return torch.cat((torch.cat(readout), own_values), dim=1), used[: memory.shape[0]]
+    filling = own.new_zeros(top_k * BLOCK, own.shape[1])
+    entries = torch.cat((memory, own, filling))
+    keys, values = entries[:, :key_width], entries[:, key_width:-2]
+    remembers = (length(memory) > 0).to(own.dtype).expand(len(own))
+    unreachable = torch.cat((torch.zeros_like(memory[:, 0]), remembers, torch.ones_like(filling[:, 0])))
+    offset = keys.square().sum(dim=1) / 2 + NEVER * unreachable
+    # affinities are products alone, with 1 beside a query and the offset, negative, beside a key
+    queries = torch.cat((own[:, :key_width], torch.ones_like(own[:, :1])), dim=1)
+    keys = torch.cat((keys, -offset[:, None]), dim=1)[: entries.shape[0] // BLOCK * BLOCK]
+    pieces = queries.split(max(1, PIECE // ((limit + 1) * len(own))))
+    found = [most_similar(piece @ keys.T, top_k) for piece in pieces]
+    best, index = (torch.cat(part) for part in zip(*found, strict=True))
+    weight = best.softmax(dim=1)
+    readout = (weight[:, :, None] * values[index]).sum(dim=1)
+    used = torch.zeros_like(offset).scatter_add(0, index.flatten(), weight.flatten())
+    return torch.cat((readout, own[:, key_width:-2]), dim=1), used[: memory.shape[0]]
+
+
+def most_similar(affinity: Tensor, top_k: int) -> tuple[Tensor, Tensor]:
+    """`affinity.topk(top_k)`, ties aside, in a quarter of the time that ONNX Runtime's takes on many entries.
+
+    Of n blocks, entry m is in block m % n. Only the `top_k` blocks with the greatest affinities are looked through: an
+    entry of any other block has `top_k` entries before it, the greatest of each of these.
+
+    Args:
+        affinity: (q, BLOCK n), n at least `top_k`.
+        top_k: entries sought in each row.
+
+    Returns:
+        (q, top_k) their affinities, greatest first, and (q, top_k) their places.
+    """
+    blocks = affinity.unflatten(1, (BLOCK, -1))  # (q, BLOCK, n)
+    chosen = blocks.amax(dim=1).topk(top_k, dim=1).indices  # (q, top_k)
+    candidates = blocks.gather(2, chosen[:, None].expand(-1, BLOCK, -1)).flatten(1)  # (q, BLOCK top_k)
+    best, place = candidates.topk(top_k, dim=1)
+    return best, place // top_k * blocks.shape[2] + chosen.gather(1, place % top_k)
 
 
 def remember(
