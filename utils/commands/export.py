@@ -86,8 +86,8 @@ def parse_args(argv: Sequence[str] | None) -> Namespace:
         "--bound",
         type=number(float, low=0, high=1, low_open=True),
         metavar="P",
-        help="fail where a probability differs by more from PyTorch's (default: 0.001, with --processing 0.01; with "
-        "--int8 their mean: 0.02)",
+        help="fail where a probability differs by more from PyTorch's (default: 0.001, with --processing and of "
+        "video networks 0.01; with --int8 their mean: 0.02)",
     )
     args = parser.parse_args(argv)
     check(args)
