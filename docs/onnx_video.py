@@ -7,6 +7,7 @@ Needs numpy, opencv-python and onnxruntime.
 """
 
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,7 +15,9 @@ import onnxruntime
 
 
 def main(network: str, source: str, out: str) -> None:
-    session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
+    session = open_network(network)
+    if [given.name for given in session.get_inputs()] != ["frames"]:
+        sys.exit(f"{network} does not take frames as they are; export it with --processing")
     video, writer = cv2.VideoCapture(source), None
     rate = video.get(cv2.CAP_PROP_FPS) or 25
     while True:
@@ -26,11 +29,25 @@ def main(network: str, source: str, out: str) -> None:
         outlines, _ = cv2.findContours((probability >= 0.5).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(frame, outlines, -1, (0, 210, 255), 2)
         writer = writer or cv2.VideoWriter(out, cv2.VideoWriter_fourcc(*"MJPG"), rate, frame.shape[1::-1])
+        if not writer.isOpened():
+            sys.exit(f"{out} cannot be written; name an .avi in a folder that is there")
         writer.write(frame)
     if writer is None:
         sys.exit(f"{source} holds no frame that can be decoded")
     writer.release()
 
 
+def open_network(file: str) -> onnxruntime.InferenceSession:
+    """ONNX Runtime's session of a file; ends with a sentence where the file is none that it can use."""
+    if not Path(file).is_file():
+        sys.exit(f"{file} is no file; write it with python -m utils export")
+    try:
+        return onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    except Exception:  # kinds of its own
+        sys.exit(f"{file} is damaged or no ONNX file; export it again")
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:4])
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
+    main(*sys.argv[1:])

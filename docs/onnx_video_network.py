@@ -9,6 +9,7 @@ three arrays that every step takes and gives back. Needs numpy, opencv-python, p
 
 import json
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -19,8 +20,7 @@ MEAN, DEVIATION = np.float32((0.485, 0.456, 0.406)), np.float32((0.229, 0.224, 0
 
 
 def main(encode_file: str, step_file: str, source: str, out: str) -> None:
-    files = encode_file, step_file
-    encode, step = (onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"]) for file in files)
+    encode, step = open_network(encode_file), open_network(step_file)
     facts = facts_of(encode)
     if [facts, facts_of(step)] != [facts | {"part": "encode"}, facts | {"part": "step"}]:
         sys.exit(f"{encode_file} and {step_file} are not the encode and the step of one network; export both together")
@@ -41,6 +41,8 @@ def main(encode_file: str, step_file: str, source: str, out: str) -> None:
             outlines, _ = cv2.findContours((logits >= 0).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
             cv2.drawContours(frame, outlines, -1, (0, 210, 255), 2)
             writer = writer or cv2.VideoWriter(out, cv2.VideoWriter_fourcc(*"MJPG"), rate, frame.shape[1::-1])
+            if not writer.isOpened():
+                sys.exit(f"{out} cannot be written; name an .avi in a folder that is there")
             writer.write(frame)
             answered += 1
         if not decoded:
@@ -49,6 +51,16 @@ def main(encode_file: str, step_file: str, source: str, out: str) -> None:
     if writer is None:
         sys.exit(f"{source} holds no frame that can be decoded")
     writer.release()
+
+
+def open_network(file: str) -> onnxruntime.InferenceSession:
+    """ONNX Runtime's session of a file; ends with a sentence where the file is none that it can use."""
+    if not Path(file).is_file():
+        sys.exit(f"{file} is no file; write it with python -m utils export")
+    try:
+        return onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    except Exception:  # kinds of its own
+        sys.exit(f"{file} is damaged or no ONNX file; export it again")
 
 
 def facts_of(network: onnxruntime.InferenceSession) -> dict:
@@ -64,4 +76,6 @@ def network_input(frame: np.ndarray, size: int) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:5])
+    if len(sys.argv) != 5:
+        sys.exit(__doc__)
+    main(*sys.argv[1:])

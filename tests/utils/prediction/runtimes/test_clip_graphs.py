@@ -26,7 +26,7 @@ from utils.prediction.runtimes.clip_graphs import LEVELS, EncodeGraph, StepGraph
 
 pytestmark = pytest.mark.slow
 SIZE = 256
-EXAMPLE = Path(__file__).parents[4] / "docs" / "onnx_video_network.py"
+DOCS = Path(__file__).parents[4] / "docs"
 onnx = pytest.mark.skipif(
     not all(map(find_spec, ("onnx", "onnxscript", "onnxruntime"))), reason="needs packages that requirements.txt names"
 )
@@ -115,11 +115,11 @@ def write_video(path, count):
             writer.write(np.asarray(frame))
 
 
-def example():
-    """docs/onnx_video_network.py as a module."""
-    code = EXAMPLE.read_text(encoding="utf-8")
+def example(name="onnx_video_network"):
+    """A script in docs/ as a module."""
+    code = (DOCS / f"{name}.py").read_text(encoding="utf-8")
     assert not {"torch", "utils", "lib"} & set(re.findall(r"^(?:import|from) (\w+)", code, re.M))
-    spec = spec_from_file_location("onnx_video_network", EXAMPLE)
+    spec = spec_from_file_location(name, DOCS / f"{name}.py")
     spec.loader.exec_module(module := module_from_spec(spec))
     return module
 
@@ -152,10 +152,23 @@ def test_the_example_takes_two_parts_of_one_network_and_a_video(exported, tmp_pa
     for pair in [(encode, of_other_network), (encode, of_other_weights), (step, encode), (step, step)]:
         with pytest.raises(SystemExit, match="are not the encode and the step of one network; export both together"):
             run(*map(str, (*pair, clip, out)))
+    with pytest.raises(SystemExit, match="nowhere/seen.avi cannot be written; name an .avi in a folder that is there"):
+        run(*map(str, (encode, step, clip, tmp_path / "nowhere" / "seen.avi")))
     clip.write_bytes(b"")
     with pytest.raises(SystemExit, match="holds no frame that can be decoded"):
         run(*map(str, (encode, step, clip, out)))
     assert not out.exists()
+
+
+@onnx
+@pytest.mark.parametrize("name", ["onnx_video", "onnx_video_network"])
+def test_the_examples_take_files_of_onnx(name, tmp_path):
+    open_network = example(name).open_network
+    with pytest.raises(SystemExit, match="missing.onnx is no file; write it with python -m utils export"):
+        open_network(str(tmp_path / "missing.onnx"))
+    (damaged := tmp_path / "damaged.onnx").write_bytes(b"\x08\x0a\x12")
+    with pytest.raises(SystemExit, match="damaged.onnx is damaged or no ONNX file; export it again"):
+        open_network(str(damaged))
 
 
 @torch.inference_mode()
