@@ -6,7 +6,7 @@ file is a sixth of the checkpoint. myTest.py, Predictor and lib.load_model take 
 .onnx runs in ONNX Runtime, OpenVINO and others; .pt2 is PyTorch's own exported program. Both take any number of images
 a forward. The written file is run beside PyTorch at once, on --images, and refused where they differ. A video network
 becomes two .onnx: encode (a frame in, its features out) and step (features of a frame and of its neighbor, memory in;
-logits, memory out); --images are then the frames of a clip.
+logits, memory out); --images are then the frames of a clip, and myTest.py takes either file and finds the other.
 
   python -m utils export --weights best.pth --out sepnet.onnx --images data/ValDataset/images
   python -m utils export --weights best.pth --out frames.onnx --processing      (uint8 frames in, probabilities out)

@@ -215,7 +215,7 @@ class PredictConfig(MachineOptions, NetworkOptions, MapOptions):
     runtime: str = option(
         "auto",
         "what runs the network on a CPU; auto: for videos OpenVINO where it is installed (float32, with --amp bf16 in "
-        "bf16), else torch; an exported .onnx runs in any but torch",
+        "bf16), else torch; an exported .onnx runs in any but torch, both of a video network in onnxruntime",
         group=MACHINE,
         choices=RUNTIMES,
     )

@@ -38,7 +38,7 @@ from .network import TrainedNetwork
 from .outputs import HEAT_FOLDER, ImageFiles, Places, best_threshold
 from .postprocess import map_folders
 from .record import RECORD, refuse_truth_beside, write_record
-from .runtimes import check_runtime, load_any, with_runtime
+from .runtimes import check_runtime, load_all, with_runtime
 from .video import FrameTimes, VideoOptions, predict_video
 
 __all__ = ["TestSets", "find_test_sets", "predict"]
@@ -309,17 +309,14 @@ def write_video(config: PredictConfig, networks: Sequence[TrainedNetwork] | None
 
 def networks_of(config: PredictConfig) -> list[TrainedNetwork]:
     """The networks that the weights or the options name."""
-    return [
-        load_any(
-            path,
-            name=config.model,
-            fallback=NETWORK,
-            options=network_options(config),
-            size=config.test_size,
-            size_flag="--test_size",
-        )
-        for path in config.model_state_dict_path or (None,)
-    ]
+    return load_all(
+        config.model_state_dict_path or (None,),
+        name=config.model,
+        fallback=NETWORK,
+        options=network_options(config),
+        size=config.test_size,
+        size_flag="--test_size",
+    )
 
 
 def places_of(config: PredictConfig) -> Places:

@@ -31,7 +31,7 @@ from .inputs import Placement, prepared
 from .network import TrainedNetwork
 from .outputs import Region, TemporalAverage, cut, find_regions
 from .postprocess import as_grey, check_finite, largest, probabilities, upsampled
-from .runtimes import check_runtime, load_any, with_runtime
+from .runtimes import check_runtime, load_all, with_runtime
 from .streaming import stacked_images, stream_clips
 
 __all__ = ["Prediction", "Predictor"]
@@ -134,7 +134,7 @@ class Predictor:
         if not paths:
             raise InputError("an empty list of weights was given; name at least one file, or none for the starter's")
         settings = {"backbone": backbone} if backbone else None
-        networks = [load_any(each, name=model, options=settings, size=size) for each in paths]
+        networks = load_all(paths, name=model, options=settings, size=size)
         return cls(networks, device=device, runtime=runtime, amp=amp, cuda_graphs=cuda_graphs, options=options)
 
     @overload

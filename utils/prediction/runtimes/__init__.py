@@ -8,7 +8,7 @@ from measure.io import lazy_exports
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
-        "choice": ["load_any", "with_runtime"],
+        "choice": ["load_all", "with_runtime"],
         "exporting": ["export_graph"],
         "folding": ["fold_batch_norms"],
         "graph": ["GraphNetwork"],

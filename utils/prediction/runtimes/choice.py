@@ -8,6 +8,7 @@ import hashlib
 import os
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +18,19 @@ from measure.io import InputError, parse_classes
 
 from ...runtime import check_cuda_graphs, record_calls
 from ..network import TrainedNetwork, load_network
+from .clip_sessions import OnnxClipNetwork, is_second_part, read_clip_network
 from .graph import GraphNetwork
 from .names import RUNTIMES, has_packages, needed
 from .onnx_file import export_onnx, quiet, read_facts
 from .sessions import OnnxNetwork, OpenVINONetwork, has_native_bf16
 
-__all__ = ["cache_folder", "chosen", "load_any", "with_runtime"]
+__all__ = ["cache_folder", "chosen", "load_all", "load_any", "with_runtime"]
 
 GRAPH_SUFFIX = ".onnx"
 
 
 def load_any(path: str | Path | None, *, size: int | None = None, **settings: Any) -> TrainedNetwork:
-    """Read a weight file (`load_network`, which `settings` are for), or an exported ONNX file.
+    """Read a weight file (`load_network`, which `settings` are for), or an exported ONNX file; of a video network both.
 
     Raises:
         InputError: an ONNX file with processing inside, one at another size than `size`, or no ONNX Runtime.
@@ -37,17 +39,25 @@ def load_any(path: str | Path | None, *, size: int | None = None, **settings: An
     if path is None or Path(path).suffix.lower() != GRAPH_SUFFIX:
         return load_network(path, size=size, **settings)
     facts = read_facts(path)
-    if facts.get("part"):
-        raise InputError(
-            f"{path} is a part of a video network, for use elsewhere (docs/onnx_video_network.py runs both parts); "
-            "take the .pth that it was made of"
-        )
     if facts["processing"]:
         raise InputError(f"{path} has its processing inside, for use elsewhere; export it without --processing")
     if size not in (None, facts["size"]):
         raise InputError(f"{path} was exported at {facts['size']} pixels and {size} were asked for; export it again")
+    if facts.get("part"):
+        model, encode = read_clip_network(path)
+        return TrainedNetwork(model, encode, facts["size"])
     classes = parse_classes(facts["classes"].split()) if facts["classes"] else None
     return TrainedNetwork(OnnxNetwork(path, facts), Path(path), facts["size"], classes)
+
+
+def load_all(paths: Sequence[str | Path | None], **settings: Any) -> list[TrainedNetwork]:
+    """Read weight files and exported ones as `load_any` does; both files of a video network are one network.
+
+    Raises:
+        ModelError, InputError: as `load_any`.
+    """
+    named = [path for path in paths if path is not None]
+    return [load_any(path, **settings) for path in paths if path is None or not is_second_part(path, named)]
 
 
 def chosen(runtime: str, network: TrainedNetwork, device: torch.device, *, many: bool) -> str:
@@ -87,7 +97,7 @@ def with_runtime(
     check_cuda_graphs(cuda_graphs, device)
     if runtime not in RUNTIMES:
         raise InputError(f"the runtime {runtime!r} was asked for; there are {', '.join(RUNTIMES)}")
-    if isinstance(network.model, OnnxNetwork):
+    if isinstance(network.model, (OnnxNetwork, OnnxClipNetwork)):
         return of_graph(network, runtime, amp)
     wanted = chosen(runtime, network, device, many=many)
     if wanted == "torch":
@@ -98,8 +108,8 @@ def with_runtime(
         raise InputError(f"the runtime {wanted} was asked for on {device}; it runs on the CPU, so give --device cpu")
     if network.model.kind != "image":
         raise InputError(
-            f"{network.model.name} is a video network, which runs in torch alone; leave --runtime out, or export it "
-            "and run the files as docs/onnx_video_network.py does"
+            f"{network.model.name} is a video network, whose .pth runs in torch alone; leave --runtime out, or export "
+            "it and give its .encode.onnx"
         )
     if wanted == "openvino":
         return dataclasses.replace(network, model=openvino_network(network, amp))
@@ -110,7 +120,10 @@ def of_graph(network: TrainedNetwork, runtime: str, amp: str) -> TrainedNetwork:
     """An exported file in the runtime asked for; OpenVINO where it is installed and nothing was."""
     if runtime == "torch":
         raise InputError(f"{network.path} is an ONNX file, for onnxruntime or openvino; take its .pth for torch")
-    if runtime == "onnxruntime" or (runtime == "auto" and not has_packages("openvino")):
+    is_clip_network = isinstance(network.model, OnnxClipNetwork)
+    if runtime == "openvino" and is_clip_network:
+        raise InputError(f"{network.path} is of a video network, which runs in onnxruntime; leave --runtime out")
+    if runtime == "onnxruntime" or is_clip_network or not has_packages("openvino"):
         return network
     import openvino
 

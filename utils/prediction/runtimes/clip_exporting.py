@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,20 +12,15 @@ import torch
 from measure.io import InputError, make_folder, replace_when_whole
 
 from ..network import TrainedNetwork
-from ..streaming import WRITE_EVERY
-from .clip_graphs import LEVELS, EncodeGraph, StepGraph
+from ..streaming import WRITE_EVERY, stream
+from .clip_graphs import EncodeGraph, StepGraph
+from .clip_sessions import OnnxClipNetwork, clip_files
 from .onnx_file import facts_of, write_graph
 from .parity import compare_outputs
-from .sessions import open_session
 
-__all__ = ["clip_files", "export_clip_graphs"]
+__all__ = ["export_clip_graphs"]
 
 WRITTEN = 2  # in the comparison every second frame is remembered, so that a short clip reads and writes
-
-
-def clip_files(out: Path) -> dict[str, Path]:
-    """The files of a video network by their part, named after one that is asked for."""
-    return {part: out.with_name(f"{out.stem}.{part}.onnx") for part in ("encode", "step")}
 
 
 def export_clip_graphs(network: TrainedNetwork, out: Path, *, frames: Sequence[np.ndarray], bound: float) -> str:
@@ -57,26 +51,15 @@ def export_clip_graphs(network: TrainedNetwork, out: Path, *, frames: Sequence[n
             facts = facts_of(network, precision="float32", **told)
             names = {"inputs": graph.input_names, "outputs": graph.output_names}
             write_graph(graph, graph.example(), drafts[part], facts, **names)
-        found = run_clip(open_session(drafts["encode"]), open_session(drafts["step"]), frames)
+        exported = OnnxClipNetwork(drafts, facts)
+        clip = (torch.from_numpy(frame[0]) for frame in frames)
+        found = [logits[None].numpy() for logits in stream(exported, clip, write_every=WRITTEN)]
         told = compared(network, found, frames, bound)
         for part, path in files.items():
             with replace_when_whole(path) as partial:
                 partial.write_bytes(drafts[part].read_bytes())
     sizes = (f"{path.name} of {path.stat().st_size / 1e6:.1f} MB" for path in files.values())
     return f"{' and '.join(sizes)}; {told}"
-
-
-def run_clip(encode: Any, step: Any, frames: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Logits of every frame, from ONNX Runtime's sessions of both graphs."""
-    encodings = [encode.run(None, {"frame": frame}) for frame in frames]
-    widths = {given.name: given.shape[-1] for given in step.get_inputs() if given.name.startswith("memory_")}
-    memory = [np.zeros((0, widths[f"memory_{level}"]), np.float32) for level in LEVELS]
-    found = []
-    for number, following in enumerate(neighbors(len(frames))):
-        given = [*encodings[number], *encodings[following], *memory, np.array(number % WRITTEN == 0)]
-        logits, *memory = step.run(None, dict(zip(StepGraph.input_names, given, strict=True)))
-        found.append(logits)
-    return found
 
 
 def neighbors(count: int) -> list[int]:

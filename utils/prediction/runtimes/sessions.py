@@ -15,7 +15,7 @@ from measure.io import InputError
 
 from .names import needed
 
-__all__ = ["OnnxNetwork", "OpenVINONetwork", "RuntimeConfig", "has_native_bf16", "open_session"]
+__all__ = ["OnnxNetwork", "OpenVINONetwork", "RuntimeConfig", "has_native_bf16", "open_session", "runtime_config"]
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,8 @@ class OnnxNetwork(nn.Module):
         super().__init__()
         self.name, self.facts = facts["model"], facts
         self.session = open_session(path)
-        import onnxruntime
-
         self.input = self.session.get_inputs()[0].name
-        threads = torch.get_num_threads()
-        self.config = RuntimeConfig(
-            f"onnxruntime {onnxruntime.__version__}", facts.get("precision", "float32"), threads
-        )
+        self.config = runtime_config(facts)
 
     def run(self, array: np.ndarray) -> np.ndarray:
         """The graph's answer to its input."""
@@ -82,6 +77,18 @@ def open_session(path: str | Path) -> Any:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # kinds of its own
         raise InputError(f"ONNX Runtime cannot use {path}: {str(error).splitlines()[0]}") from error
+
+
+def runtime_config(facts: dict[str, Any]) -> RuntimeConfig:
+    """What ONNX Runtime runs a file with.
+
+    Args:
+        facts: what the file says of itself (`read_facts`).
+    """
+    import onnxruntime
+
+    threads = torch.get_num_threads()
+    return RuntimeConfig(f"onnxruntime {onnxruntime.__version__}", facts.get("precision", "float32"), threads)
 
 
 class OpenVINONetwork(nn.Module):

@@ -3,7 +3,9 @@
 import contextlib
 import hashlib
 import io
+import json
 import re
+import shutil
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+import myTest
 from lib import create_model
 from measure.io import InputError
 from tests.helpers.weights import untrained
@@ -97,8 +100,6 @@ def test_both_files_are_compared_over_a_clip(name, exported):
     facts = read_facts(folder / f"{name}.step.onnx")
     assert (facts["model"], facts["part"], facts["size"], facts["write_every"]) == (name, "step", SIZE, 5)
     assert facts["weights_sha256"] == hashlib.sha256((folder / f"{name}.pth").read_bytes()).hexdigest()
-    with pytest.raises(InputError, match="is a part of a video network, for use elsewhere"):
-        Predictor.from_checkpoint(folder / f"{name}.encode.onnx", device="cpu")
 
 
 def frames_of(path):
@@ -107,6 +108,77 @@ def frames_of(path):
     while (decoded := video.read())[0]:
         frames.append(decoded[1][:, :, ::-1])
     return frames
+
+
+def grey_levels(folder):
+    """The maps of a folder, by their place in it."""
+    return {path.relative_to(folder): cv2.imread(str(path), 0).astype(int) for path in sorted(folder.rglob("*.png"))}
+
+
+@onnx
+@pytest.mark.parametrize("given", [["lsinet.encode"], ["lsinet.step"], ["lsinet.step", "lsinet.encode"]])
+def test_both_files_predict_as_the_weights_that_they_were_made_of(given, exported):
+    folder, _ = exported
+    frames = [np.asarray(frame) for frame in phantom_clip(seed=1, frames=7, size=(270, 300))[0]]
+    pair = Predictor.from_checkpoint([folder / f"{name}.onnx" for name in given], device="cpu")
+    assert pair.model.config.runtime.startswith("onnxruntime ")
+    expected = Predictor.from_checkpoint(folder / "lsinet.pth", device="cpu").stream(frames)
+    for found, probability in zip(pair.stream(frames), expected, strict=True):
+        assert np.abs(found - probability).max() < 1e-3 < np.ptp(probability)
+
+
+@onnx
+def test_my_test_writes_the_maps_of_pytorch_with_both_files(exported, tmp_path):
+    """Clips of different length side by side, and a video; every map within a grey level of PyTorch's."""
+    folder, _ = exported
+    for case, count in (("short", 1), ("long", 6), ("middle", 3)):
+        (place := tmp_path / "data" / "TestSet" / "Frame" / case).mkdir(parents=True)
+        for number, frame in enumerate(phantom_clip(seed=count, frames=6, size=(270, 300))[0][:count]):
+            cv2.imwrite(str(place / f"{number}.png"), frame)
+    write_video(tmp_path / "clip.avi", 4)
+    for name in ("sali.pth", "sali.encode.onnx"):
+        common = ["--device", "cpu", "--model_state_dict_path", str(folder / name), "--no-minmax", "--batch_size", "2"]
+        out = tmp_path / name
+        clips = ["--test_data_path", str(tmp_path / "data"), "--pred_save_path", str(out / "clips")]
+        assert myTest.main([*common, *clips]) == 0
+        video = ["--input", str(tmp_path / "clip.avi"), "--pred_save_path", str(out / "video")]
+        assert myTest.main([*common, *video]) == 0
+    expected, found = grey_levels(tmp_path / "sali.pth"), grey_levels(tmp_path / "sali.encode.onnx")
+    assert expected.keys() == found.keys() and len(found) == 10 + 4
+    assert all(np.abs(found[name] - expected[name]).max() <= 1 < np.ptp(expected[name]) for name in found)
+    record = json.loads((tmp_path / "sali.encode.onnx" / "video" / "predict.json").read_text())
+    assert record["runtime"].startswith("onnxruntime ") and record["model"]["name"] == "sali"
+    assert record["weights"] == str(folder / "sali.encode.onnx")
+
+
+@onnx
+def test_files_that_are_no_pair_are_refused(exported, tmp_path, capsys):
+    folder, _ = exported
+    encode, step, clip = tmp_path / "net.encode.onnx", tmp_path / "net.step.onnx", tmp_path / "clip.avi"
+
+    def refused(given, *flags):
+        words = ["--device", "cpu", "--model_state_dict_path", str(given), *flags, "--input", str(clip)]
+        assert myTest.main([*words, "--pred_save_path", str(tmp_path / "maps")]) == 2
+        assert not (tmp_path / "maps").exists()
+        return capsys.readouterr().err
+
+    write_video(clip, 1)
+    shutil.copy(folder / "sali.encode.onnx", encode)
+    assert f"{encode} is a part of a video network and {step} is missing; put both into one folder" in refused(encode)
+    shutil.copy(folder / "lsinet.step.onnx", step)
+    for given in (encode, step):
+        assert f"{encode} and {step} are not the encode and the step of one network; export both" in refused(given)
+    step.write_bytes(step.read_bytes()[:-100_000])
+    assert f"{step} is damaged or no ONNX file; export it again" in refused(encode)
+    shutil.copy(folder / "sali.step.onnx", step)
+    assert "was exported at 256 pixels and 352 were asked for; export it again" in refused(encode, "--test_size", "352")
+    assert f"{encode} is an ONNX file, for onnxruntime or openvino" in refused(encode, "--runtime", "torch")
+    assert "a video network; only networks of still images are averaged" in refused(encode, "--flips")
+    if find_spec("openvino"):
+        expected = f"{encode} is of a video network, which runs in onnxruntime; leave --runtime out"
+        assert expected in refused(encode, "--runtime", "openvino")
+    encode.rename(renamed := tmp_path / "renamed.onnx")
+    assert f"{renamed} is a part of a video network under another name" in refused(renamed)
 
 
 def write_video(path, count):
@@ -130,9 +202,10 @@ def test_the_example_without_torch_sees_what_pytorch_sees(count, exported, tmp_p
     folder, _ = exported
     write_video(tmp_path / "clip.avi", count)
     frames, resized, resize = frames_of(tmp_path / "clip.avi"), [], cv2.resize
-    monkeypatch.setattr(cv2, "resize", lambda *given: resized.append(resize(*given)) or resized[-1])
     files = [folder / "sali.encode.onnx", folder / "sali.step.onnx", tmp_path / "clip.avi", tmp_path / "seen.avi"]
-    example().main(*map(str, files))
+    with monkeypatch.context() as patched:
+        patched.setattr(cv2, "resize", lambda *given: resized.append(resize(*given)) or resized[-1])
+        example().main(*map(str, files))
     probabilities = Predictor.from_checkpoint(folder / "sali.pth", device="cpu").stream(frames)
     for logits, probability in zip(resized, probabilities, strict=True):
         assert np.abs(1 / (1 + np.exp(-logits)) - probability).max() < 1e-3 < np.ptp(probability)

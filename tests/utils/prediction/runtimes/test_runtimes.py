@@ -239,7 +239,7 @@ def test_video_networks_and_missing_packages_are_refused(weights, tmp_path, monk
         export_graph(video, tmp_path / "a.pt2", images=[])
     with monkeypatch.context() as installed:
         installed.setattr("utils.prediction.runtimes.names.find_spec", lambda name: name)
-        with pytest.raises(InputError, match="sali is a video network, which runs in torch alone"):
+        with pytest.raises(InputError, match="sali is a video network, whose .pth runs in torch alone"):
             Predictor.from_checkpoint(video, device="cpu", runtime="openvino")
     monkeypatch.setattr("utils.prediction.runtimes.names.find_spec", lambda name: None)
     with pytest.raises(InputError, match="--runtime openvino needs openvino, not installed here; pip install openvino"):
