@@ -16,7 +16,7 @@ from .errors import ModelError
 if TYPE_CHECKING:
     from .base import Network
 
-__all__ = ["Entry", "create_model", "list_models", "model_entry"]
+__all__ = ["Entry", "checked_options", "create_model", "list_models", "model_entry"]
 
 # name -> kind, file of this package, class
 NETWORKS = {

@@ -15,7 +15,7 @@ from .backbones import BACKBONES, Backbone, remap_backbone
 from .base import Network
 from .checkpoints import Description, described_network, read_checkpoint, state_dict_of
 from .errors import ModelError
-from .registry import create_model, list_models, model_entry
+from .registry import checked_options, create_model, list_models, model_entry
 
 __all__ = ["LoadReport", "load_backbone_weights", "load_model", "load_weights", "model_from"]
 
@@ -77,7 +77,9 @@ def model_from(
         )
     found = described or Description(name)
     try:
-        if "aux" in model_entry(found.name).options:
+        entry = model_entry(found.name)
+        checked_options(entry.network, found.options)  # a file must not set other arguments of `create_model`
+        if "aux" in entry.options:
             options = {**options, "aux": aux}
         model = create_model(found.name, **{**found.options, **options})
     except ModelError as error:

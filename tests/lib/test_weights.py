@@ -186,6 +186,8 @@ def test_values_that_are_not_finite_are_refused_by_name(model, value):
         ({"model": {"name": "sepnet", "options": {3: 4}}}, "config names no network and its options"),
         ({"model": {"name": "unet", "options": {}}}, "cannot be built: unknown model 'unet'"),
         ({"model": {"name": "sepnet", "options": {"width": 4}}}, "cannot be built: sepnet has no option width"),
+        ({"model": {"name": "sepnet", "options": {"name": "sali"}}}, "cannot be built: sepnet has no option name"),
+        ({"model": {"name": "sepnet", "options": {"pretrained": True}}}, "sepnet has no option pretrained"),
         (
             {"model": {"name": "sepnet", "options": {"channels": "64"}}},
             "option channels is '64'; expected a whole number",
