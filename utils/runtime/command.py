@@ -9,11 +9,17 @@ from collections.abc import Callable
 from lib import ModelError
 from measure.io import CommandError, run_command
 
+from .cpu_memory import keep_freed_memory
+
 __all__ = ["run"]
 
 
 def run(main: Callable[[], int | None], *, interrupted: str = "interrupted") -> int:
-    """Call `main` and return the exit status: 0 done, 1 not done, 2 the user's mistake, else what stopped it."""
+    """Call `main` and return the exit status: 0 done, 1 not done, 2 the user's mistake, else what stopped it.
+
+    The process keeps the memory that it frees from here on (`cpu_memory` says why).
+    """
+    keep_freed_memory()
 
     def within_memory() -> int | None:
         try:

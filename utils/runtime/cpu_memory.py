@@ -1,4 +1,4 @@
-"""Memory of tensors on a CPU: kept by the process for the next tensor, not handed back to the system after each.
+"""Memory of a command's tensors on a CPU: kept for the next tensor, not handed back to the system after each.
 
 glibc returns the free end of its memory to the kernel and maps large blocks one by one; the kernel clears every page
 again before the next tensor gets it. How often that happens depends on what lies where: at 352 x 352 a training step of

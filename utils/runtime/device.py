@@ -6,8 +6,6 @@ import torch
 
 from measure.io import InputError
 
-from .cpu_memory import keep_freed_memory
-
 __all__ = ["choose_device"]
 
 NAMES = ("auto", "cpu", "cuda")
@@ -15,8 +13,6 @@ NAMES = ("auto", "cpu", "cuda")
 
 def choose_device(name: str, gpu_id: int = 0) -> torch.device:
     """Return the device for "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:1", and make it the current one.
-
-    A process that computes on the CPU keeps the memory it frees from here on (`cpu_memory` says why).
 
     Args:
         name: of the device.
@@ -31,7 +27,6 @@ def choose_device(name: str, gpu_id: int = 0) -> torch.device:
     gpu_id = int(number or gpu_id)
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if kind == "cpu" or (kind == "auto" and count == 0):
-        keep_freed_memory()
         return torch.device("cpu")
     if gpu_id >= count:
         raise InputError(

@@ -1,4 +1,4 @@
-"""A process on a CPU keeps the memory of its tensors, unless the user or the C library says otherwise."""
+"""A command keeps the memory of its tensors, unless the user or the C library says otherwise."""
 
 import platform
 import resource
@@ -14,14 +14,16 @@ ROOT = Path(__file__).parents[3]
 STEPS = """
 import resource
 import torch
-from utils.runtime import choose_device
+from utils.runtime import run
 
-device = choose_device("cpu", 0)
-for step in range(10):  # blocks of the right lengths are found after some
-    first = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    layers = [torch.ones(16 << 20, device=device) for _ in range(3)]  # of 64 MiB
-    del layers
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - first)
+def main():
+    for step in range(10):  # blocks of the right lengths are found after some
+        first = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        layers = [torch.ones(16 << 20) for _ in range(3)]  # of 64 MiB
+        del layers
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - first)
+
+run(main)
 """
 PAGES = 3 * (64 << 20) // resource.getpagesize()  # of the tensors of a step
 
