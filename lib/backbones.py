@@ -2,7 +2,8 @@
 
 (N, 3, H, W) normalized RGB, H and W multiples of the largest stride -> list of (N, C_k, H/s_k, W/s_k), finest first.
 
-Widths and strides are asked from timm; the table below holds only names and weight naming.
+Widths and strides are asked from timm; the table below holds only names and weight naming. timm takes two seconds to
+import and is imported where it is asked: networks without one of its encoders do without it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 
-import timm
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -179,6 +179,8 @@ class Backbone(nn.Module):
 
     @cached_property
     def ignored_prefixes(self) -> tuple[str, ...]:
+        import timm
+
         own = self.net.state_dict()
         with torch.random.fork_rng(devices=[]):
             whole = timm.create_model(self.timm_name).state_dict()
@@ -253,6 +255,8 @@ def pad_for_nominal_side(net: nn.Module, side: int) -> None:
 
 def build(timm_name: str, *, pretrained: bool, **options) -> nn.Module:
     """Create timm's feature extractor, telling apart an unknown name and weights that cannot be fetched."""
+    import timm
+
     if not timm.is_model(timm_name.split(".")[0]):
         raise ModelError(f"unknown backbone {timm_name!r}; known are {', '.join(BACKBONES)}, or any timm model")
     if pretrained:

@@ -1,7 +1,7 @@
 """Where ImageNet weights of an encoder come from: timm's cache, the network through timm, or an installed package.
 
 Nothing here downloads. Without a network the answer comes at once: timm's own downloader tries again for most of a
-minute before it gives up.
+minute before it gives up. timm is imported where it is asked, see `backbones`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-import timm
 import torch
 
 from .errors import ModelError
@@ -59,6 +58,8 @@ def weight_file(source: str) -> str:
 
 def cached_weights(timm_name: str) -> Path | None:
     """The file of a timm model's weights that an earlier download left on this machine, if there is one."""
+    import timm
+
     facts = timm.get_pretrained_cfg(timm_name)
     if facts is None or facts.custom_load:
         return None
@@ -88,6 +89,8 @@ def refuse_without_network(timm_name: str) -> None:
     Raises:
         ModelError: it does not within `PATIENCE`, or the hub was told to stay offline; the message says the ways out.
     """
+    import timm
+
     facts = timm.get_pretrained_cfg(timm_name)
     if facts is None or not (facts.hf_hub_id or facts.url):
         return  # timm says what is wrong with it

@@ -19,7 +19,6 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from timm.layers import convert_sync_batchnorm
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -132,6 +131,8 @@ def synchronize_norms(model: nn.Module, world: World) -> nn.Module:
     PyTorch has it for CUDA alone. On a CPU the model stays as it is, and a line says so.
     """
     if next(model.parameters()).is_cuda:
+        from timm.layers import convert_sync_batchnorm  # timm takes two seconds to import
+
         return convert_sync_batchnorm(model)
     if world.is_first:
         print(

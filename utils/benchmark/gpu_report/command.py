@@ -22,7 +22,6 @@ from tqdm import tqdm
 from measure.io import CommandParser, InputError, make_folder, markdown_table, replace_when_whole, write_json
 
 from ...runtime import add_flags, run
-from .pack import pack
 from .stages import GpuOptions, Stage, plan
 
 __all__ = ["StageResult", "main", "report", "run_stages"]
@@ -99,10 +98,12 @@ def start(options: GpuOptions) -> int:
         InputError: an unknown stage, no GPU, or a folder that cannot be written to.
     """
     if options.pack:
+        from .pack import pack  # imports PyTorch, which --help does without
+
         print(pack(options))
         return 0
     out, chosen = Path(options.out), plan(options)
-    import torch  # what a pack and --help do without
+    import torch
 
     if not (options.dry or torch.cuda.is_available()):
         raise InputError(
