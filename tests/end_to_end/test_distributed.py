@@ -1,4 +1,4 @@
-"""Two processes by torchrun, on the CPU: the numbers of one process, and an orderly end when one of them dies."""
+"""Two processes on the CPU: the numbers of one process, and under torchrun an orderly end when one of them dies."""
 
 import csv
 import json
@@ -13,8 +13,10 @@ import torch
 import myTest
 import myTrain
 from lib import create_model
+from tests.helpers import sync_batchnorm
+from tests.helpers.processes import in_two_processes
 from tests.helpers.runs import state
-from tests.helpers.two_processes import report
+from tests.helpers.two_processes import report, write_report
 from utils.runtime.process_group import SINGLE_PROCESS
 
 pytestmark = pytest.mark.slow
@@ -31,8 +33,12 @@ def data(stills):
     return stills(count=19, seed=0, size=(64, 64))
 
 
+def in_two(main, flags, folder):
+    """Call a command's `main` in two processes, without the seconds that torchrun takes."""
+    return in_two_processes(main, list(map(str, flags)), folder=folder)
+
+
 def torchrun(script, *arguments, flags=()):
-    """Run a script in two processes."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", *flags]
     return subprocess.run(
         [*command, script, *map(str, arguments)],
@@ -49,17 +55,18 @@ def rows(folder):
 
 
 def test_two_processes_cross_validate(data, tmp_path):
-    flags = [*SMALL, "--train_data_path", data, "--epoch", "1", "--folds", "2", "--train_model_save_path", tmp_path]
-    done = torchrun("myTrain.py", *flags)
+    flags = [*SMALL, "--train_data_path", data, "--epoch", "1", "--folds", "2"]
+    run = tmp_path / "run"
+    done = in_two(myTrain.main, [*flags, "--train_model_save_path", run], tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.endswith((tmp_path / "folds.md").read_text())
-    folds = json.loads((tmp_path / "folds.json").read_text())["folds"]
+    assert done.stdout.endswith((run / "folds.md").read_text())
+    folds = json.loads((run / "folds.json").read_text())["folds"]
     assert sorted(row["images"] for row in folds.values()) == [9, 10]
 
 
 def test_two_processes_train_as_one_does(data, tmp_path):
     flags = [*SMALL, "--train_data_path", data, "--epoch", "2", "--ema", "0.5"]
-    done = torchrun("tests/helpers/sync_batchnorm.py", *flags, "--train_model_save_path", tmp_path / "two")
+    done = in_two(sync_batchnorm.train, [*flags, "--train_model_save_path", tmp_path / "two"], tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("epoch 1/2") == 1
     assert myTrain.main([*map(str, flags), "--train_model_save_path", str(tmp_path / "one")]) == 0
@@ -73,7 +80,7 @@ def test_two_processes_train_as_one_does(data, tmp_path):
 
 
 def test_two_processes_see_what_one_does(data, tmp_path):
-    done = torchrun("tests/helpers/two_processes.py", data, tmp_path / "found.json")
+    done = in_two_processes(write_report, str(data), str(tmp_path / "found.json"), folder=tmp_path)
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "found.json").read_text())
     for gaps in found["gaps"]:
@@ -98,7 +105,7 @@ def test_two_processes_write_the_maps_that_one_writes(data, tmp_path):
     torch.save(model.state_dict(), tmp_path / "weights.pth")
     flags = ["--model", "scrnet", "--model_state_dict_path", tmp_path / "weights.pth", "--test_data_path", data]
     flags += ["--test_size", "32", "--batch_size", "4", "--device", "cpu", "--workers", "0"]
-    done = torchrun("myTest.py", *flags, "--pred_save_path", tmp_path / "two")
+    done = in_two(myTest.main, [*flags, "--pred_save_path", tmp_path / "two"], tmp_path)
     assert done.returncode == 0, done.stderr
     assert "19 maps of 1 set" in done.stdout
     assert myTest.main([*map(str, flags), "--pred_save_path", str(tmp_path / "one")]) == 0
@@ -111,14 +118,14 @@ def test_two_processes_write_the_maps_that_one_writes(data, tmp_path):
 
 def test_a_mistake_of_all_processes_is_reported_once(data, tmp_path):
     flags = [*SMALL, "--train_data_path", data, "--train_model_save_path", tmp_path / "run"]
-    joined = torchrun("myTrain.py", *flags, "--accumulate", "9")
+    joined = in_two(myTrain.main, [*flags, "--accumulate", "9"], tmp_path)
     assert joined.stderr.count("error: ") == 1 and "--accumulate 9" in joined.stderr, joined.stderr
-    before = torchrun("myTrain.py", *flags, "--loss", "l7")
+    before = in_two(myTrain.main, [*flags, "--loss", "l7"], tmp_path)
     assert before.stderr.count("error: --loss l7 was given") == 1, before.stderr
 
 
 def test_without_cuda_every_process_keeps_its_own_statistics(data, tmp_path):
     flags = [*SMALL, "--train_data_path", data, "--epoch", "1", "--budget", "1steps"]
-    done = torchrun("myTrain.py", *flags, "--train_model_save_path", tmp_path / "run")
+    done = in_two(myTrain.main, [*flags, "--train_model_save_path", tmp_path / "run"], tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("note: on CPUs every process normalizes its own part of a batch") == 1

@@ -4,6 +4,7 @@ import argparse
 
 import pytest
 
+from measure.io import InputError
 from measure.io.command_line import Number
 from tests.helpers.commands import COMMANDS, parser_of, run
 
@@ -43,8 +44,10 @@ def test_numbers_out_of_bounds_are_refused_before_anything_is_read(command, monk
             words = [word for word in words if not fits(bounds, word)]
             assert {"nan", "inf", "9" * 20} <= set(words), f"{flag} has no bounds"
             for word in words:
-                assert run(command, flag, *values(action, word)) == 2, (flag, word)
-                assert f"{flag} " in one_line(capsys), (flag, word)
+                with pytest.raises(InputError, match=f"^{flag} "):
+                    parser.parse_args([flag, *values(action, word)])
+            assert run(command, flag, *values(action, words[0])) == 2, flag
+            assert f"{flag} " in one_line(capsys), flag
     assert not list(tmp_path.iterdir())
 
 

@@ -8,6 +8,8 @@ import torch
 import myTrain
 from utils.training.step import TrainStep
 
+# SEPNet on the smallest encoder of timm: what takes time is how many operations there are, not how large they are
+TINY_SEPNET = "--net_backbone test_resnet --net_planes 16 --net_pretrained_backbone_path none".split()
 QUICK = "--model scrnet --train_size 32 --batch_size 4 --device cpu --workers 0".split()
 
 

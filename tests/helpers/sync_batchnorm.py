@@ -1,16 +1,12 @@
-"""Batch normalization over all processes on the CPU, where PyTorch has none, so that tests need no CUDA.
-
-As a script, run by torchrun in test_distributed.py: myTrain.py with it.
-"""
+"""Batch normalization over all processes on the CPU, where PyTorch has none, so that tests need no CUDA."""
 
 from __future__ import annotations
-
-import sys
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+import myTrain
 from utils.runtime import process_group
 from utils.runtime.process_group import World
 
@@ -63,8 +59,7 @@ def synchronize_on_cpu(model: nn.Module, world: World) -> nn.Module:
     return model
 
 
-if __name__ == "__main__":
-    import myTrain
-
+def train(argv: list[str]) -> int:
+    """`myTrain.main` with it, for a process of its own."""
     process_group.synchronize_norms = synchronize_on_cpu
-    sys.exit(myTrain.main())
+    return myTrain.main(argv)

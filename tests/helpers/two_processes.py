@@ -1,7 +1,6 @@
-"""Run by torchrun in test_distributed.py: what two processes see, written as JSON by the first."""
+"""What two processes see, written as JSON by the first; started in test_distributed.py."""
 
 import json
-import sys
 from pathlib import Path
 
 import torch
@@ -53,9 +52,9 @@ def report(folder, processes):
     }
 
 
-if __name__ == "__main__":
+def write_report(folder, path):
     processes = world()
     with join(processes):
-        found = report(sys.argv[1], processes)
+        found = report(folder, processes)
     if processes.is_first:
-        Path(sys.argv[2]).write_text(json.dumps(found))
+        Path(path).write_text(json.dumps(found))

@@ -9,7 +9,7 @@ import torch
 
 import myTrain
 from lib import create_model
-from tests.helpers.runs import assert_equal, state
+from tests.helpers.runs import QUICK, assert_equal, state
 from utils.commands import repeat as repro
 from utils.commands.repeat import command_words
 from utils.commands.train_flags import parse_train_args
@@ -18,8 +18,6 @@ from utils.training.config import TrainConfig
 
 pytestmark = pytest.mark.slow
 
-SMALL = ["--net_backbone", "pvt-v2-b0", "--net_planes", "16", "--net_pretrained_backbone_path", "none"]
-SMALL += ["--train_size", "64", "--workers", "0", "--device", "cpu"]
 PLACES = {"train_model_save_path"}
 
 
@@ -28,7 +26,7 @@ def place(tmp_path_factory):
     """Data, weights to start from, and a run of one epoch that was taken up for a second."""
     place = tmp_path_factory.mktemp("a place's")
     write_stills(place / "data", count=6, seed=0, size=(64, 80))
-    torch.save(create_model("sepnet", backbone="pvt-v2-b0", channels=16).state_dict(), place / "weights.pth")
+    torch.save(create_model("scrnet").state_dict(), place / "weights.pth")
     weights = ["--load_checkpoint_path", str(place / "weights.pth")]
     assert train(place, "--train_model_save_path", str(place / "run"), "--epoch", "1", *weights) == 0
     assert myTrain.main(["--load_checkpoint_path", str(place / "run" / "last.pth"), "--epoch", "2"]) == 0
@@ -44,7 +42,7 @@ def data_as_they_were(place):
 
 
 def train(place, *flags):
-    return myTrain.main(["--train_data_path", str(place / "data"), "--seed", "3", *SMALL, *flags])
+    return myTrain.main(["--train_data_path", str(place / "data"), "--seed", "3", *QUICK, "--batch_size", "3", *flags])
 
 
 def change(place):

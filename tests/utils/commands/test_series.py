@@ -8,7 +8,7 @@ import pytest
 import measure.__main__
 import myTest
 import myTrain
-from tests.helpers.runs import assert_equal, interrupt_after, state
+from tests.helpers.runs import QUICK, assert_equal, interrupt_after, state
 from utils.commands.repeat import command_words
 from utils.commands.series import best_epoch, summarise
 from utils.phantom import write_stills
@@ -16,9 +16,7 @@ from utils.training.step import TrainStep
 
 pytestmark = pytest.mark.slow
 
-SMALL = ["--net_backbone", "pvt-v2-b0", "--net_planes", "16", "--net_pretrained_backbone_path", "none"]
 PARTS = ("train", "val", "test")
-SMALL += ["--train_size", "64", "--workers", "0", "--device", "cpu"]
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +26,7 @@ def data(stills):
 
 def train(data, folder, *flags):
     where = ["--train_data_path", str(data), "--train_model_save_path", str(folder), "--epoch", "1"]
-    return myTrain.main([*where, *SMALL, *flags])
+    return myTrain.main([*where, *QUICK, "--batch_size", "3", *flags])
 
 
 def test_mean_and_sample_deviation_by_hand():

@@ -13,7 +13,7 @@ import myTrain
 from lib import create_model
 from measure.commands.score import main as measure
 from measure.io.class_masks import MERGED, parse_classes
-from tests.helpers.runs import state
+from tests.helpers.runs import TINY_SEPNET, state
 from tests.helpers.two_classes import CLASSES, INDEX_TEXTS, TEXTS, write_two_classes
 from utils.data.augmentation.pipeline import AUGMENTATIONS
 from utils.data.image_dataset import EvaluationData, TrainingData
@@ -86,7 +86,7 @@ def train(data, folder, *flags):
     return myTrain.main(
         [
             *("--train_data_path", str(data / "TrainDataset"), "--train_model_save_path", str(folder)),
-            *("--net_backbone", "pvt-v2-b0", "--net_pretrained_backbone_path", "none", "--train_size", "64"),
+            *(*TINY_SEPNET, "--train_size", "64"),
             *("--batch_size", "4", "--lr", "1e-3", "--lr_warmup_epoch", "0", "--device", "cpu", "--workers", "0"),
             *("--train_model_save_epoch", "1", *flags),
         ]

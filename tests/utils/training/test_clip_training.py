@@ -37,7 +37,7 @@ def train(model, data, folder, *flags):
     return myTrain.main(
         [
             *("--model", model, "--train_data_path", str(data), "--train_model_save_path", str(folder)),
-            *("--net_backbone", "pvt-v2-b0", "--net_pretrained_backbone_path", "none", "--train_size", size),
+            *("--net_backbone", "test_resnet", "--net_pretrained_backbone_path", "none", "--train_size", size),
             *("--batch_size", "3", "--epoch", "1", "--device", "cpu", "--workers", "0", *flags),
         ]
     )

@@ -15,7 +15,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 import myTrain
 from lib import load_model
-from tests.helpers.runs import assert_equal, interrupt_after, state
+from tests.helpers.runs import TINY_SEPNET, assert_equal, interrupt_after, state
 from utils.commands.train_flags import parse_train_args
 from utils.data.preprocessing import network_input
 from utils.training import TrainConfig
@@ -27,7 +27,7 @@ from utils.training.trainer import Trainer, duration
 
 pytestmark = pytest.mark.slow
 
-SMALL = ["--net_backbone", "pvt-v2-b0", "--net_pretrained_backbone_path", "none", "--train_size", "64"]
+SMALL = [*TINY_SEPNET, "--train_size", "64"]
 COURSE = ["--batch_size", "3", "--lr", "1e-3", "--lr_warmup_epoch", "0", "--device", "cpu", "--workers", "0"]
 
 
@@ -63,7 +63,7 @@ def test_a_run_leaves_its_files(straight):
     assert any(name.startswith("events.out.tfevents") for name in names)
     assert not any("partial" in name for name in names)
     config = json.loads((straight / "config.json").read_text())
-    assert config["model"]["name"] == "sepnet" and config["model"]["options"]["backbone"] == "pvt-v2-b0"
+    assert config["model"]["name"] == "sepnet" and config["model"]["options"]["backbone"] == "test_resnet"
     assert config["flags"]["lr"] == 1e-3 and "torch" in config["versions"]
 
 
@@ -275,7 +275,9 @@ def test_training_starts_from_published_weights(data, tmp_path):
     from tests.helpers.golden import published_state
 
     torch.save({"model_state_dict": published_state("sepnet_pvt-v2-b0"), "epoch": 9}, tmp_path / "released.pth")
-    assert train(data, tmp_path / "run", "--epoch", "1", "--load_checkpoint_path", str(tmp_path / "released.pth")) == 0
+    flags = ["--net_backbone", "pvt-v2-b0", "--net_planes", "64", "--budget", "1steps"]
+    flags += ["--load_checkpoint_path", str(tmp_path / "released.pth")]
+    assert train(data, tmp_path / "run", "--epoch", "1", *flags) == 0
     assert state(tmp_path / "run")["epoch"] == 1
 
 

@@ -1,6 +1,5 @@
 """Checkpoints are whole or not there, hold the run as it was when asked for, and are passed over where damaged."""
 
-import multiprocessing
 import resource
 import signal
 import sys
@@ -11,6 +10,7 @@ import torch
 
 import myTrain
 from measure.io.errors import InputError
+from tests.helpers.processes import in_a_process
 from tests.helpers.runs import assert_equal, interrupt_after, state
 from utils.training.run_files.checkpoint import FORMAT_VERSION, Saver, furthest_checkpoint
 
@@ -38,19 +38,6 @@ def straight(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("straight")
     assert train(data, folder) == 0
     return folder
-
-
-def in_a_process(work, *args):
-    """Do `work` in a process and return the status it ended with, negative for a signal.
-
-    It is forked from a server without threads: what is forked beside the threads of other tests may hang.
-    """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["utils.training.step"])
-    process = context.Process(target=work, args=args)
-    process.start()
-    process.join()
-    return process.exitcode
 
 
 def train_until_killed(data, folder, steps):

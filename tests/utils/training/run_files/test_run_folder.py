@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 import sys
 from functools import partial
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 import torch
 
 from measure.io import InputError
+from tests.helpers.processes import in_a_process
 from tests.helpers.runs import state, train_quickly
 from utils.runtime.process_group import SINGLE_PROCESS
 from utils.training.run_files.checkpoint import furthest_checkpoint
@@ -19,8 +19,6 @@ from utils.training.run_files.run_folder import claimed
 pytestmark = pytest.mark.slow
 
 train = partial(train_quickly, epoch=2)
-
-ROOT = Path(__file__).parents[4]
 
 
 @pytest.fixture(scope="module")
@@ -68,21 +66,22 @@ def test_going_on_into_another_runs_folder_is_refused(data, finished, run, capsy
     assert "holds a run already" in capsys.readouterr().err
 
 
+def claim(folder, messages):
+    try:
+        with claimed(folder, resumed=None, overwrite=False, world=SINGLE_PROCESS):
+            pass
+    except InputError as error:
+        messages.write_text(str(error))
+        sys.exit(2)
+
+
 def test_two_runs_at_once_in_a_folder_are_refused_and_a_dead_one_is_not(tmp_path):
     """Record locks hold between processes, so another one has to try."""
-    words = (
-        "from utils.training.run_files.run_folder import claimed\n"
-        "from utils.runtime.process_group import SINGLE_PROCESS\n"
-        f"with claimed({str(tmp_path)!r}, resumed=None, overwrite=False, world=SINGLE_PROCESS): pass"
-    )
-
-    def another():
-        return subprocess.run([sys.executable, "-c", words], cwd=ROOT, capture_output=True, text=True)
-
-    with claimed(tmp_path, resumed=None, overwrite=False, world=SINGLE_PROCESS):
-        refused = another()
-    assert refused.returncode and f"process {os.getpid()} trains into {tmp_path} at this moment" in refused.stderr
-    assert another().returncode == 0, "the file of the lock is there, and nobody holds it"
+    run, messages = tmp_path / "run", tmp_path / "messages.txt"
+    with claimed(run, resumed=None, overwrite=False, world=SINGLE_PROCESS):
+        assert in_a_process(claim, run, messages) == 2
+    assert f"process {os.getpid()} trains into {run} at this moment" in messages.read_text()
+    assert in_a_process(claim, run, messages) == 0, "the file of the lock is there, and nobody holds it"
 
 
 def test_the_furthest_run_is_gone_on_with_whatever_the_files_times(run):

@@ -7,10 +7,8 @@ import pytest
 
 import myTrain
 from measure.io import InputError
+from tests.helpers.runs import QUICK
 from utils.training.run_files.trackers import open_tracker, tell_tracker
-
-SMALL = ["--net_backbone", "pvt-v2-b0", "--net_planes", "16", "--net_pretrained_backbone_path", "none"]
-SMALL += ["--train_size", "64", "--workers", "0", "--device", "cpu"]
 
 
 class FakeWandB:
@@ -59,11 +57,11 @@ def test_a_training_logs_to_wandb_and_goes_on_in_the_same_run(stills, tmp_path, 
     wandb = FakeWandB()
     monkeypatch.setitem(sys.modules, "wandb", wandb)
     words = ["--train_data_path", str(stills(count=6, seed=0, size=(64, 80))), "--train_model_save_path", str(tmp_path)]
-    words += [*SMALL, "--logger", "wandb"]
+    words += [*QUICK, "--logger", "wandb"]
     assert myTrain.main([*words, "--epoch", "1"]) == 0
     assert myTrain.main([*words, "--epoch", "2", "--resume", "auto"]) == 0
     assert [options["id"] for options in wandb.started] == [None, "new7"] and wandb.finished == 2
-    assert wandb.started[0]["config"]["lr"] == 1e-4 and wandb.started[0]["name"] == tmp_path.name
+    assert wandb.started[0]["config"]["lr"] == 1e-3 and wandb.started[0]["name"] == tmp_path.name
     assert [step for step, _ in wandb.logged] == [1, 2]
     assert {"loss/total", "val/Dice", "train/lr"} <= set(wandb.logged[0][1])
 
@@ -89,7 +87,7 @@ def test_a_tracker_that_refuses_is_told_and_one_that_fails_later_does_not_end_th
 def test_a_missing_package_and_an_unknown_tracker_are_told(stills, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "mlflow", None)
     words = ["--train_data_path", str(stills(count=6, seed=0, size=(64, 80))), "--train_model_save_path", str(tmp_path)]
-    assert myTrain.main([*words, *SMALL, "--epoch", "1", "--logger", "mlflow"]) == 2
+    assert myTrain.main([*words, *QUICK, "--epoch", "1", "--logger", "mlflow"]) == 2
     assert "there is no package mlflow here: pip install mlflow" in capsys.readouterr().err
-    assert myTrain.main([*words, *SMALL, "--logger", "comet"]) == 2
+    assert myTrain.main([*words, *QUICK, "--logger", "comet"]) == 2
     assert "--logger comet was given; expected one of wandb, mlflow" in capsys.readouterr().err
