@@ -130,13 +130,13 @@ def _open(source: str | Path | Mapping[str, Any]) -> tuple[Mapping[str, Any], st
 
 def _load(model: Network, checkpoint: Mapping[str, Any], origin: str) -> LoadReport:
     state = state_dict_of(checkpoint, origin)
-    described = described_network(checkpoint, origin)
+    described, named = described_network(checkpoint, origin), model.remap_published(state)
     return _load_strictly(
         model,
-        model.remap_published(state),
+        named,
         ignored_prefixes=model.ignored_prefixes,
         origin=origin,
-        reason=lambda: difference(described, model) if described else likeness(state, model),
+        reason=lambda: difference(described, model) if described else likeness(state, named, model),
     )
 
 
@@ -158,22 +158,36 @@ def difference(described: Description, model: Network) -> str:
     return f"the file says {words(described.name, described.options)}; the model is {words(model.name, own)}"
 
 
-def likeness(state: Mapping[str, Tensor], model: Network) -> str:
-    """Say in a sentence which other backbone or network the weights of others fit; empty where none is found."""
+def likeness(state: Mapping[str, Tensor], named: Mapping[str, Tensor], model: Network) -> str:
+    """Say in a sentence which other backbone or network the weights of others fit; empty where none is found.
+
+    Args:
+        state: the entries as the file names them.
+        named: the entries as the model names them.
+        model: which they do not fit.
+    """
     own = dataclasses.asdict(model.config)
-    others = [Description(model.name, {**own, "backbone": name}) for name in BACKBONES if "backbone" in own]
-    others += [Description(name) for name in list_models() if name != model.name]
+    others = [Description(name) for name in list_models() if name != model.name]
+    if "backbone" in own and _encoder(named) != _encoder(model.state_dict()):  # building all of them takes seconds
+        others = [Description(model.name, {**own, "backbone": name}) for name in BACKBONES] + others
     for other in others:
         try:
             with torch.device("meta"):  # names and shapes alone
                 candidate = create_model(other.name, **other.options)
-                named, ignored = candidate.remap_published(state), candidate.ignored_prefixes
+                named, entries = candidate.remap_published(state), candidate.state_dict()
+                fits = all(name in named and named[name].shape == value.shape for name, value in entries.items())
+                fits = fits and not any(_misfits(entries, named, candidate.ignored_prefixes))
         except ModelError:  # a naming that is none of its own
             continue
-        if not any(_misfits(candidate.state_dict(), named, ignored)):
+        if fits:
             backbone, used = (getattr(net.config, "backbone", "its own encoder") for net in (candidate, model))
             return f"its entries are those of {other.name} with {backbone}; the model is {model.name} with {used}"
     return ""
+
+
+def _encoder(entries: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    """Names and shapes of an encoder's entries."""
+    return {name: value.shape for name, value in entries.items() if name.startswith("encoder.")}
 
 
 def _load_strictly(
