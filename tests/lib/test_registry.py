@@ -14,6 +14,7 @@ from lib.base import Network
 
 ROOT = Path(__file__).parents[2]
 SMALL = {name: {"backbone": "pvt-v2-b0"} for name in ("sepnet", "sali", "lsinet")}
+SMALL |= {name: {"backbone": "resnet18"} for name in ("convsegnet", "dilatedsegnet")}
 IMAGE_MODELS = list_models("image")
 
 

@@ -9,7 +9,7 @@ from measure.io import InputError
 from utils.benchmark.ablation import gains, read_steps
 from utils.benchmark.command import main
 
-RECIPE = "--net_backbone pvt-v2-b0 --net_pretrained_backbone_path none --net_planes 16 --train_size 64 --epoch 1"
+RECIPE = "--model scrnet --train_size 32 --epoch 1"
 
 
 def test_steps_add_to_the_first(tmp_path):

@@ -95,8 +95,8 @@ def test_a_small_benchmark_prints_and_writes_sane_numbers(tmp_path, capsys):
         (["--models", "scrnet", "--images", "nowhere"], "no folder nowhere"),
     ],
 )
-def test_mistakes_end_in_one_line(tmp_path, capsys, flags, message):
-    assert predict(tmp_path, *flags) == 2
+def test_mistakes_end_in_one_line(stills, tmp_path, capsys, flags, message):
+    assert predict(tmp_path, "--images", stills(count=6, seed=0, size=(64, 80)) / "images", *flags) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 

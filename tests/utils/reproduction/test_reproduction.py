@@ -129,7 +129,7 @@ def test_a_row_runs_from_data_to_comparison(tmp_path, capfd):
 
 @pytest.mark.slow
 def test_a_row_of_clips_is_scored_by_the_vps_protocol(tmp_path, capfd):
-    write_clips(tmp_path / "SUN-SEG", split="TestEasyDataset/Seen", cases=2, frames=6, size=(64, 80))
+    write_clips(tmp_path / "SUN-SEG", split="TestEasyDataset/Seen", cases=1, frames=6, size=(64, 80))
     words = ["run", "sepnet-sunseg/TestEasyDataset/Seen", "--weights", str(STARTER_WEIGHTS), "--partial"]
     assert main([*words, "--data", str(tmp_path), "--out", str(tmp_path / "out"), "--device", "cpu"]) == 0
     told = capfd.readouterr().out

@@ -8,7 +8,7 @@ from lib import create_model, list_models
 from utils.prediction.runtimes.folding import fold_batch_norms, foldable
 
 pytestmark = pytest.mark.slow
-NETWORKS = [(name, {}) for name in list_models("image") if name != "sepnet"]
+NETWORKS = [("scrnet", {}), *((name, {"backbone": "resnet18"}) for name in ("convsegnet", "dilatedsegnet"))]
 NETWORKS += [("sepnet", {"backbone": name, "aux": False}) for name in ("pvt-v2-b0", "tf_efficientnet_lite0")]
 
 
@@ -29,6 +29,7 @@ def trained_statistics(model):
 @pytest.mark.parametrize(("name", "options"), NETWORKS)
 @torch.inference_mode()
 def test_every_image_network_says_the_same_without_normalizations(name, options):
+    assert {name for name, _ in NETWORKS} == set(list_models("image"))
     torch.manual_seed(0)
     model = trained_statistics(create_model(name, **options))
     before = {key: value.clone() for key, value in model.state_dict().items()}
