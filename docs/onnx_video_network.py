@@ -72,7 +72,7 @@ def network_input(frame: np.ndarray, size: int) -> np.ndarray:
     """(H, W, 3) uint8 BGR -> (1, 3, size, size) float32. Pillow shrinks as in training, OpenCV cost .11 of Dice.
 
     Of a hundred pixels one is a grey level off from myTest.py's, which a trained SALI answers by .002 on average and by
-    .13 at single pixels; of the same pixels myTest.py makes the same maps with these files as with PyTorch.
+    .13 at single pixels; of the same pixels PyTorch and these files make maps within two grey levels.
     """
     image = Image.fromarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)).resize((size, size), Image.Resampling.BILINEAR)
     normalized = (np.asarray(image, np.float32) / 255 - MEAN) / DEVIATION
