@@ -19,7 +19,7 @@ from utils.training import recipe_for
 
 pytestmark = pytest.mark.slow
 
-BACKBONES = {"sepnet": "pvt-v2-b0", "sali": "pvt-v2-b0"}
+BACKBONES = {"sepnet": "test_resnet", "sali": "test_resnet"}
 
 
 def checkpoint(name, path, *, size, classes=None):
@@ -127,7 +127,7 @@ def test_without_weights_it_says_what_to_do(trained, tmp_path, monkeypatch):
         ({"size": 100}, "size 100 was given; sepnet needs a multiple of 32, at least 32"),
         ({"size": 0}, "size 0 was given"),
         ({"model": "scrnet"}, "holds sepnet, and scrnet was asked for"),
-        ({"backbone": "pvt-v2-b1"}, "the file says sepnet with pvt-v2-b0; the model is sepnet with pvt-v2-b1"),
+        ({"backbone": "pvt-v2-b1"}, "the file says sepnet with test_resnet; the model is sepnet with pvt-v2-b1"),
     ],
 )
 def test_what_cannot_be_had_is_refused(trained, settings, message):

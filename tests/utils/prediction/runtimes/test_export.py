@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 def checkpoint(tmp_path):
     """What a run leaves, its average at other weights than the network's own."""
     torch.manual_seed(0)
-    model, average = (create_model("sepnet", backbone="pvt-v2-b0", channels=16) for _ in range(2))
+    model, average = (create_model("sepnet", backbone="test_resnet", channels=16) for _ in range(2))
     record = {
         "model": {"name": "sepnet", "options": dataclasses.asdict(model.config)},
         "flags": TrainConfig().flags(),
