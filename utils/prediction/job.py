@@ -159,6 +159,8 @@ def write_images(config: PredictConfig, found: TestSets, networks: Sequence[Trai
             f"--contours or --table was given to {world.size} processes; one process writes them, drop torchrun"
         )
     places.check_single_files()
+    if network.classes and places.need_regions and world.is_first:
+        tell_merged(network.classes.names)
     for folder in places.record_folders if world.is_first else ():
         clear_record(folder)
     if world.size == 1:  # of several, one may write already
@@ -188,6 +190,15 @@ def write_images(config: PredictConfig, found: TestSets, networks: Sequence[Trai
         raise CommandError(
             f"{lost} left out: {first_names(list(skipped))}; {places.record_folders[0] / RECORD} says why"
         )
+
+
+def tell_merged(names: Sequence[str]) -> None:
+    """Say that what is made of regions does not tell classes apart."""
+    print(
+        f"note: masks, overlays, outlines and the table are of polyp of whatever class ({', '.join(names)}); the maps "
+        "in --pred_save_path tell them apart",
+        file=sys.stderr,
+    )
 
 
 def report(found: TestSets, places: Places, count: int, seconds: float, device: str, minmax: bool) -> None:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass, fields
+from inspect import signature
 from itertools import zip_longest
 from typing import Any, TypeVar
 
@@ -106,7 +107,7 @@ class World:
             model,
             device_ids=[device] if device.type == "cuda" else None,
             gradient_as_bucket_view=True,
-            broadcast_buffers=False,  # before every forward; our own does it once an epoch, before they are used
+            **{BUFFERS: False},  # before every forward; our own does it once an epoch, before they are used
         )
 
     def broadcast_buffers(self, model: nn.Module) -> None:
@@ -115,6 +116,13 @@ class World:
             for buffer in model.buffers():
                 dist.broadcast(buffer, src=0)
 
+
+# what PyTorch calls its own exchange of buffers; by the older name a newer one warns
+BUFFERS = next(
+    name
+    for name in ("forward_sync_buffers", "broadcast_buffers")
+    if name in signature(DistributedDataParallel.__init__).parameters
+)
 
 SINGLE_PROCESS = World()  # a run of one process
 

@@ -189,6 +189,15 @@ def test_outlines_of_pictures_that_viewers_turn_are_told(weights, data, tmp_path
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("flag", "is_told"), [("--table", True), ("--pred_save_path", False)])
+def test_what_does_not_tell_classes_apart_is_told(data, tmp_path, capsys, flag, is_told):
+    classes = untrained("sepnet", tmp_path / "classes.pth", size=64, classes=["adenoma=1", "hyperplastic=2"])
+    assert predict([classes], "--input", data, flag, tmp_path / "out.csv") == 0
+    told = "note: masks, overlays, outlines and the table are of polyp of whatever class (adenoma, hyperplastic)"
+    assert (told in capsys.readouterr().err) == is_told
+
+
+@pytest.mark.slow
 def test_the_scorers_threshold_goes_into_the_masks(weights, data, tmp_path, capsys):
     maps = tmp_path / "maps"
     assert predict(weights[:1], "--test_data_path", data, "--pred_save_path", maps, "--no-minmax") == 0
