@@ -20,7 +20,7 @@ from measure.io import InputError
 from tests.helpers.weights import untrained
 from utils.__main__ import main
 from utils.phantom import phantom_clip
-from utils.prediction import Predictor
+from utils.prediction import Predictor, export_graph
 from utils.prediction.network import TrainedNetwork
 from utils.prediction.outputs import VideoWriter
 from utils.prediction.runtimes import read_facts
@@ -252,6 +252,16 @@ def test_a_clip_that_differs_is_refused():
     zeros = [np.zeros((1, 1, SIZE, SIZE), np.float32) + 50] * 2
     with pytest.raises(InputError, match="the export was not kept: .* over a clip of 2 frames; the greatest may be"):
         compared(trained, zeros, frames, 1e-3)
+
+
+@onnx
+def test_single_pixels_may_differ_by_a_hundredth_unless_a_bound_is_given(tmp_path, monkeypatch):
+    asked, weights = [], untrained("sali", tmp_path / "w.pth", size=SIZE)
+    written = "utils.prediction.runtimes.exporting.export_clip_graphs"
+    monkeypatch.setattr(written, lambda network, out, *, frames, bound: asked.append(bound) or "")
+    for bound in (None, 1e-4):
+        export_graph(weights, tmp_path / "w.onnx", images=[], bound=bound)
+    assert asked == [0.01, 1e-4]
 
 
 def test_networks_without_a_step_and_too_small_inputs():
