@@ -207,8 +207,11 @@ def report(found: TestSets, places: Places, count: int, seconds: float, device: 
     if places.maps:
         told = f"{counted(count, 'map')} of {counted(len(found.images), found.kind.removesuffix('s'))}"
         print(f"{told} in {places.maps} ({rate}): {WRITTEN[minmax]}")
-    else:
-        written = ", ".join(map(str, [*places.folders.values(), *places.single_files]))
+    folders = [folder for kind, folder in places.folders.items() if kind != "maps"]
+    written = ", ".join(map(str, [*folders, *places.single_files]))
+    if places.maps and written:
+        print(f"beside the maps: {written}")
+    elif written:
         print(f"{counted(count, 'image')} to {written} ({rate})")
 
 

@@ -150,11 +150,13 @@ def predict(weights, *flags):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("given", ["--input", "--test_data_path"])
-def test_all_that_can_be_written_agrees(weights, data, tmp_path, given):
+def test_all_that_can_be_written_agrees(weights, data, tmp_path, capsys, given):
     maps, masks, overlay = (tmp_path / name for name in ("maps", "masks", "overlay"))
     flags = [given, data, "--no-minmax", "--pred_save_path", maps, "--masks", masks, "--overlay", overlay, "--tint"]
     flags += ["--table", tmp_path / "t.csv", "--contours", tmp_path / "c.json", "--threshold", 0.45]
     assert predict(weights[:1], *flags, "--min_region", 0.01, "--uncertainty", tmp_path / "u", "--flips") == 0
+    beside = ", ".join(str(tmp_path / name) for name in ("masks", "overlay", "u", "c.json", "t.csv"))
+    assert f"\nbeside the maps: {beside}\n" in capsys.readouterr().out
     rows = {row["image"]: row for row in csv.DictReader((tmp_path / "t.csv").open())}
     assert list(rows) == [f"Set/phantom_000{number}.jpg" for number in (1, 2, 3)]
     outlined = json.loads((tmp_path / "c.json").read_text())
