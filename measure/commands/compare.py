@@ -331,7 +331,7 @@ def _agreement(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
     if not (a and b):
         return "no image list to compare"
     if a.keys() == b.keys():
-        return "every image agrees, so a score that differs was averaged otherwise"
+        return "every image agrees; a score that differs, if any, was averaged otherwise"
     return "every image in both agrees, so a score that differs does so by the images that one run lacks"
 
 

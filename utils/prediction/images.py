@@ -190,11 +190,12 @@ def predict_maps(
             stems, paths = list(images), list(images.values())
             with in_background(threads=WRITERS) as later:
                 for found in image_maps(model, paths, options=options, device=device, world=world):
-                    path = paths[found.index]
+                    path, stem = paths[found.index], stems[found.index]
+                    result = f"{name}/{stem}" if name else stem
                     if found.fault:
-                        files.skip(path, found.fault)
+                        files.skip(path, found.fault, unwritten=result)
                     else:
-                        later(files.write, f"{name}/{stems[found.index]}" if name else stems[found.index], path, found)
+                        later(files.write, result, path, found)
                     bar.update()
     return total
 

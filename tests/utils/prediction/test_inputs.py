@@ -132,6 +132,18 @@ def predict(weights, *flags):
 
 
 @pytest.mark.slow
+def test_a_map_of_an_image_that_can_no_longer_be_read_is_told(weights, tmp_path, capsys):
+    images, maps = tmp_path / "in", tmp_path / "maps"
+    images.mkdir()
+    for name in ("a", "b"):
+        Image.fromarray(phantom_still(seed=1, size=(64, 70))[0]).save(images / f"{name}.png")
+    assert predict(weights, "--input", images, "--pred_save_path", maps) == 0
+    (images / "b.png").write_bytes(b"")
+    assert predict(weights, "--input", images, "--pred_save_path", maps) == 1
+    assert f"; {maps / 'b.png'} is of an earlier run\n" in capsys.readouterr().err
+
+
+@pytest.mark.slow
 def test_images_of_every_kind_are_read_or_told(weights, tmp_path, capsys):
     rgb = phantom_still(seed=1, size=(64, 70))[0]
     picture, folder = Image.fromarray(rgb), tmp_path / "in"

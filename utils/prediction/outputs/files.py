@@ -163,10 +163,19 @@ class ImageFiles:
         if self.places.need_regions:
             self._write_regions(name, image, found.probability.cpu())
 
-    def skip(self, image: Path, reason: str) -> None:
-        """Note that an image could not be read, and go on without it."""
+    def skip(self, image: Path, reason: str, *, unwritten: str | None = None) -> None:
+        """Note that an image could not be read, and go on without it.
+
+        Args:
+            image: its file.
+            reason: why it could not be read.
+            unwritten: its name as of `write`, where nothing is written of it: what is there is an earlier run's.
+        """
         self.skipped[str(image)] = reason
-        tqdm.write(f"note: skipped: {reason}", file=sys.stderr)
+        places = [folder / f"{unwritten}.png" for folder in self.places.folders.values()] if unwritten else []
+        old = next((place for place in places if place.exists()), None)
+        left = f"; {old} is of an earlier run" if old else ""
+        tqdm.write(f"note: skipped: {reason}{left}", file=sys.stderr)
 
     def _write_regions(self, name: str, image: Path, found: Tensor) -> None:
         grey, probability = as_grey(found), found.numpy()
