@@ -30,8 +30,7 @@ def in_a_process(work: Callable, *args) -> int:
 
     The server has no threads: what is forked beside the threads of other tests may hang.
     """
-    (process,) = started([(work, *args)])
-    return status_of(process)
+    return statuses_of([(work, *args)])[0]
 
 
 def in_two_processes(work: Callable[..., int | None], *args, folder: Path) -> Ended:
@@ -47,27 +46,28 @@ def in_two_processes(work: Callable[..., int | None], *args, folder: Path) -> En
     shared |= {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "TORCHELASTIC_RESTART_COUNT": "0"}
     sinks = [[str(folder / f"{name}_{rank}.txt") for name in ("stdout", "stderr")] for rank in range(2)]
     environments = [shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(2)]
-    processes = started([(as_rank, *pair, work, args) for pair in zip(environments, sinks, strict=True)])
-    statuses = [status_of(process) for process in processes]
+    statuses = statuses_of([(as_rank, *pair, work, args) for pair in zip(environments, sinks, strict=True)])
     told = ["".join(Path(files[stream]).read_text() for files in sinks) for stream in range(2)]
     return Ended(next((status for status in statuses if status), 0), *told)
 
 
-def started(calls: Sequence[tuple]) -> list[multiprocessing.process.BaseProcess]:
+def statuses_of(calls: Sequence[tuple]) -> list[int]:
+    """Do all calls at once, a process each; none is left behind where one does not end."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["utils.training.setup", "lib.weights"])
     processes = [context.Process(target=work, args=args) for work, *args in calls]
-    for process in processes:
-        process.start()
-    return processes
-
-
-def status_of(process: multiprocessing.process.BaseProcess) -> int:
-    process.join(PATIENCE)
-    if process.exitcode is None:
-        process.kill()
-        raise TimeoutError(f"a process did not end within {PATIENCE} s")
-    return process.exitcode
+    try:
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join(PATIENCE)
+            if process.exitcode is None:
+                raise TimeoutError(f"a process did not end within {PATIENCE} s")
+        return [process.exitcode for process in processes]
+    finally:
+        for process in processes:
+            if process.pid is not None:
+                process.kill()
 
 
 def as_rank(environment: dict[str, str], sinks: Sequence[str], work: Callable[..., int | None], args: tuple) -> None:
