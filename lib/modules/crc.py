@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .layers import ConvBN, ConvBNReLU, GlobalPool, SqueezeExcite, divided, resize_to
+from .layers import ConvBN, ConvBNReLU, SqueezeExcite, divided, resize_to
 
 __all__ = ["CRC"]
 
@@ -31,7 +31,7 @@ class Fuse(nn.Module):
             nn.BatchNorm2d(channels),
         )
         self.global_context = nn.Sequential(
-            GlobalPool(),
+            nn.AdaptiveAvgPool2d(1),
             nn.Conv2d(channels, hidden, 1),
             nn.ReLU(inplace=True),
             nn.Conv2d(hidden, channels, 1),

@@ -16,13 +16,11 @@ from ..errors import ModelError
 __all__ = [
     "ConvBN",
     "ConvBNReLU",
-    "GlobalPool",
     "ParallelConv",
     "SqueezeExcite",
     "check_kernel",
     "check_size",
     "divided",
-    "global_mean",
     "in_layout_of",
     "resize_to",
 ]
@@ -89,35 +87,6 @@ class ParallelConv(nn.Module):
         return self.merge(torch.cat([branch(x) for branch in self.branches], dim=1))
 
 
-class GlobalMean(torch.autograd.Function):
-    """The mean over height and width, whose gradient is one number a plane: PyTorch's own fills a map with it first."""
-
-    @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:
-        ctx.shape = x.shape
-        return x.mean(dim=(2, 3))
-
-    @staticmethod
-    def backward(ctx, grad: Tensor) -> Tensor:
-        height, width = ctx.shape[-2:]
-        return (grad / (height * width))[:, :, None, None].expand(ctx.shape)
-
-
-def global_mean(x: Tensor) -> Tensor:
-    """Average over height and width. (N, C, H, W) -> (N, C)."""
-    return GlobalMean.apply(x) if x.requires_grad else x.mean(dim=(2, 3))  # exported networks keep to known operations
-
-
-class GlobalPool(nn.AdaptiveAvgPool2d):
-    """`global_mean` as a layer. (N, C, H, W) -> (N, C, 1, 1)."""
-
-    def __init__(self):
-        super().__init__(1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return global_mean(x)[:, :, None, None] if x.requires_grad else super().forward(x)
-
-
 class SqueezeExcite(nn.Module):
     """Channel weights from the global average (Hu et al., CVPR 2018), linear layers without bias."""
 
@@ -128,7 +97,7 @@ class SqueezeExcite(nn.Module):
         self.excite = nn.Linear(hidden, channels, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        weights = self.excite(F.relu(self.squeeze(global_mean(x)))).sigmoid()  # (N, C)
+        weights = self.excite(F.relu(self.squeeze(x.mean(dim=(2, 3))))).sigmoid()  # (N, C)
         return x * weights[:, :, None, None]
 
 
