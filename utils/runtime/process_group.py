@@ -33,6 +33,9 @@ __all__ = ["SINGLE_PROCESS", "World", "join", "world"]
 Item = TypeVar("Item")
 NOTHING = object()
 HEAD_START = 1.0  # seconds
+# seconds in which gloo's threads free the tensors of the last exchange; they need Python's lock for it, which PyTorch
+# 2.4 holds while it ends the group and waits for them: without the pause some runs never ended
+SETTLED = 0.2
 # ends the group without waiting for what was sent to the others, who may be gone; older versions of PyTorch lack it
 ABORT = getattr(dist.distributed_c10d, "_abort_process_group", dist.destroy_process_group)
 VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK")  # torchrun's, in the order of World's fields
@@ -167,6 +170,7 @@ def join(world: World) -> Iterator[None]:
     try:
         with nullcontext() if world.is_first else silence():
             yield
+        time.sleep(SETTLED)
         leave = dist.destroy_process_group
     except (CommandError, ModelError) as error:
         raise reported_once(error, store, world) from error
