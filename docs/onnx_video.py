@@ -3,7 +3,7 @@
 python -m utils export --weights checkpoint/sepnet-starter.pth --out frames.onnx --processing
 python docs/onnx_video.py frames.onnx clip.mp4 out.avi
 
-Needs numpy, opencv-python and onnxruntime.
+The file stands alone, to be copied elsewhere, and needs numpy, opencv-python and onnxruntime.
 """
 
 import sys

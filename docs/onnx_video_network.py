@@ -4,7 +4,8 @@ python -m utils export --weights checkpoint/sali/best.pth --out sali.onnx
 python docs/onnx_video_network.py sali.encode.onnx sali.step.onnx clip.mp4 out.avi
 
 The network looks at a frame and at the one after it, so it answers one frame late. What it remembers of the video are
-three arrays that every step takes and gives back. Needs numpy, opencv-python, pillow and onnxruntime.
+three arrays that every step takes and gives back. The file stands alone, to be copied elsewhere, and needs numpy,
+opencv-python, pillow and onnxruntime.
 """
 
 import json

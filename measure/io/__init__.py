@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
             "partial_path",
             "refuse_outputs_in_inputs",
             "replace_when_whole",
+            "write_bytes",
             "write_json",
             "write_text",
         ],

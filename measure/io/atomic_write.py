@@ -20,6 +20,7 @@ __all__ = [
     "partial_path",
     "refuse_outputs_in_inputs",
     "replace_when_whole",
+    "write_bytes",
     "write_json",
     "write_text",
 ]
@@ -95,6 +96,16 @@ def refuse_outputs_in_inputs(outputs: Iterable[str | Path], inputs: Iterable[str
             if output.resolve().is_relative_to(source.resolve()):
                 where = "is itself an input" if output.resolve() == source.resolve() else f"lies in the input {source}"
                 raise InputError(f"{output} {where} and would be written to; choose another place for the output")
+
+
+def write_bytes(content: bytes, path: str | Path) -> None:
+    """Write a file, whole or not at all.
+
+    Raises:
+        InputError: as `replace_when_whole`.
+    """
+    with replace_when_whole(path) as partial:
+        partial.write_bytes(content)
 
 
 def write_text(text: str, path: str | Path) -> Path:

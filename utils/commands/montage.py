@@ -32,6 +32,7 @@ from measure.io import (
     read_rgb,
     refuse_outputs_in_inputs,
     replace_when_whole,
+    write_bytes,
 )
 
 from ..runtime import run
@@ -147,10 +148,10 @@ def write_picture(picture: np.ndarray, out: Path) -> None:
             "lower --count, or write a .png"
         )
     make_folder(out.parent)
-    with replace_when_whole(out) as partial:
-        if out.suffix.lower() == ".pdf":
+    if out.suffix.lower() == ".pdf":
+        with replace_when_whole(out) as partial:
             Image.fromarray(picture).save(partial, resolution=DOTS)
-        else:
-            encoded = cv2.imencode(out.suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1]
-            partial.write_bytes(encoded.tobytes())
+    else:
+        _, encoded = cv2.imencode(out.suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+        write_bytes(encoded.tobytes(), out)
     print(f"picture: {out.resolve()}")

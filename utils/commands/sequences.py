@@ -19,8 +19,6 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
 from measure.io import (
     FRAME_MASKS,
     FRAMES,
@@ -31,16 +29,14 @@ from measure.io import (
     Switch,
     add_layout_flags,
     counted,
-    drop_partials,
     group_reader,
-    make_folder,
     path,
     read_layout,
     refuse_outputs_in_inputs,
 )
 
 from ..data import Pair, find_pairs
-from ..preparation import place, refuse_strangers
+from ..preparation import clip_targets, place_clips
 from ..runtime import run
 
 __all__ = ["find_sequences", "lay_out", "main"]
@@ -104,10 +100,5 @@ def lay_out(sequences: dict[str, list[Pair]], out: Path, *, copy: bool = False) 
     targets: dict[Path, Path] = {}
     for name, pairs in sequences.items():
         for pair in pairs:
-            for kind, source in ((FRAMES, pair.image), (FRAME_MASKS, pair.mask)):
-                targets[out / kind / name / f"{pair.stem}{source.suffix.lower()}"] = source
-    refuse_strangers(targets, [out / FRAMES, out / FRAME_MASKS], root=out, flag="--out")
-    for folder in {target.parent for target in targets}:
-        drop_partials(make_folder(folder))
-    for target, source in tqdm(targets.items(), desc="frames and masks", unit="file", disable=None):
-        place(source, target, copy=copy)
+            targets |= clip_targets(out, name, pair.stem, frame=pair.image, mask=pair.mask)
+    place_clips(targets, root=out, copy=copy)

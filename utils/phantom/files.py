@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from measure.io import InputError, counted, drop_partials, make_folder, replace_when_whole
+from measure.io import InputError, counted, drop_partials, make_folder, write_bytes
 
 __all__ = ["check_count", "check_size", "claim_folder", "member_seed", "write_pair"]
 
@@ -51,11 +51,6 @@ def claim_folder(folder: Path, names: list[str]) -> None:
 
 def write_pair(image_path: Path, mask_path: Path, image: np.ndarray, mask: np.ndarray) -> None:
     """Write an RGB image (H,W,3) as JPEG and its mask (H,W) as PNG, each as a whole file."""
-    _write(mask_path, mask, [])
-    _write(image_path, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-
-
-def _write(path: Path, image: np.ndarray, options: list[int]) -> None:
-    encoded = cv2.imencode(path.suffix, image, options)[1]
-    with replace_when_whole(path) as partial:
-        partial.write_bytes(encoded.tobytes())
+    quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+    write_bytes(cv2.imencode(".png", mask)[1].tobytes(), mask_path)
+    write_bytes(cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), quality)[1].tobytes(), image_path)

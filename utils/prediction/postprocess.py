@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lib import ModelError
-from measure.io import LABELS, MERGED, Classes, replace_when_whole
+from measure.io import LABELS, MERGED, Classes, write_bytes
 
 __all__ = [
     "as_grey",
@@ -138,5 +138,4 @@ def write_map(path: Path, picture: np.ndarray) -> None:
         InputError: it cannot be written.
     """
     _, encoded = cv2.imencode(".png", picture[..., ::-1] if picture.ndim == 3 else picture)
-    with replace_when_whole(path) as partial:
-        partial.write_bytes(encoded.tobytes())
+    write_bytes(encoded.tobytes(), path)

@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
         "layout": ["lay_out_set"],
-        "samples": ["place", "refuse_strangers"],
+        "samples": ["clip_targets", "place", "place_clips"],
         "sources": ["ANNOTATION_TOOLS", "SOURCES", "Finder", "Source", "source_of"],
         "sun_seg": ["assemble"],
     },

@@ -5,12 +5,13 @@ from __future__ import annotations
 import filecmp
 import re
 import shutil
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
+from tqdm import tqdm
 
 from measure.io import (
     FRAME_MASKS,
@@ -19,13 +20,26 @@ from measure.io import (
     STILLS,
     InputError,
     counted,
+    drop_partials,
     first_names,
+    make_folder,
     read_grey,
     read_rgb,
     replace_when_whole,
+    write_bytes,
 )
 
-__all__ = ["Drawing", "Sample", "is_copied", "place", "refuse_strangers", "safe_name", "write_file"]
+__all__ = [
+    "Drawing",
+    "Sample",
+    "clip_targets",
+    "is_copied",
+    "place",
+    "place_clips",
+    "refuse_strangers",
+    "safe_name",
+    "write_file",
+]
 
 REWRITTEN = (".tif", ".tiff")  # written as PNG: ClinicDB's color TIFFs, say, are none that Pillow opens
 NOT_IN_NAMES = re.compile(r"[^\w.()-]+")  # blanks and whatever shells and other systems trip over
@@ -90,8 +104,7 @@ def write_file(source: Path | Drawing, target: Path, *, link: bool, is_mask: boo
     content = cv2.imencode(target.suffix, pixels)[1].tobytes()
     if target.is_file() and target.read_bytes() == content:
         return
-    with replace_when_whole(target) as partial:
-        partial.write_bytes(content)
+    write_bytes(content, target)
 
 
 def read_tiff(path: Path, *, is_mask: bool) -> np.ndarray:
@@ -142,6 +155,31 @@ def refuse_strangers(own: Collection[Path], folders: Iterable[Path], *, root: Pa
 
 def is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+
+
+def clip_targets(split: Path, clip: str, stem: str, *, frame: Path, mask: Path) -> dict[Path, Path]:
+    """Where a frame and its mask belong in a folder of clips, and the file that each is made of."""
+    sources = ((FRAMES, frame), (FRAME_MASKS, mask))
+    return {split / kind / clip / f"{stem}{source.suffix.lower()}": source for kind, source in sources}
+
+
+def place_clips(targets: Mapping[Path, Path], *, root: Path, copy: bool) -> None:
+    """Link or copy the frames and masks of clips.
+
+    Args:
+        targets: of all clips, see `clip_targets`.
+        root: all of them lie below it.
+        copy: files in place of links.
+
+    Raises:
+        InputError: other images are there, or a file cannot be made.
+    """
+    folders = {target.parent for target in targets}
+    refuse_strangers(targets, {folder.parent for folder in folders}, root=root, flag="--out")
+    for folder in folders:
+        drop_partials(make_folder(folder))
+    for target, source in tqdm(targets.items(), desc="frames and masks", unit="file", disable=None):
+        place(source, target, copy=copy)
 
 
 def place(source: Path, target: Path, *, copy: bool) -> None:

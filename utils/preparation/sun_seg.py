@@ -22,20 +22,17 @@ from tqdm import tqdm
 
 from measure.io import (
     FRAME_MASKS,
-    FRAMES,
     TRAINING_SPLIT,
     InputError,
     counted,
-    drop_partials,
     first_names,
     images_by_stem,
-    make_folder,
     refuse_outputs_in_inputs,
     subfolders,
 )
 
 from ..data import SUN_SEG
-from .samples import Sample, place, refuse_strangers
+from .samples import Sample, clip_targets, place_clips
 
 __all__ = ["Member", "assemble", "find_members", "find_sun_seg"]
 
@@ -73,14 +70,8 @@ def assemble(*, sun: Path, annotations: Path, out: Path, copy: bool = False, par
     found = [member for member in members if member.frame]
     targets: dict[Path, Path] = {}
     for member in found:
-        for kind, source in ((FRAMES, member.frame), (FRAME_MASKS, member.mask)):
-            targets[out / member.split / kind / member.clip / f"{member.stem}{source.suffix.lower()}"] = source
-    folders = {target.parent for target in targets}
-    refuse_strangers(targets, {folder.parent for folder in folders}, root=out, flag="--out")
-    for folder in folders:
-        drop_partials(make_folder(folder))
-    for target, source in tqdm(targets.items(), desc="frames and masks", unit="file", disable=None):
-        place(source, target, copy=copy)
+        targets |= clip_targets(out / member.split, member.clip, member.stem, frame=member.frame, mask=member.mask)
+    place_clips(targets, root=out, copy=copy)
     return len(found)
 
 

@@ -1,4 +1,4 @@
-"""How commands that use PyTorch end: see `measure.io.run_command`; several processes report a problem once."""
+"""How commands that use PyTorch run: see `measure.io.run_command`; several processes report a problem once."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from utils.commands.sunseg import main
 from utils.data.clip_dataset import find_cases
 from utils.data.published_sets import SUN_SEG
 from utils.phantom import write_clips
-from utils.preparation import sun_seg
+from utils.preparation import samples, sun_seg
 from utils.preparation.sun_seg import assemble
 
 SPLITS = {"TrainDataset": 2, "TestHardDataset/Unseen": 1}
@@ -52,7 +52,7 @@ def test_frames_and_masks_come_together(downloads, copy):
 
 def test_a_run_that_was_cut_short_goes_on(downloads, monkeypatch):
     made = []
-    place = sun_seg.place
+    place = samples.place
 
     def failing(*args, **options):
         if len(made) == 7:
@@ -61,7 +61,7 @@ def test_a_run_that_was_cut_short_goes_on(downloads, monkeypatch):
         place(*args, **options)
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(sun_seg, "place", failing)
+        patched.setattr(samples, "place", failing)
         assemble(**downloads)
     before = {path: path.lstat().st_mtime_ns for path in downloads["out"].rglob("*.jpg")}
     assert 0 < len(before) < 18

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from measure.io import InputError, make_folder, replace_when_whole
+from measure.io import InputError, make_folder, write_bytes
 
 from ..network import TrainedNetwork
 from ..streaming import WRITE_EVERY, stream
@@ -56,8 +56,7 @@ def export_clip_graphs(network: TrainedNetwork, out: Path, *, frames: Sequence[n
         found = [logits[None].numpy() for logits in stream(exported, clip, write_every=WRITTEN)]
         told = compared(network, found, frames, bound)
         for part, path in files.items():
-            with replace_when_whole(path) as partial:
-                partial.write_bytes(drafts[part].read_bytes())
+            write_bytes(drafts[part].read_bytes(), path)
     sizes = (f"{path.name} of {path.stat().st_size / 1e6:.1f} MB" for path in files.values())
     return f"{' and '.join(sizes)}; {told}"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from measure.io import InputError, make_folder, replace_when_whole
+from measure.io import InputError, make_folder, write_bytes
 
 from ...data import normalize
 from ..inputs import prepared
@@ -85,8 +85,7 @@ def export_graph(
         if int8:
             quantize(draft, draft, inputs)
         told = compared(graph, runner(draft), inputs, bound, int8=int8)
-        with replace_when_whole(out) as partial:
-            partial.write_bytes(draft.read_bytes())
+        write_bytes(draft.read_bytes(), out)
     return f"{out.stat().st_size / 1e6:.1f} MB; {told}"
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from measure.io import InputError, make_folder, replace_when_whole
+from measure.io import InputError, make_folder, write_bytes
 
 from ..network import TrainedNetwork
 from .graph import GraphNetwork
@@ -105,8 +105,7 @@ def write_model(model: Any, out: str | Path, facts: dict[str, Any]) -> None:
 
     onnx.helper.set_model_props(model, {FACTS: json.dumps(facts)})
     make_folder(Path(out).parent)
-    with replace_when_whole(out) as partial:
-        partial.write_bytes(model.SerializeToString())
+    write_bytes(model.SerializeToString(), out)
 
 
 def read_facts(path: str | Path) -> dict[str, Any]:
