@@ -54,7 +54,7 @@ class Scored:
 FINDINGS = (
     *("unreadable", "resized_maps", "grey_masks", "one_level_masks", "no_contour"),
     *("zero_one_masks", "empty_masks", "full_masks", "marked_empty_masks", "tiny_masks", "tagged_masks"),
-    *("tagged_images", "dark_maps", "constant_maps", "full_range_maps", "shallow_maps", "maps_in_alpha"),
+    *("tagged_images", "dark_maps", "constant_maps", "full_range_maps", "shallow_maps", "maps_in_alpha", "color_maps"),
 )
 """What may be odd about a pair, each a list of stems in `counts`; `report.sanity` says what each means."""
 
@@ -189,6 +189,7 @@ def _score_map(pair: MapPair, mask: MaskFile, options: Options) -> Scored:
         "full_range_maps": (lowest, highest) == (0, 255) and has_more_levels(found.levels),
         "shallow_maps": found.shallow,
         "maps_in_alpha": found.in_alpha,
+        "color_maps": found.colored,
         **_mask_findings(mask),
     }
     return Scored(scores, findings=tuple(name for name, true in findings.items() if true))

@@ -16,8 +16,8 @@ import numpy as np
 
 from .errors import InputError
 from .headers import orientation_of
-from .images import read_rgb
-from .masks import JPEG_NOISE, STRAY, MaskFile, MaskValues, examine_mask, read_indices
+from .images import JPEG_NOISE, STRAY, read_rgb
+from .masks import MaskFile, MaskValues, examine_mask, read_indices
 
 __all__ = ["LABELS", "MERGED", "Classes", "examine_masks", "parse_classes"]
 

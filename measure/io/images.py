@@ -19,6 +19,15 @@ __all__ = ["MapFile", "checked_header", "read_grey", "read_map", "read_rgb", "re
 
 AS_STORED = cv2.IMREAD_IGNORE_ORIENTATION
 
+REDUCED_COLOR = cv2.IMREAD_REDUCED_COLOR_8 | AS_STORED
+"""Every eighth pixel of a JPEG, which decodes at a fraction of the cost, tells whether it has colors."""
+
+JPEG_NOISE = 32
+"""Levels that JPEG may move a color, or black; what was a JPEG once may be a PNG now."""
+
+STRAY = 0.001
+"""Share of a mask's or a map's pixels that may have a color before it counts as a color picture."""
+
 NARROW = 4096
 """16-bit values below this are numbers of 12 bits or fewer, as DICOM has them: their upper bytes are nearly black."""
 
@@ -32,12 +41,14 @@ class MapFile:
         orientation: its orientation tag; 1 where there is none.
         shallow: a 16-bit file whose values stay below 256: read by their upper bytes, it is black.
         in_alpha: the picture is one level throughout and its opacity is not: the map may lie there.
+        colored: a color picture, as a heat map is: its brightness, which is read, is no probability.
     """
 
     levels: np.ndarray
     orientation: int = 1
     shallow: bool = False
     in_alpha: bool = False
+    colored: bool = False
 
 
 def read_grey(path: str | Path) -> np.ndarray:
@@ -94,7 +105,25 @@ def read_map(path: str | Path) -> MapFile:
     if header.alpha and levels.min() == levels.max():
         pixels = decode(path, data, cv2.IMREAD_UNCHANGED)
         in_alpha = pixels.ndim == 3 and pixels.shape[2] == 4 and np.ptp(pixels[..., 3]) > 0
-    return MapFile(levels, header.orientation, shallow, bool(in_alpha))
+    return MapFile(levels, header.orientation, shallow, bool(in_alpha), _is_colored(path, data, header))
+
+
+def _is_colored(path: str | Path, data: bytes, header: ImageHeader) -> bool:
+    """Whether a file's pixels have colors; nothing is decoded where the header says that they cannot."""
+    if header.channels < 3 and not header.palette:
+        return False
+    pixels = decode(path, data, REDUCED_COLOR if header.kind == "JPEG" else cv2.IMREAD_UNCHANGED)
+    return pixels.ndim == 3 and colored_pixels(pixels[..., :3]) is not None
+
+
+def colored_pixels(pixels: np.ndarray) -> np.ndarray | None:
+    """Where (H, W) pixels (H, W, 3), of 8 or 16 bits, have a color; None where too few of them do to count."""
+    noise = JPEG_NOISE if pixels.dtype == np.uint8 else JPEG_NOISE * 257
+    first, second, third = cv2.split(pixels)
+    brightest = cv2.max(cv2.max(first, second), third)
+    colored = cv2.subtract(brightest, cv2.min(cv2.min(first, second), third)) > noise
+    marked, amount = np.count_nonzero(brightest > noise), np.count_nonzero(colored)
+    return colored if amount > STRAY * min(colored.size, max(marked, 1)) else None
 
 
 def read_whole(path: str | Path, data: bytes | None = None) -> tuple[bytes, ImageHeader]:

@@ -6,7 +6,7 @@
 | 0 alone                                          | an image without polyp                                         |
 | exactly 0 and 1, or 1 alone                      | 0 and 255; a run says so once (`mask_notes`)                   |
 | levels above 0, none above 128                   | refused                                                        |
-| 16-bit values above 0, none above 255            | refused, but exactly 0 and 1                                   |
+| 16-bit values above 0, none of 129 * 256 or more | refused, but exactly 0 and 1                                   |
 | color, or a palette of colors                    | refused, by the colors or indices found                        |
 | one color throughout, and opacity that varies    | refused: the mask lies in the alpha channel                    |
 | whatever, with `--mask_values`                   | polyp where a pixel has one of the values                      |
@@ -25,7 +25,7 @@ import numpy as np
 
 from .errors import InputError
 from .headers import ImageHeader, pillow_image
-from .images import AS_STORED, decode, read_whole
+from .images import AS_STORED, JPEG_NOISE, REDUCED_COLOR, colored_pixels, decode, read_whole
 from .pairing import counted, first_names
 
 __all__ = [
@@ -42,12 +42,6 @@ __all__ = [
 
 FOREGROUND_ABOVE = 128
 """Mask levels above this are polyp."""
-
-JPEG_NOISE = 32
-"""Levels that JPEG may move a color, or black; what was a JPEG once may be a PNG now."""
-
-STRAY = 0.001
-"""Share of a mask's pixels that may have a color before it counts as a color mask."""
 
 COLORS_NAMED = 4
 """Colors or indices in a refusal, the most common ones."""
@@ -143,7 +137,8 @@ def examine_mask(path: str | Path, values: MaskValues | None = None, data: bytes
         return MaskFile(np.zeros_like(levels), orientation=header.orientation)
     if top == 1:
         return MaskFile(_ones(path, data), zero_one=True, orientation=header.orientation)
-    if 0 < top <= (255 if header.bits == 16 else FOREGROUND_ABOVE):
+    # of 16 bits the upper byte is the level, so that 1000 or 4095 would be black
+    if top > 0 and (top >> 8 if header.bits == 16 else top) <= FOREGROUND_ABOVE:
         raise InputError(_too_dark(path, header, top))
     return MaskFile(levels, orientation=header.orientation)
 
@@ -156,9 +151,7 @@ def _grey_levels(path: str | Path, data: bytes, header: ImageHeader) -> tuple[np
     """
     levels = decode(path, data, cv2.IMREAD_GRAYSCALE | AS_STORED)
     if header.kind == "JPEG" and header.channels > 1:
-        # every eighth pixel, which JPEG decodes at a fraction of the cost, tells the colors
-        small = decode(path, data, cv2.IMREAD_REDUCED_COLOR_8 | AS_STORED)
-        _refuse_colors(path, header, small)
+        _refuse_colors(path, header, decode(path, data, REDUCED_COLOR))
     elif header.palette or header.channels > 1 or header.alpha:
         pixels = decode(path, data, cv2.IMREAD_UNCHANGED)
         if pixels.ndim == 3:
@@ -191,12 +184,8 @@ def _refuse_alpha(path: str | Path, pixels: np.ndarray) -> None:
 
 def _refuse_colors(path: str | Path, header: ImageHeader, pixels: np.ndarray) -> None:
     """Refuse pixels (H, W, 3) BGR in which colors show."""
-    noise = JPEG_NOISE if pixels.dtype == np.uint8 else JPEG_NOISE * 257
-    first, second, third = cv2.split(pixels)
-    brightest = cv2.max(cv2.max(first, second), third)
-    colored = cv2.subtract(brightest, cv2.min(cv2.min(first, second), third)) > noise
-    marked, amount = np.count_nonzero(brightest > noise), np.count_nonzero(colored)
-    if amount <= STRAY * min(colored.size, max(marked, 1)):
+    colored = colored_pixels(pixels)
+    if colored is None:
         return
     if header.palette:
         found = _most_common(read_indices(path)[:, :, None])

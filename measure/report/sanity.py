@@ -58,6 +58,10 @@ _COUNTED_OF_IMAGES = {
         "map is one level throughout and its alpha channel varies; it is not read, so save the map as grey levels",
         "maps are one level throughout and their alpha channel varies; it is not read, so save the map as grey levels",
     ),
+    "color_maps": (
+        "map is a color picture, whose brightness was scored as probability; save 255 x probability as grey",
+        "maps are color pictures, whose brightness was scored as probability; save 255 x probability as grey",
+    ),
 }
 """Counts worth a warning where they are not zero. Frames dropped by the video protocol are its rule, not a fault."""
 
@@ -162,7 +166,8 @@ def _of_dataset(counts: Mapping[str, Any], normalized: bool) -> Iterator[str]:
             "something at 0.5"
         )
         yield told + (", as min-max normalized maps do: they cannot count false alarms" if normalized else "")
-    if not amounts.get("shallow_maps") and not amounts.get("maps_in_alpha") and images > kinds["empty"]:
+    explained = any(amounts.get(kind) for kind in ("shallow_maps", "maps_in_alpha", "color_maps"))
+    if not explained and images > kinds["empty"]:
         if amounts.get("constant_maps") == images:
             yield "every map is one level throughout; are these the right maps?"
         elif amounts.get("dark_maps") == images:

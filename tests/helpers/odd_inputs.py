@@ -53,6 +53,8 @@ MASKS: dict[str, Save] = {
     "half": lambda p, m: save(p, m // 2),
     "at_128": lambda p, m: save(p, (m > 0).astype(np.uint8) * 128),
     "sixteen_bit_255": lambda p, m: save(p, m.astype(np.uint16)),
+    "sixteen_bit_1000": lambda p, m: save(p, (m // 255).astype(np.uint16) * 1000),
+    "sixteen_bit_below": lambda p, m: save(p, (m // 255).astype(np.uint16) * (129 * 256 - 1)),
     "alpha": lambda p, m: save(p, np.dstack([m * 0 + 255] * 3 + [m])),
     "black": lambda p, m: save(p, 0 * m),
     "mixed": lambda p, m: save(p, m // 255 if p.stem == "0" else m),

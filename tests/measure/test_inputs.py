@@ -65,6 +65,8 @@ def test_masks_of_zero_and_one_are_read_as_such_with_one_note(kind: str, tmp_pat
         ("half", "is 127 at its brightest", "127"),
         ("at_128", "is 128 at its brightest", "128"),
         ("sixteen_bit_255", "is a 16-bit file whose highest value is 255", "255"),
+        ("sixteen_bit_1000", "is a 16-bit file whose highest value is 1000", "1000"),
+        ("sixteen_bit_below", "is a 16-bit file whose highest value is 33023", "33023"),
         ("alpha", "the mask seems to lie in the alpha channel", ""),
     ],
 )

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.helpers.odd_inputs import MASKS, Save, blob, save, score_in, write_case
+from tests.helpers.odd_inputs import MASKS, Save, blob, palette, save, score_in, write_case
 
 
 @pytest.fixture
@@ -41,6 +41,12 @@ MAPS: dict[str, tuple[Save, str]] = {
     "constant": (lambda p, m: save(p, 0 * m + 200), "every map is one level throughout"),
     "sixteen_bit": (lambda p, m: save(p, m.astype(np.uint16)), "6 of 6 maps are 16-bit files with values below 256"),
     "alpha": (MASKS["alpha"], "6 of 6 maps are one level throughout and their alpha channel varies"),
+    "heat": (lambda p, m: save(p, cv2.applyColorMap(m, cv2.COLORMAP_JET)), "6 of 6 maps are color pictures, whose"),
+    "heat_jpeg": (
+        lambda p, m: save(p.with_suffix(".jpg"), cv2.applyColorMap(m, cv2.COLORMAP_JET)),
+        "6 of 6 maps are color pictures, whose",
+    ),
+    "palette": (lambda p, m: palette(m, (255, 0, 200)).save(p), "6 of 6 maps are color pictures, whose brightness"),
 }
 
 
