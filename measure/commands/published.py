@@ -24,7 +24,7 @@ from ..metrics import PairScores, hard_scores, pair_scores
 from ..options import Options
 from ..parallel import map_in_order
 from ..protocols import MapPair, find_datasets
-from ..report import OVERLAP_PAIRS
+from ..report import OVERLAP_PAIRS, is_share
 
 __all__ = ["Definition", "PublishedNumber", "definitions_in", "impossibility", "parse_published", "score_definitions"]
 
@@ -45,7 +45,7 @@ class PublishedNumber:
     Attributes:
         name: as given.
         key: "Dice", "IoU", or the key in `scores.json` of another score.
-        value: between 0 and 1 where it was given in percent.
+        value: of a share between 0 and 1, also where it was given in percent.
         rounding: half a unit of the last digit printed.
     """
 
@@ -86,7 +86,7 @@ class Definition:
 
 
 def parse_published(text: str) -> list[PublishedNumber]:
-    """Read `mDice=.8587,mIoU=.734`; values above 1 are percent.
+    """Read `mDice=.8587,mIoU=.734`; values above 1 are percent, but of scores such as `HD95`, which are no shares.
 
     Raises:
         InputError: something else is given, or a name twice.
@@ -99,11 +99,14 @@ def parse_published(text: str) -> list[PublishedNumber]:
                 f"{part.strip()[:60]!r} was given; expected numbers as printed, such as mDice=.8587,mIoU=.734"
             )
         name, digits, value = form[1], len(form[3] or ""), float(form[2])
-        scale = 100.0 if form[4] or value > 1 else 1.0
-        if value > 100:
-            raise InputError(f"{name} is {form[2]}; scores lie between 0 and 1, or in percent between 0 and 100")
         plain = name.lower().replace("_", "")
         key = "Dice" if plain in _DICE_NAMES else "IoU" if plain in _IOU_NAMES else name
+        share = is_share(key)
+        if form[4] and not share:
+            raise InputError(f"{name} is {form[2]} %; it is no share, give the number without the percent sign")
+        if value > 100 and share:
+            raise InputError(f"{name} is {form[2]}; scores lie between 0 and 1, or in percent between 0 and 100")
+        scale = 100.0 if share and (form[4] or value > 1) else 1.0
         row.append(PublishedNumber(name, key, value / scale, 0.5 * 10.0**-digits / scale))
     if len({number.key for number in row}) < len(row):
         raise InputError(f"{text[:60]} names a score twice; give one row of a table")
@@ -181,33 +184,35 @@ def score_definitions(
             part = aggregation.result()
             pooled = _mean_of_classes(*confusion[name, preparation].tolist(), prefix="pooledClass")
             part["datasets"] = {**part["datasets"], **pooled}
-            found.setdefault(name, []).extend(definitions_of(part, preparation.text))
+            found.setdefault(name, []).extend(definitions_of(part, preparation.text, preparation.text))
     return found
 
 
 def definitions_in(result: Mapping[str, Any]) -> dict[str, list[Definition]]:
     """The definitions that a `scores.json` holds, by data set."""
-    text = "stretched" if result.get("options", {}).get("minmax", True) else "as saved"
+    stretched = bool(result.get("options", {}).get("minmax", True))
     parts = {
         name: {"datasets": scores, "intervals": result.get("intervals", {}).get(name, {})}
         for name, scores in result["datasets"].items()
     }
-    return {name: list(definitions_of(part, f"{text}, at the mask's size")) for name, part in parts.items()}
+    texts = _Preparation(stretched, None).text, _Preparation(False, None).text
+    return {name: list(definitions_of(part, *texts)) for name, part in parts.items()}
 
 
-def definitions_of(part: Mapping[str, Any], text: str) -> Iterator[Definition]:
+def definitions_of(part: Mapping[str, Any], text: str, text_at_half: str) -> Iterator[Definition]:
     """The definitions that a data set's scores hold.
 
     Args:
         part: with its `datasets` and, if any, `intervals`.
         text: how maps and masks were prepared.
+        text_at_half: how they were for the scores at 0.5, which a scoring run takes of the maps as saved.
     """
     scores, intervals = part["datasets"], part.get("intervals", {})
     for title, keys in (OVERLAP_PAIRS | _WITH_BACKGROUND).items():
         if all(scores.get(key) is not None for key in keys):
             names = dict(zip(("Dice", "IoU"), keys, strict=True))
             yield Definition(
-                f"{title}; {text}",
+                f"{title}; {text_at_half if title.startswith('at 0.5') else text}",
                 {**_known(scores), **{name: scores[key] for name, key in names.items()}},
                 {**intervals, **{name: intervals[key] for name, key in names.items() if key in intervals}},
             )

@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
         "certainty": ["Comparison"],
-        "columns": ["OVERLAP_PAIRS", "mean_metrics"],
+        "columns": ["OVERLAP_PAIRS", "is_share", "mean_metrics"],
         "dice_definitions": ["definitions_table"],
         "representatives": ["dice_key"],
         "sanity": ["cautions"],

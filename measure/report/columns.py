@@ -18,6 +18,7 @@ __all__ = [
     "column_of",
     "families_of",
     "headline_keys",
+    "is_share",
     "mean_metrics",
     "papers_of",
 ]
@@ -320,12 +321,23 @@ _HEADLINE = {
 _HEADLINE_AT_WISH = ("HD95", "NSD", "LesionSensitivity", "LesionPrecision", "FalseAlarmsPerImage", "ECE")
 """Columns that stand among the headline ones of every kind where they were asked for."""
 
+_NO_SHARES = (
+    *("HD", "ASSD", "MASD", "OneEmpty", "BothEmpty"),
+    *("FalseAlarmsPerImage", "FirstDetection", "AlarmBursts", "LongestBurst", "Flicker"),
+)
+"""How the names begin of pixels, counts and times, which lie beyond 1."""
+
 _BY_KEY = {known.key: known for family in FAMILIES.values() for known in family}
 
 
 def column_of(key: str) -> Column:
     """The column of a `scores.json` key; a key unknown here is shown under its own name, higher being better."""
     return _BY_KEY.get(key) or Column(key, key, "No definition is recorded for this column.")
+
+
+def is_share(key: str) -> bool:
+    """Whether a score lies between 0 and 1, so that papers may print it in percent."""
+    return not key.startswith(_NO_SHARES)
 
 
 def families_of(keys: Iterable[str]) -> dict[str, list[Column]]:

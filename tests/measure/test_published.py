@@ -11,7 +11,7 @@ import pytest
 
 from measure import InputError, Options, score_folder
 from measure.commands.compare import main
-from measure.commands.published import impossibility, parse_published, score_definitions
+from measure.commands.published import definitions_in, impossibility, parse_published, score_definitions
 from tests.helpers.report_results import result
 
 
@@ -34,6 +34,8 @@ def test_rows_are_read_with_their_precision() -> None:
     assert (dice.key, dice.value, dice.rounding) == ("Dice", pytest.approx(0.8587), pytest.approx(0.00005))
     assert (iou.key, iou.value, iou.rounding) == ("IoU", 0.734, pytest.approx(0.0005))
     assert (error.key, error.rounding) == ("MAE", pytest.approx(0.005))
+    pixels, alarms = parse_published("HD95=112.4,FalseAlarmsPerImage=1.5")
+    assert (pixels.value, pixels.rounding, alarms.value) == (112.4, pytest.approx(0.05), 1.5), "no percentages"
 
 
 @pytest.mark.parametrize(
@@ -43,6 +45,7 @@ def test_rows_are_read_with_their_precision() -> None:
         ("mDice=x", "expected numbers as printed"),
         ("mDice=.", "expected numbers as printed"),
         ("mDice=120", "between 0 and 1"),
+        ("HD95=12%", "HD95 is 12 %; it is no share"),
         ("mDice=.8,Dice=.9", "names a score twice"),
     ],
 )
@@ -69,6 +72,17 @@ def test_every_definition_is_found_again(folders: Path) -> None:
             row = parse_published(f"mDice={scores[dice]:.4f},mIoU={scores[iou]:.4f}")
             fitting = [definition.text for definition in definitions if definition.fits(row)]
             assert len(fitting) == 1 and fitting[0].startswith(title) and f"{words}, at the mask's" in fitting[0]
+
+
+def test_scores_at_half_in_a_file_are_of_maps_as_saved() -> None:
+    """Whatever a run's `minmax` was: only the other definitions take the stretched maps."""
+    scores = {"Dice": 0.8, "IoU": 0.7, "Dice@0.5": 0.78, "IoU@0.5": 0.68}
+    scores |= {"pooledDice@0.5": 0.82, "pooledIoU@0.5": 0.7}
+    assert [definition.text for definition in definitions_in(result("Net", {"S": scores}))["S"]] == [
+        "soft, no threshold; stretched, at the mask's size",
+        "at 0.5, mean over images; as saved, at the mask's size",
+        "at 0.5, pooled over pixels; as saved, at the mask's size",
+    ]
 
 
 def test_classes_and_sizes_by_a_plain_count(folders: Path) -> None:
