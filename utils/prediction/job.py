@@ -179,7 +179,7 @@ def write_images(config: PredictConfig, found: TestSets, networks: Sequence[Trai
             config,
             options,
             device=device,
-            images={name or ".": len(images) for name, images in found.images.items()},
+            images=written_by_folder(found.images, skipped),
             seconds=seconds,
             skipped=skipped,
         )
@@ -190,6 +190,13 @@ def write_images(config: PredictConfig, found: TestSets, networks: Sequence[Trai
         raise CommandError(
             f"{lost} left out: {first_names(list(skipped))}; {places.record_folders[0] / RECORD} says why"
         )
+
+
+def written_by_folder(images: Mapping[str, Mapping[str, Path]], skipped: Mapping[str, str]) -> dict[str, int]:
+    """How many images were read and written, by set or folder; `skipped` has the paths of the others."""
+    return {
+        name or ".": sum(str(path) not in skipped for path in paths.values()) for name, paths in images.items()
+    }
 
 
 def tell_merged(names: Sequence[str]) -> None:

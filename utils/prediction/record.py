@@ -42,9 +42,9 @@ def write_record(
         config: what was asked for.
         options: how it was done.
         device: what ran the networks.
-        images: their number by set, folder, clip or video.
+        images: how many were read and written, by set, folder, clip or video.
         seconds: how long it took.
-        skipped: what could not be read, with the reason.
+        skipped: the others, which could not be read, with the reason.
         milliseconds: of frames, their median and 95th and 99th percentile (`FrameTimes`).
 
     Raises:
