@@ -90,12 +90,13 @@ def refuse_outputs_in_inputs(outputs: Iterable[str | Path], inputs: Iterable[str
     Raises:
         InputError: an output is one of the inputs or lies in one.
     """
-    sources = [Path(source) for source in inputs]
-    for output in map(Path, outputs):
-        for source in sources:
-            if output.resolve().is_relative_to(source.resolve()):
-                where = "is itself an input" if output.resolve() == source.resolve() else f"lies in the input {source}"
-                raise InputError(f"{output} {where} and would be written to; choose another place for the output")
+    sources = {Path(source).resolve(): source for source in inputs}
+    for output in outputs:
+        place = Path(output).resolve()
+        found = next((above for above in (place, *place.parents) if above in sources), None)
+        if found:
+            where = "is itself an input" if found == place else f"lies in the input {sources[found]}"
+            raise InputError(f"{output} {where} and would be written to; choose another place for the output")
 
 
 def write_bytes(content: bytes, path: str | Path) -> None:

@@ -1,10 +1,13 @@
-"""Partly written files: those of killed processes go, those that are being written stay."""
+"""Partly written files: those of killed processes go, those that are being written stay; inputs are not written to."""
 
 import os
 import subprocess
 import sys
+from pathlib import Path
 
-from measure.io import drop_partials, partial_path
+import pytest
+
+from measure.io import InputError, drop_partials, partial_path, refuse_outputs_in_inputs
 
 
 def test_only_what_no_living_process_writes_is_dropped(tmp_path, monkeypatch):
@@ -25,3 +28,21 @@ def test_only_what_no_living_process_writes_is_dropped(tmp_path, monkeypatch):
         path.write_bytes(b"half")
     drop_partials(tmp_path)
     assert sorted(tmp_path.iterdir()) == sorted([living, *others])
+
+
+def test_places_in_what_is_read_are_refused_and_each_is_looked_up_once(tmp_path, monkeypatch):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "set")
+    inputs, outside = [tmp_path / "set", tmp_path / "a.png"], tmp_path / "settings.png"
+    for output, told in (
+        ("a.png", "a.png is itself an input"),
+        ("set", "set is itself an input"),
+        ("set/deep/b.png", f"b.png lies in the input {tmp_path / 'set'}"),
+        ("link/b.png", f"b.png lies in the input {tmp_path / 'set'}"),
+    ):
+        with pytest.raises(InputError, match=f"{told} and would be written to; choose another place"):
+            refuse_outputs_in_inputs([outside, tmp_path / output], inputs)
+    calls, resolve = [], Path.resolve
+    monkeypatch.setattr(Path, "resolve", lambda self: calls.append(self) or resolve(self))
+    refuse_outputs_in_inputs([tmp_path / f"{n}.png" for n in range(10)], [tmp_path / f"{n}.jpg" for n in range(10)])
+    assert len(calls) == 20, "thousands of images take no minutes"
