@@ -17,7 +17,7 @@ import numpy as np
 
 from measure.io import InputError, orientation_of, read_header, read_rgb
 
-from ..prediction import Frame, Source, open_source
+from ..prediction import Frame, Source, open_video
 
 __all__ = ["KEPT", "MOST_MEGAPIXELS", "LimitedSource", "bytes_in", "discard", "open_clip", "read_image", "remove_older"]
 
@@ -74,7 +74,7 @@ def open_clip(path: str | Path, *, max_seconds: float, left: Callable[[], bool] 
     if not starts_as(start, CLIP_STARTS):
         raise InputError(f"the file is {'empty' if not start else 'no clip of the kinds taken'}; give {CLIPS}")
     try:
-        source = open_source(str(path))
+        source = open_video(str(path))  # a list, by its name, would open other files
     except InputError as error:
         raise InputError("the clip cannot be read, or it is cut off; convert it or copy it again") from error
     source.name = "the clip"

@@ -22,6 +22,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "predictor": ["Prediction", "Predictor"],
         "streaming": ["Arrival", "VideoSlots", "WRITE_EVERY", "stream_clips"],
         "video": ["VideoOptions", "predict_video"],
-        "inputs": ["Frame", "Source", "evenly_spread", "find_images", "open_source"],
+        "inputs": ["Frame", "Source", "evenly_spread", "find_images", "open_source", "open_video"],
     },
 )

@@ -137,7 +137,8 @@ class PredictConfig(MachineOptions, NetworkOptions, MapOptions):
     input: tuple[str, ...] | None = option(
         None,
         "in place of test sets: images, folders with all below them, patterns in quotes or a list (.txt, one a line); "
-        "or one video file or the number of a camera",
+        "or one video file or the number of a camera; video networks, and a video for --overlay, take one folder, "
+        "pattern or list for frames, in its order",
         group=FILES,
         nargs="+",
         metavar="X",

@@ -33,7 +33,7 @@ from .averaging import averaged
 from .clips import find_clips, predict_clips
 from .config import PredictConfig
 from .images import PredictOptions, find_sets, pick_images, predict_maps
-from .inputs import find_images, is_moving, open_source
+from .inputs import FolderSource, find_images, is_moving, open_source
 from .network import TrainedNetwork
 from .outputs import HEAT_FOLDER, ImageFiles, Places, best_threshold
 from .postprocess import map_folders
@@ -194,9 +194,7 @@ def write_images(config: PredictConfig, found: TestSets, networks: Sequence[Trai
 
 def written_by_folder(images: Mapping[str, Mapping[str, Path]], skipped: Mapping[str, str]) -> dict[str, int]:
     """How many images were read and written, by set or folder; `skipped` has the paths of the others."""
-    return {
-        name or ".": sum(str(path) not in skipped for path in paths.values()) for name, paths in images.items()
-    }
+    return {name or ".": sum(str(path) not in skipped for path in paths.values()) for name, paths in images.items()}
 
 
 def tell_merged(names: Sequence[str]) -> None:
@@ -253,6 +251,11 @@ def writer_for(networks: Sequence[TrainedNetwork], found: TestSets, config: Pred
         )
     if model.kind == "image":
         return predict_maps
+    if found.kind == "folders":
+        raise InputError(
+            f"{model.name} is a video network and --input {found.root} names several inputs; give one: a video, a "
+            "folder of frames, a pattern of them in quotes or a list (.txt)"
+        )
     if found.kind != "clips":
         raise InputError(
             f"{model.name} is a video network and {found.root} holds no clips; "
@@ -267,7 +270,7 @@ def writer_for(networks: Sequence[TrainedNetwork], found: TestSets, config: Pred
 
 
 def write_video(config: PredictConfig, networks: Sequence[TrainedNetwork] | None, world: World) -> None:
-    """Segment a video, a folder of frames, an image or a camera."""
+    """Segment a video, frames of a folder, a list or a pattern, an image or a camera."""
     config.check_for_frames()
     if world.size > 1:
         raise InputError(f"--input was given to {world.size} processes; a video is the work of one, drop torchrun")
@@ -276,10 +279,10 @@ def write_video(config: PredictConfig, networks: Sequence[TrainedNetwork] | None
     folders = [Path(place) for place in (config.masks, config.pred_save_path) if place]
     refuse_outputs_in_inputs([*folders, *([config.overlay] if config.overlay else [])], [given])
     source = open_source(given, rate=config.frame_rate)
-    if Path(given).is_file():  # a mask may be named like a single image beside it
-        refuse_outputs_in_inputs([folder / f"{Path(given).stem}.png" for folder in folders], [given])
-    read = list(Path(given).iterdir()) if Path(given).is_dir() else [Path(given)]
-    refuse_truth_beside(read, folders, folders)
+    frames = source.frames if isinstance(source, FolderSource) else {}
+    # a mask may be named like an image beside it
+    refuse_outputs_in_inputs([folder / f"{stem}.png" for folder in folders for stem in frames], frames.values())
+    refuse_truth_beside([*frames.values()] or [Path(given)], folders, folders)
     networks = networks or networks_of(config)
     how = {"amp": config.amp, "cuda_graphs": config.cuda_graphs}
     networks = [with_runtime(each, config.runtime, device, many=True, **how) for each in networks]

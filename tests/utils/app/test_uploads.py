@@ -125,6 +125,13 @@ def write_clip(path, rate=10, frames=6):
             writer.write(frame)
 
 
+@pytest.mark.parametrize("name", ["a.txt", "a.png"])
+def test_a_clip_is_no_list_and_no_image_whatever_its_name_is(tmp_path, name):
+    write_clip(tmp_path / "a.avi")
+    os.rename(tmp_path / "a.avi", tmp_path / name)
+    assert len(list(open_clip(tmp_path / name, max_seconds=60))) == 6
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".avi", ".webm"])
 def test_a_clip_is_read(tmp_path, suffix):
     write_clip(tmp_path / f"a{suffix}")

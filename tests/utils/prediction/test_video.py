@@ -206,6 +206,48 @@ def test_a_folder_of_frames_and_a_single_image_are_sources(sepnet, root, tmp_pat
     assert [path.stem for path in (tmp_path / "one").iterdir()] == [stems[0]]
 
 
+def test_a_list_or_a_pattern_is_a_clip_in_its_own_order(weights, root, tmp_path):
+    folder = root / "TestEasyDataset" / "Seen" / "Frame" / "case1"
+    images = sorted(folder.iterdir(), key=lambda path: path.stem[-4:])
+    turned = [images[number] for number in (3, 0, 1)]
+    (tmp_path / "names.txt").write_text("# three\n" + "".join(f"{path}\n" for path in turned))
+    for given, name, expected in (
+        (tmp_path / "names.txt", "names", turned),
+        (folder / "*_image000[1-4].jpg", str(folder / "*_image000[1-4].jpg"), images[:4]),
+    ):
+        assert list(open_source(str(given)).frames.values()) == expected
+        for network, out in (("sali", "out.mp4"), ("sepnet", "out.avi")):
+            masks = tmp_path / network
+            assert test(weights, network, "--input", given, "--overlay", tmp_path / out, "--masks", masks) == 0
+            assert len(played(tmp_path / out)[0]) == len(expected)
+            assert {path.stem for path in masks.glob("*.png")} == {path.stem for path in expected}
+            assert json.loads((masks / "predict.json").read_text())["images"] == {name: len(expected)}
+            shutil.rmtree(masks)
+
+
+def test_a_list_that_is_no_clip_is_refused_by_what_is_wrong(weights, root, tmp_path, capsys):
+    seen = root / "TestEasyDataset" / "Seen" / "Frame"
+    (tmp_path / "case1").symlink_to(seen / "case1")
+    first, *others = sorted((seen / "case1").iterdir())
+    png = tmp_path / "a.png"
+    cv2.imwrite(str(png), cv2.imread(str(first)))
+    (tmp_path / "two.txt").write_text(f"case1/{first.name}\n{first}\n")
+    (tmp_path / "video.txt").write_text("two.txt\n")
+    (tmp_path / "one.txt").write_text("a.png\n")
+    before = sorted(tmp_path.iterdir())
+    for given, out, message in (
+        ([tmp_path / "two.txt"], "out", "two.txt names images in 2 folders (case1, .), and the frames of a video lie"),
+        ([seen / "*" / "*.jpg"], "out", "names images in 2 folders (case1, case2)"),
+        ([tmp_path / "video.txt"], "out", "two.txt is no image that is read here"),
+        ([first, others[0]], "out", "names several inputs; give one: a video, a folder of frames, a pattern"),
+        ([tmp_path / "one.txt"], ".", "a.png is itself an input and would be written to"),
+    ):
+        assert test(weights, "sali", "--input", *given, "--masks", tmp_path / out) == 2
+        told = capsys.readouterr().err.splitlines()
+        assert len(told) == 1 and message in told[0], told
+    assert sorted(tmp_path.iterdir()) == before
+
+
 def test_a_packet_that_cannot_be_decoded_is_told_and_passed_over(sepnet, clip, tmp_path, capsys):
     damaged = tmp_path / "damaged.avi"
     shutil.copy(clip, damaged)

@@ -7,6 +7,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
     {
         "cropping": ["Placement", "content_box", "field_of_view", "prepared"],
         "finding": ["evenly_spread", "find_images", "is_moving"],
-        "video_source": ["Frame", "Source", "open_source"],
+        "video_source": ["FolderSource", "Frame", "Source", "open_source", "open_video"],
     },
 )

@@ -22,7 +22,7 @@ from typing import Any
 
 from measure.io import IMAGE_SUFFIXES, STILLS, InputError, Layout, counted, first_names, natural_key
 
-__all__ = ["FoundImages", "evenly_spread", "find_images", "is_moving"]
+__all__ = ["FoundImages", "evenly_spread", "find_images", "is_moving", "listed_frames", "names_frames"]
 
 LIST_SUFFIXES = (".txt", ".lst")
 CONVERSIONS = {
@@ -98,10 +98,30 @@ def find_images(words: Sequence[str], layout: Layout = STILLS) -> FoundImages:
     return FoundImages(_by_folder(entries), tuple(trees), dict(passed_over))
 
 
+def names_frames(word: str) -> bool:
+    """Whether a word is a list of images or a pattern, whose images may be the frames of a clip."""
+    return _is_list(Path(word)) or _is_pattern(word)
+
+
+def listed_frames(word: str) -> dict[str, Path]:
+    """The frames of a clip that a list or a pattern names, by stem: as listed, or in natural order.
+
+    Raises:
+        InputError: as `find_images`, or images in several folders, which are several clips.
+    """
+    clips = find_images([word]).by_folder
+    if len(clips) > 1:
+        raise InputError(
+            f"{word} names images in {len(clips)} folders ({first_names([name or '.' for name in clips])}), and the "
+            "frames of a video lie in one; give one folder's"
+        )
+    return next(iter(clips.values()))
+
+
 def _named(word: str) -> Iterator[tuple[str, Path]]:
     """The images that a word other than a folder names: (name, path)."""
     path = Path(word)
-    if path.is_file() and path.suffix.lower() in LIST_SUFFIXES:
+    if _is_list(path):
         yield from _listed(path)
     elif path.is_file():
         _refuse_other_kinds(path)
@@ -201,6 +221,10 @@ def _refuse_other_kinds(path: Path) -> None:
 
 def _kinds(passed_over: Counter[str]) -> str:
     return ", ".join(f"{count} {suffix}" for suffix, count in passed_over.most_common(5))
+
+
+def _is_list(path: Path) -> bool:
+    return path.is_file() and path.suffix.lower() in LIST_SUFFIXES
 
 
 def _is_pattern(word: str) -> bool:

@@ -13,7 +13,9 @@ from tqdm import tqdm
 
 from measure.io import IMAGE_SUFFIXES, InputError, images_by_stem, quiet_opencv, read_rgb
 
-__all__ = ["FolderSource", "Frame", "Source", "VideoSource", "open_source"]
+from .finding import listed_frames, names_frames
+
+__all__ = ["FolderSource", "Frame", "Source", "VideoSource", "open_source", "open_video"]
 
 DEFAULT_RATE = 25.0  # frames a second, where the source does not say
 PATIENCE = 10  # reads that may fail in a row where nobody knows how many frames there are
@@ -59,7 +61,7 @@ class Source:
 
 @dataclass(kw_only=True)
 class FolderSource(Source):
-    """The image files of a folder in natural order, or one image file.
+    """The image files of a folder or a pattern in natural order, those of a list as listed, or one image file.
 
     Attributes:
         frames: files by stem.
@@ -114,27 +116,39 @@ class VideoSource(Source):
 
 
 def open_source(given: str, *, rate: float | None = None) -> FolderSource | VideoSource:
-    """Open a video file, a folder of frames, an image file or, by its number, a camera.
+    """Open a video file, a folder of frames, a list or a pattern of them, an image file or, by its number, a camera.
 
     Args:
-        given: a path, or the number of a camera.
+        given: a path, a pattern, or the number of a camera.
         rate: frames a second, in place of the source's own times.
 
     Raises:
-        InputError: nothing is there, or OpenCV cannot read it.
+        InputError: nothing is there, or it cannot be read.
     """
     path = Path(given)
     if path.is_dir():
         return _folder(path.resolve().name, images_by_stem(path), rate)
     if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES:
         return _folder(path.stem, {path.stem: path}, rate)
+    if names_frames(given):
+        return _folder(path.stem if path.is_file() else given, listed_frames(given), rate)
     if path.is_file():
-        fault = f"{given} is no video that OpenCV can read, or it is cut off; convert it or copy it again"
-        return _video(path.stem, given, rate, fault=fault, counted=path.suffix.lower() in COUNTED)
+        return open_video(given, rate=rate)
     if given.isdecimal() and len(given) < 10:
         fault = f"camera {given} cannot be opened; check that it is plugged in and free"
         return _video(f"camera{given}", int(given), rate, fault=fault, counted=False)
     raise InputError(f"there is no {given}; give a video file, a folder of frames or the number of a camera")
+
+
+def open_video(given: str, *, rate: float | None = None) -> VideoSource:
+    """Open a video file, whatever its name; arguments as those of `open_source`.
+
+    Raises:
+        InputError: OpenCV cannot read it.
+    """
+    path = Path(given)
+    fault = f"{given} is no video that OpenCV can read, or it is cut off; convert it or copy it again"
+    return _video(path.stem, given, rate, fault=fault, counted=path.suffix.lower() in COUNTED)
 
 
 def _folder(name: str, frames: Mapping[str, Path], rate: float | None) -> FolderSource:
