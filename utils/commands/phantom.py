@@ -14,7 +14,16 @@ from collections.abc import Sequence
 
 from measure.io import FRAME_MASKS, FRAMES, CommandParser, InputError, Switch, nonempty, number, path
 
-from ..phantom import LOOKS, check_clip, check_count, find_look, write_clips, write_stills
+from ..phantom import (
+    LOOKS,
+    check_clip,
+    check_clip_folders,
+    check_count,
+    check_still_folders,
+    find_look,
+    write_clips,
+    write_stills,
+)
 from ..runtime import run
 
 __all__ = ["main"]
@@ -71,7 +80,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _write(args: argparse.Namespace) -> None:
-    """Check every option, so that a mistake leaves nothing behind; then write set after set."""
+    """Check every option and every folder, so that a mistake leaves nothing behind; then write set after set."""
     tests, splits = _counts("--test", args.test), _counts("--clips", args.clips)
     if args.train is None and not tests and not splits:
         raise InputError("nothing to write: give --train COUNT, --test LOOK=COUNT or --clips SPLIT=CASES")
@@ -83,11 +92,15 @@ def _write(args: argparse.Namespace) -> None:
             raise InputError(f"--clips {split} cannot name a folder in --out; expected a name such as TrainDataset")
     for look in (*tests, args.look):
         find_look(look)
-    if args.train is not None:
-        check_count("--train", args.train, least=1)
-        write_stills(args.out / "TrainDataset", count=args.train, **common)
+    stills = {} if args.train is None else {args.out / "TrainDataset": {"count": args.train}}
     for look, count in tests.items():
-        write_stills(args.out / "TestDataset" / f"Phantom{look.capitalize()}", count=count, look=look, **common)
+        stills[args.out / "TestDataset" / f"Phantom{look.capitalize()}"] = {"count": count, "look": look}
+    for folder, still in stills.items():
+        check_still_folders(folder, count=still["count"])
+    for split, cases in splits.items():
+        check_clip_folders(args.out / "SUN-SEG", split=split, cases=cases, frames=args.frames)
+    for folder, still in stills.items():
+        write_stills(folder, **still, **common)
     for split, cases in splits.items():
         write_clips(args.out / "SUN-SEG", split=split, cases=cases, steady=args.steady, look=args.look, **clip)
 

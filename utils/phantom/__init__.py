@@ -9,15 +9,17 @@
 files; `python -m utils phantom` is the command. No picture of a patient went into any of it.
 """
 
-from .clips import check_clip, phantom_clip, write_clips
+from .clips import check_clip, check_clip_folders, phantom_clip, write_clips
 from .files import check_count
 from .scene import LOOKS, find_look
-from .stills import phantom_still, write_stills
+from .stills import check_still_folders, phantom_still, write_stills
 
 __all__ = [
     "LOOKS",
     "check_clip",
+    "check_clip_folders",
     "check_count",
+    "check_still_folders",
     "find_look",
     "phantom_clip",
     "phantom_still",

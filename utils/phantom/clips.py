@@ -13,11 +13,11 @@ from tqdm import tqdm
 from measure.io import FRAME_MASKS, FRAMES, InputError
 
 from .camera import Camera, draw_camera, render_frame
-from .files import check_count, check_size, claim_folder, member_seed, write_pair
+from .files import check_count, check_folder, check_size, claim_folder, member_seed, write_pair
 from .scene import Scene, draw_scene, find_look
 from .wall import Wall, paint_wall
 
-__all__ = ["check_clip", "phantom_clip", "write_clips"]
+__all__ = ["check_clip", "check_clip_folders", "phantom_clip", "write_clips"]
 
 SPREAD = 2.6  # side of the painted wall over the side of the frame: how far the camera can turn away
 FEWEST_FRAMES = 6  # enough for the polyp to be in view, out of view and in view again
@@ -215,9 +215,10 @@ def write_clips(
     check_count("the number of cases", cases, least=1)
     check_clip(seed=seed, frames=frames, size=size, bursts=bursts, severity=severity)
     find_look(look)
-    folder, names = Path(root) / split, [f"case{number}" for number in range(1, cases + 1)]
+    check_clip_folders(root, split=split, cases=cases, frames=frames)
+    folder, names = Path(root) / split, case_names(cases)
     for part in (FRAMES, FRAME_MASKS):
-        claim_folder(folder / part, names)
+        claim_folder(folder / part)
     for index, name in enumerate(tqdm(names, desc=split, unit="clip", disable=None)):
         clip_seed = member_seed(seed=seed, set_name=f"clips of {split}", index=index)
         images, masks = phantom_clip(
@@ -225,10 +226,28 @@ def write_clips(
         )
         stems = [_frame_stem(index + 1, t) for t in range(frames)]
         paths = folder / FRAMES / name, folder / FRAME_MASKS / name
-        claim_folder(paths[0], [f"{stem}.jpg" for stem in stems])
-        claim_folder(paths[1], [f"{stem}.png" for stem in stems])
+        for place in paths:
+            claim_folder(place)
         for stem, image, mask in zip(stems, images, masks, strict=True):
             write_pair(paths[0] / f"{stem}.jpg", paths[1] / f"{stem}.png", image, mask)
+
+
+def check_clip_folders(root: str | Path, *, split: str, cases: int, frames: int) -> None:
+    """Refuse what `write_clips` would refuse to write into; nothing is created.
+
+    Raises:
+        InputError: as `check_folder`.
+    """
+    names = case_names(cases)
+    for part, suffix in ((FRAMES, ".jpg"), (FRAME_MASKS, ".png")):
+        folder = Path(root) / split / part
+        check_folder(folder, names)
+        for case, name in enumerate(names, start=1):
+            check_folder(folder / name, (f"{_frame_stem(case, t)}{suffix}" for t in range(frames)))
+
+
+def case_names(cases: int) -> list[str]:
+    return [f"case{number}" for number in range(1, cases + 1)]
 
 
 def _frame_stem(case: int, t: int) -> str:

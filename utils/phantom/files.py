@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
@@ -10,7 +12,7 @@ import numpy as np
 
 from measure.io import InputError, counted, drop_partials, make_folder, write_bytes
 
-__all__ = ["check_count", "check_size", "claim_folder", "member_seed", "write_pair"]
+__all__ = ["check_count", "check_folder", "check_size", "claim_folder", "member_seed", "write_pair"]
 
 JPEG_QUALITY = 92
 SMALLEST_SIDE = 64  # pixels; below it the details of the scene are smaller than a pixel
@@ -34,18 +36,32 @@ def check_size(size: tuple[int, int]) -> None:
         raise InputError(f"the size is {size[0]} x {size[1]} pixels; give at least {SMALLEST_SIDE} for either side")
 
 
-def claim_folder(folder: Path, names: list[str]) -> None:
-    """Create `folder` for the files called `names`; files of those names, and hidden ones, may be there.
+def check_folder(folder: Path, names: Iterable[str]) -> None:
+    """Refuse a folder that files of those names cannot go to, before anything is created.
+
+    Files of those names, and hidden ones, may be there.
 
     Raises:
-        InputError: it holds other files, which would become part of the set, or it cannot be written to.
+        InputError: it holds other files, which would become part of the set, or cannot be created or written to.
     """
-    strangers = sorted(path.name for path in folder.glob("[!.]*") if path.name not in set(names))
-    if strangers:
+    standing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not standing.is_dir() or not os.access(standing, os.W_OK):
+        fault = "cannot be written to" if standing.is_dir() else "is a file"
+        raise InputError(f"cannot create the folder {folder}: {standing} {fault}; choose another one")
+    found = {path.name for path in folder.glob("[!.]*")}
+    if found and (strangers := sorted(found.difference(names))):
         raise InputError(
             f"{folder} already holds {counted(len(strangers), 'other file')}, first {strangers[0]}; choose another "
             "folder, or move them elsewhere"
         )
+
+
+def claim_folder(folder: Path) -> None:
+    """Create a folder, and remove what a killed run has left half-written there.
+
+    Raises:
+        InputError: it cannot be created or written to.
+    """
     drop_partials(make_folder(folder))
 
 

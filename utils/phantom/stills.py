@@ -10,11 +10,11 @@ from tqdm import tqdm
 from measure.io import STILLS
 
 from .camera import draw_camera, render_frame
-from .files import check_count, check_size, claim_folder, member_seed, write_pair
+from .files import check_count, check_folder, check_size, claim_folder, member_seed, write_pair
 from .scene import draw_scene, find_look
 from .wall import paint_wall
 
-__all__ = ["phantom_still", "write_stills"]
+__all__ = ["check_still_folders", "phantom_still", "write_stills"]
 
 
 def phantom_still(
@@ -72,11 +72,25 @@ def write_stills(
     check_count("the number of stills", count, least=1)
     check_size(size)
     find_look(look)
-    stems = [f"phantom_{number:04d}" for number in range(1, count + 1)]
-    images, masks = folder / STILLS.images, folder / STILLS.masks
-    claim_folder(images, [f"{stem}.jpg" for stem in stems])
-    claim_folder(masks, [f"{stem}.png" for stem in stems])
+    check_still_folders(folder, count=count)
+    stems, images, masks = still_stems(count), folder / STILLS.images, folder / STILLS.masks
+    for place in (images, masks):
+        claim_folder(place)
     for index, stem in enumerate(tqdm(stems, desc=folder.name, unit="still", disable=None)):
         still_seed = member_seed(seed=seed, set_name=set_name or folder.resolve().name, index=index)
         image, mask = phantom_still(seed=still_seed, size=size, look=look)
         write_pair(images / f"{stem}.jpg", masks / f"{stem}.png", image, mask)
+
+
+def still_stems(count: int) -> list[str]:
+    return [f"phantom_{number:04d}" for number in range(1, count + 1)]
+
+
+def check_still_folders(folder: str | Path, *, count: int) -> None:
+    """Refuse what `write_stills` would refuse to write into; nothing is created.
+
+    Raises:
+        InputError: as `check_folder`.
+    """
+    for part, suffix in ((STILLS.images, ".jpg"), (STILLS.masks, ".png")):
+        check_folder(Path(folder) / part, (f"{stem}{suffix}" for stem in still_stems(count)))

@@ -305,6 +305,28 @@ def test_mistakes_end_with_one_line_and_status_2(tmp_path, capsys, arguments, se
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("stranger", "sentence"),
+    [
+        ("TrainDataset/images/mine.jpg", "images already holds 1 other file, first mine.jpg"),
+        ("TestDataset/PhantomHard/masks/mine.png", "masks already holds 1 other file, first mine.png"),
+        ("TestDataset/PhantomHard", "cannot create the folder {}/images: {} is a file; choose another one"),
+        ("SUN-SEG/B/Frame/case9/mine.jpg", "Frame already holds 1 other file, first case9"),
+        ("SUN-SEG/B/GT/case2/mine.png", "case2 already holds 1 other file, first mine.png"),
+    ],
+)
+def test_every_set_is_looked_at_before_the_first_is_written(tmp_path, capsys, stranger, sentence):
+    place = tmp_path / stranger
+    place.parent.mkdir(parents=True)
+    place.write_text("mine")
+    before = sorted(tmp_path.rglob("*"))
+    words = "--train 1 --test clear=1 hard=1 --clips A=1 B=2 --frames 6 --size 96 112"
+    assert main(["--out", str(tmp_path), *words.split()]) == 2
+    told = capsys.readouterr().err
+    assert sentence.format(place, place) in told and told.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_a_file_in_place_of_the_folder(tmp_path, capsys):
     (tmp_path / "out").write_text("x")
     assert main(["--out", str(tmp_path / "out"), "--train", "1"]) == 2
