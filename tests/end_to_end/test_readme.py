@@ -33,7 +33,7 @@ def commands():
     made = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
     shown = re.findall(r"`(python (?:my|-m \w+ )[^`]+)`", "".join(DOCS.values()))
     for line in [
-        *"\n".join(blocks("bash")).splitlines(),
+        *"\n".join(block for text in (README, *DOCS.values()) for block in blocks("bash", text)).splitlines(),
         *shown,
         *(line for line in made.splitlines() if "$(RUN)" in line),
     ]:
