@@ -154,7 +154,7 @@ def comparison_tables(comparison: Comparison | None) -> list[TextTable]:
     tables = []
     for name, units in comparison["units"].items():
         pairs = _shown_pairs(comparison, name)
-        titles = ("Column", "Method A", "Method B", "A - B", "95 % interval", "p", "p (Holm)", "A : B", "Verdict")
+        titles = ("Column", "Method A", "Method B", "A - B", "95 % interval", "p", "p (Holm)", "wins A : B", "Verdict")
         caption = f"{name}, differences on {counted(units['number'], units['kind'].removesuffix('s'))}"
         tables.append(TextTable(caption, titles, tuple(map(_pair_row, pairs)), text_columns=3))
         tables += _rank_table(name, comparison["ranks"].get(name, {}))

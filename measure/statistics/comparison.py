@@ -9,7 +9,8 @@ The comparison is one dictionary of plain Python values, written to `comparison.
     seeds       {data set: {metric: {"means", "deviations", "seed_share"}}}    of several seeds
 
 `difference` is a minus b; `interval` is 95 % and null below ten units; `p` is the Wilcoxon signed-rank test's, `p_holm`
-corrected for all pairs and metrics of the data set. Methods named `<name>@<seed>` are seeds of one method.
+corrected for all pairs and metrics of the data set; `wins` and `losses` are the units on which a is better, and worse,
+than b. `ranks` holds nothing of fewer than ten units. Methods named `<name>@<seed>` are seeds of one method.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from ..io import GroupOf
-from .bootstrap import Bootstrap
+from .bootstrap import FEWEST_UNITS, Bootstrap
 from .paired import holm, paired_test
 from .ranking import bootstrap_ranks
 from .seeds import seed_effect
@@ -65,10 +66,12 @@ def compare_methods(
                 continue
             groups = [_unit(stem, group_of) for stem in stems]
             methods = [result["method"] for result in present]
-            pairs += _pairs(methods, scores, groups, bootstrap, {"dataset": name, "metric": metric})
-            comparison["ranks"].setdefault(name, {})[metric] = _ranks(
-                methods, scores, groups, higher_is_better, Bootstrap(RANK_RESAMPLES, bootstrap.seed)
-            )
+            labels = {"dataset": name, "metric": metric}
+            pairs += _pairs(methods, scores, groups, bootstrap, labels, higher_is_better=higher_is_better)
+            if len(set(groups)) >= FEWEST_UNITS:
+                comparison["ranks"].setdefault(name, {})[metric] = _ranks(
+                    methods, scores, groups, higher_is_better, Bootstrap(RANK_RESAMPLES, bootstrap.seed)
+                )
             if seeds := _seeds(methods, scores):
                 comparison["seeds"].setdefault(name, {})[metric] = seeds
             comparison["units"].setdefault(name, {"kind": kind, "number": len(set(groups))})
@@ -97,12 +100,20 @@ def _unit(stem: str, group_of: GroupOf | None) -> str:
 
 
 def _pairs(
-    methods: Sequence[str], scores: np.ndarray, groups: Sequence[str], bootstrap: Bootstrap, labels: dict[str, str]
+    methods: Sequence[str],
+    scores: np.ndarray,
+    groups: Sequence[str],
+    bootstrap: Bootstrap,
+    labels: dict[str, str],
+    *,
+    higher_is_better: bool,
 ) -> list[dict[str, Any]]:
     found = []
     for a, b in combinations(range(len(methods)), 2):
         test = asdict(paired_test(scores[:, a] - scores[:, b], groups, bootstrap))
         test["interval"] = list(test["interval"]) if test["interval"] else None
+        if not higher_is_better:  # the test counts where the first score is the greater one
+            test["wins"], test["losses"] = test["losses"], test["wins"]
         found.append({"a": methods[a], "b": methods[b], **labels, **test, "p_holm": None})
     return found
 

@@ -48,6 +48,8 @@ def test_files_of_a_comparison(folders, tmp_path, capsys) -> None:
     pair = next(p for p in comparison["pairs"] if (p["a"], p["b"], p["metric"]) == ("A", "C", "Dice"))
     assert pair["difference"] > 0 and pair["interval"][0] > 0 and pair["p"] <= pair["p_holm"] <= 1
     assert (pair["wins"], pair["losses"], pair["units"]) == (12, 0, 12)
+    error = next(p for p in comparison["pairs"] if (p["a"], p["b"], p["metric"]) == ("A", "C", "MAE"))
+    assert error["difference"] < 0 and (error["wins"], error["losses"]) == (12, 0), "the lower error is the better one"
     assert comparison["ranks"]["Set"]["Dice"]["methods"]["C"]["rank"] == 3
     assert not [metric for metric in comparison["metrics"] if metric.startswith("max")]
     with (out / "intervals.csv").open() as file:
@@ -82,6 +84,7 @@ def test_groups_are_resampled_as_a_whole(folders, tmp_path, capsys) -> None:
     assert "Set: 6 groups are too few for intervals or tests" in capsys.readouterr().err
     comparison = json.loads((tmp_path / "out" / "comparison.json").read_text())
     assert {pair[key] for pair in comparison["pairs"] for key in ("interval", "p", "p_holm")} == {None}
+    assert comparison["ranks"] == {}, "six groups tell no more of ranks than of differences"
     assert main([*folders, "--group_pattern", "nowhere"]) == 0
     assert "Set: no two of its 12 names share a group" in capsys.readouterr().err
     groups = tmp_path / "groups.csv"
