@@ -15,7 +15,8 @@ A run's result is one dictionary per method, of plain Python values, written to 
     intervals   {name: {metric: [low, high]}}           95 %, of `datasets`; nothing of fewer than ten units
     best_threshold  {name: {"level", "interval", "Dice"}}    where the mean Dice is greatest, with intervals alone
     quartiles   {name: {metric: [q1, median, q3]}}      of the units that `datasets` averages: images, or cases
-    units       {name: {"kind": "images", "number": n}} what was resampled: images, cases or groups
+    units       {name: {"kind": "images", "number": n}} what was resampled: images, cases or groups; with groups also
+                "ungrouped": names that are in none, where there are some
 
 Axes: a curve is averaged over images (VPS: over a case's frames, then over cases); then `mean...` is its mean and
 `max...` its maximum over thresholds. In `per_image`, both are of the image's own curve. NaN is carried into means and
@@ -30,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .io import GroupOf
+from .io import GroupOf, natural_key
 from .metrics import (
     CURVES,
     DISTANCES,
@@ -209,6 +210,8 @@ class DatasetAggregation:
         self._cases: dict[str, MeanScores] = {}
         self._sizes: dict[str, MeanScores] = {}
         self._units = Units()
+        self._ungrouped = 0
+        self._not_scored: list[str] = []
         self.per_image: dict[str, dict[str, float]] = {}
 
     def add(self, stem: str, scores: PairScores) -> None:
@@ -225,6 +228,10 @@ class DatasetAggregation:
                 self._units.add(self._unit(stem), numbers, scores.curves, scores.counts)
         for mean in means:
             mean.add(numbers, scores.curves, scores.counts)
+
+    def note_missing(self, stem: str) -> None:
+        """Note that a pair could not be scored: frames around it do not follow one another."""
+        self._not_scored.append(stem)
 
     def result(self) -> dict[str, Any]:
         """The data set's part of the result: keys `datasets`, `curves`, `per_image`, `by_size` (and `per_case`)."""
@@ -259,9 +266,11 @@ class DatasetAggregation:
 
     def _follow_polyps(self, part: dict[str, Any]) -> None:
         """Add to every case, and to the data set, when its polyp is found and how often alarms are false."""
-        frames: dict[str, list[dict[str, float]]] = {}
-        for stem, scores in self.per_image.items():
-            frames.setdefault(stem.rpartition("/")[0], []).append(scores)
+        frames: dict[str, list[dict[str, float] | None]] = {case: [] for case in self._cases}
+        every = {**self.per_image, **dict.fromkeys(self._not_scored)}
+        for stem in sorted(every, key=natural_key):
+            if (case := stem.rpartition("/")[0]) in frames:
+                frames[case].append(every[stem])
         cases = {case: case_detection(scores, rate=self._fps) for case, scores in frames.items()}
         for case, scores in cases.items():
             part["per_case"][case] |= scores
@@ -273,7 +282,7 @@ class DatasetAggregation:
 
         units = self._units
         if self._by_case:
-            units = Units()
+            units, self._ungrouped = Units(), 0
             for case, frames in self._cases.items():
                 units.add(self._unit(case), frames.numbers, frames.curves, frames.counts)
         sums = list(units.by_name.values())
@@ -283,12 +292,13 @@ class DatasetAggregation:
             "intervals": score_intervals(sums, bootstrap),
             "best_threshold": best_threshold(self._mean().curves, sums, bootstrap),
             "quartiles": score_quartiles(averaged.values()),
-            "units": {"kind": kind, "number": len(sums)},
+            "units": {"kind": kind, "number": len(sums), **({"ungrouped": self._ungrouped} if self._ungrouped else {})},
         }
 
     def _unit(self, name: str) -> str:
         """What an image or a case is resampled with; one in no group stands alone."""
         group = self._group_of(name) if self._group_of else None
+        self._ungrouped += group is None and self._group_of is not None
         return name if group is None else f"group {group}"
 
     def _mean(self) -> MeanScores:

@@ -1,7 +1,7 @@
 """How steady maps are from frame to frame of a case where the truth is: agreement, also after optical flow, flicker.
 
-The field has no standard for this; the definitions are ours. Maps are cut at the threshold, masks at theirs, and frames
-follow one another as they are scored. Of every two that do, both maps and both masks of one size:
+The field has no standard for this; the definitions are ours. Maps are cut at the threshold, masks at theirs. Of every
+two frames that follow one another in the ground truth, where both were scored and have masks of one size:
 
 FrameAgreement   IoU of the two maps, where the two masks have an IoU of at least 0.9 (nothing twice is 1); the mean
 WarpedAgreement  IoU of the second map and the first one moved along the optical flow between the images (OpenCV's DIS,
@@ -19,7 +19,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from .io import FOREGROUND_ABOVE, InputError, examine_masks, read_map, read_rgb
+from .io import FOREGROUND_ABOVE, InputError, examine_masks, natural_key, read_map, read_rgb
 from .options import Options
 from .parallel import map_in_order
 from .protocols import MapPair, PairedDataset
@@ -48,10 +48,7 @@ def consistency_of_cases(
     datasets: Sequence[PairedDataset], options: Options, workers: int
 ) -> dict[str, dict[str, dict[str, float]]]:
     """The scores of every case: {data set: {case: {name: value}}}; NaN where a case has no such frames."""
-    cases: dict[tuple[str, str], list[MapPair]] = {}
-    for dataset in datasets:
-        for pair in dataset.pairs:
-            cases.setdefault((dataset.name, pair.stem.rpartition("/")[0]), []).append(pair)
+    cases = {(dataset.name, case): pairs for dataset in datasets for case, pairs in _frames_by_case(dataset).items()}
     found: dict[str, dict[str, dict[str, float]]] = {}
     scored = map_in_order(partial(case_consistency, options=options), list(cases.values()), workers=workers)
     for (name, case), (_, scores) in zip(cases, scored, strict=True):
@@ -59,9 +56,18 @@ def consistency_of_cases(
     return found
 
 
-def case_consistency(pairs: Sequence[MapPair], *, options: Options) -> dict[str, float]:
-    """Read the frames of a case in order and score how steady its maps are; what cannot be read is passed over."""
-    return steadiness((_read(pair, options) for pair in pairs), rate=options.fps)
+def _frames_by_case(dataset: PairedDataset) -> dict[str, list[MapPair | None]]:
+    """The frames of every case in order; None where the map is missing, so that its neighbors do not seem to follow."""
+    frames: dict[str, MapPair | None] = {pair.stem: pair for pair in dataset.pairs} | dict.fromkeys(dataset.missing)
+    cases: dict[str, list[MapPair | None]] = {}
+    for stem in sorted(frames, key=natural_key):
+        cases.setdefault(stem.rpartition("/")[0], []).append(frames[stem])
+    return cases
+
+
+def case_consistency(pairs: Sequence[MapPair | None], *, options: Options) -> dict[str, float]:
+    """Read the frames of a case in order and score how steady its maps are; missing ones part those around them."""
+    return steadiness((pair and _read(pair, options) for pair in pairs), rate=options.fps)
 
 
 def _read(pair: MapPair, options: Options) -> Frame | None:

@@ -94,6 +94,9 @@ def score_folder(
     pairs = [pair for dataset in datasets for pair in dataset.pairs]
     aggregations = {dataset.name: _aggregation(options) for dataset in datasets}
     counts = {dataset.name: _counts(dataset) for dataset in datasets}
+    for dataset in datasets:
+        for stem in dataset.missing:
+            aggregations[dataset.name].note_missing(stem)
     faults: list[tuple[MapPair, str]] = []
     scored = map_in_order(partial(score_mask, options=options), _by_mask(pairs), workers=workers)
     with tqdm(desc=method, total=len(pairs), unit="map", disable=None, leave=False) as bar:
@@ -101,6 +104,7 @@ def score_folder(
             _note(counts[pair.dataset], pair, outcome)
             if outcome.scores is None:
                 faults.append((pair, outcome.fault))
+                aggregations[pair.dataset].note_missing(pair.stem)
             else:
                 aggregations[pair.dataset].add(pair.stem, outcome.scores)
             bar.update()

@@ -95,7 +95,7 @@ def _check_ranges(ranges: Sequence[tuple[int, int]], path: str | Path) -> None:
 
 
 def pattern_reader(pattern: str) -> GroupOf:
-    """Take what the pattern's first bracket (or the whole pattern) finds in a name as its group.
+    """Take what the pattern's first bracket (or the whole pattern) finds in a name as its group; nothing is none.
 
     Raises:
         InputError: it is no regular expression.
@@ -107,7 +107,7 @@ def pattern_reader(pattern: str) -> GroupOf:
 
     def group_of(name: str) -> str | None:
         found = compiled.search(name)
-        return found[min(1, compiled.groups)] or "" if found else None
+        return found[min(1, compiled.groups)] or None if found else None
 
     return group_of
 

@@ -10,11 +10,12 @@ import numpy as np
 __all__ = ["case_detection", "detection_over_cases"]
 
 
-def case_detection(frames: Sequence[Mapping[str, float]], *, rate: float) -> dict[str, float]:
+def case_detection(frames: Sequence[Mapping[str, float] | None], *, rate: float) -> dict[str, float]:
     """Detection in one case, whose frames all show the same polyp or none.
 
     Args:
-        frames: in order, each with `Lesions`, `LesionsFound` and `FalseAlarms`.
+        frames: in order, each with `Lesions`, `LesionsFound` and `FalseAlarms`; None where one was not scored, which
+            takes its time and ends a run of false alarms.
         rate: frames per second.
 
     Returns:
@@ -22,10 +23,10 @@ def case_detection(frames: Sequence[Mapping[str, float]], *, rate: float) -> dic
         one to the first in which it is found, `FirstDetection_seconds` the same in seconds. `AlarmBursts`: runs of
         consecutive frames with a false alarm; `LongestBurst`: frames of the longest. NaN where there is no such thing.
     """
-    with_polyp = [place for place, frame in enumerate(frames) if frame["Lesions"]]
+    with_polyp = [place for place, frame in enumerate(frames) if frame and frame["Lesions"]]
     detected = [place for place in with_polyp if frames[place]["LesionsFound"]]
     latency = detected[0] - with_polyp[0] if detected else np.nan
-    bursts = [len(list(run)) for alarmed, run in groupby(frames, key=lambda f: f["FalseAlarms"] > 0) if alarmed]
+    bursts = [len(list(run)) for alarmed, run in groupby(frames, key=lambda f: bool(f and f["FalseAlarms"])) if alarmed]
     return {
         "FramesDetected": len(detected) / len(with_polyp) if with_polyp else np.nan,
         "FirstDetection": float(latency),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..io import counted, mask_notes
+from ..io import counted, first_names, mask_notes
 from .columns import OVERLAP_PAIRS
 from .tables import Result, score_value
 
@@ -140,15 +141,34 @@ def _sentences(result: Result) -> Iterator[str]:
         level = "per_case" if result.get("per_case", {}).get(name) else "per_image"
         if units["kind"] == "groups" and units["number"] == len(result.get(level, {}).get(name, ())):
             yield f"{name}: no two of its {units['number']} names share a group; look at --groups or --group_pattern."
+        elif units.get("ungrouped"):
+            alone = counted(units["ungrouped"], "name is in no group and counts", "names are in no group and count")
+            yield f"{name}: {alone} as if they were independent; look at --groups or --group_pattern."
         if units["kind"] == "groups" and not result.get("intervals", {}).get(name):
             number = counted(units["number"], "group is", "groups are")
             yield f"{name}: {number} too few for intervals or tests; ten are the least."
+    if shared := _names_in_several_sets(result):
+        yield (
+            f"--groups gives a name one group in every data set, and {counted(len(shared), 'name is', 'names are')} in "
+            f"several ({first_names(shared)}); score a data set by itself where the file speaks of that one alone."
+        )
     for name, scores in result["datasets"].items():
         for dice, iou, floor in impossible_pairs(scores):
             yield (
                 f"{name}: {iou} {score_value(scores, iou):.4f} is below {floor:.4f}, the least that {dice} "
                 f"{score_value(scores, dice):.4f} allows; one of the two was not computed from these maps."
             )
+
+
+def _names_in_several_sets(result: Result) -> list[str]:
+    """Names of images (cases) of more than one data set, where a file of groups was given; classes are one set."""
+    options = result.get("options", {})
+    if not options.get("groups") or options.get("classes"):
+        return []
+    found = Counter(
+        name for names in (result.get("per_case") or result.get("per_image", {})).values() for name in names
+    )
+    return [name for name, sets in found.items() if sets > 1]
 
 
 def _of_dataset(counts: Mapping[str, Any], normalized: bool) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -87,11 +88,29 @@ def test_groups_are_resampled_as_a_whole(folders, tmp_path, capsys) -> None:
     assert comparison["ranks"] == {}, "six groups tell no more of ranks than of differences"
     assert main([*folders, "--group_pattern", "nowhere"]) == 0
     assert "Set: no two of its 12 names share a group" in capsys.readouterr().err
+    assert main([*folders, "--group_pattern", r"^seq([0-4]?)"]) == 0
+    told = capsys.readouterr().err
+    assert "Set: 2 names are in no group and count as if they were independent" in told, "an empty find is no group"
     groups = tmp_path / "groups.csv"
     groups.write_text("".join(f"seq{n // 2}_{n}.png,{'first' if n < 2 else n}\n" for n in range(12)))
     assert main([*folders, "--groups", str(groups)]) == 0
     scores = json.loads((tmp_path / "out" / "A" / "scores.json").read_text())
     assert scores["units"]["Set"] == {"kind": "groups", "number": 11} and scores["intervals"]["Set"]["Dice"]
+
+
+def test_a_file_of_groups_is_of_names_in_whatever_set(folders, tmp_path, capsys) -> None:
+    """Numbers of ClinicDB's sequences are names of other sets' images too."""
+    for place in ("gt/Set/masks", "A/Set", "B/Set", "C/Set"):
+        shutil.copytree(tmp_path / place, tmp_path / place.replace("Set", "Other"))
+    for place in ("gt/Other/masks", "A/Other", "B/Other", "C/Other"):
+        (tmp_path / place / "seq0_0.png").rename(tmp_path / place / "alone.png")
+    groups = tmp_path / "groups.csv"
+    groups.write_text("seq0_1,a\nseq1_2,a\n")
+    assert main([*folders, "--groups", str(groups)]) == 0
+    told = capsys.readouterr().err
+    assert "--groups gives a name one group in every data set, and 11 names are in several (seq0_1, seq1_2" in told
+    assert main([*folders, "--group_pattern", "^seq0"]) == 0
+    assert "are in several" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -75,5 +75,11 @@ def test_the_command_line(tmp_path, capsys) -> None:
     assert (values["FrameAgreement"], values["Flicker"]) == (0, pytest.approx(10))
     assert cases["case1"]["WarpedAgreement"] == values["WarpedAgreement"] == 0
     capsys.readouterr()
+    (tmp_path / "pred/case1/image2.png").unlink()
+    assert main(["--protocol", "vps", *words, "--partial", "--lesions"]) == 0
+    (values,) = json.loads((tmp_path / "out" / "scores.json").read_text())["datasets"].values()
+    assert values["FrameAgreement"] is values["Flicker"] is None, "frames 1 and 3 do not follow one another"
+    assert values["FirstDetection"] == 0
+    capsys.readouterr()
     assert main(words) == 2
     assert "only the frames of vps follow one another" in capsys.readouterr().err

@@ -164,6 +164,9 @@ def test_a_polyp_in_a_video() -> None:
             "LongestBurst": 2,
         }
     )
+    gap = case_detection([*frames[:1], None, *frames[2:4], None, *frames[5:]], rate=25)
+    assert (gap["FirstDetection"], gap["FramesDetected"]) == (3, 3 / 5), "frame 4 was not scored, but took its time"
+    assert (gap["AlarmBursts"], gap["LongestBurst"]) == (2, 1)
     missed = case_detection([{"Lesions": 1.0, "LesionsFound": 0.0, "FalseAlarms": 0.0}] * 3, rate=25)
     assert np.isnan(missed["FirstDetection"]) and missed["FramesDetected"] == 0
     split = detection_over_cases([case, missed])
