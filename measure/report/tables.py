@@ -179,9 +179,10 @@ def combined_table(results: Sequence[Result]) -> Table:
 
 
 def average_tables(results: Sequence[Result]) -> list[Table]:
-    """The headline columns averaged over data sets, plain and by images; nothing of a single set or of classes.
+    """The headline columns averaged over data sets, plain and by images (video: cases), which their means are over.
 
-    A method that lacks a data set has no average.
+    Nothing of a single set or of classes. A method that lacks a data set has no average; what is no mean over images
+    (cases), but pooled over lesions or frames, has none by images.
     """
     names = dataset_names(results)
     if len(names) < 2 or kind_of(results[0]) == "classes":
@@ -189,7 +190,8 @@ def average_tables(results: Sequence[Result]) -> list[Table]:
     keys = headline_keys(kind_of(results[0]), metric_keys(results)) or metric_keys(results)
     keys = [key for key in keys if not key.startswith("pooled")]
     blocks = []
-    for title, weighted in (("every set alike", False), ("every image alike", True)):
+    unit = "case" if any(result.get("per_case") for result in results) else "image"
+    for title, weighted in (("every set alike", False), (f"every {unit} alike", True)):
         rows = [_average_row(result, names, keys, weighted=weighted) for result in results]
         if any(math.isfinite(value) for row in rows for value in row.values):
             blocks.append(Block(title, tuple(rows), _without_tests(results)))
@@ -202,14 +204,22 @@ def _without_tests(results: Sequence[Result]) -> dict | None:
 
 
 def _average_row(result: Result, names: Sequence[str], keys: Sequence[str], *, weighted: bool) -> Row:
-    images = [result.get("counts", {}).get(name, {}).get("images") or 0 for name in names]
-    weights = images if weighted else [1] * len(names)
+    weights = [_units(result, name) for name in names] if weighted else [1] * len(names)
     total = sum(weights)
+    pooled = ("Lesion", "EndoCVDeviation", *(["FalseAlarms"] if result.get("per_case") else []))
     values = []
     for key in keys:
         scores = [score_value(result["datasets"].get(name), key) for name in names]
-        values.append(sum(w * s for w, s in zip(weights, scores, strict=True)) / total if total else math.nan)
+        known = total and not (weighted and key.startswith(pooled))
+        values.append(sum(w * s for w, s in zip(weights, scores, strict=True)) / total if known else math.nan)
     return Row(result["method"], tuple(values))
+
+
+def _units(result: Result, name: str) -> int:
+    """How many images, or cases, the means of a data set are over."""
+    if result.get("per_case"):
+        return len(result["per_case"].get(name, ()))
+    return result.get("counts", {}).get(name, {}).get("images") or 0
 
 
 def dataset_tables(results: Sequence[Result], name: str) -> list[Table]:

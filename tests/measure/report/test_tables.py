@@ -172,6 +172,17 @@ def test_averages_over_data_sets_by_set_and_by_image():
     assert tables.average_tables([part]) == []
 
 
+def test_averages_of_videos_are_by_case_as_their_means_are():
+    """Dice .9 of one case of 80 frames and .5 of three cases of 20 in all: by case (.9 + 3 * .5) / 4 = .6."""
+    scores = {"S": {"meanDice": 0.9, "LesionSensitivity": 0.8}, "T": {"meanDice": 0.5, "LesionSensitivity": 0.6}}
+    counts = {"S": {"images": 80}, "T": {"images": 20}}
+    cases = {"S": {"1": {}}, "T": {"2": {}, "3": {}, "4": {}}}
+    (table,) = tables.average_tables([result("A", scores, protocol="vps", counts=counts, per_case=cases)])
+    assert [block.name for block in table.blocks] == ["every set alike", "every case alike"]
+    assert table.blocks[0].rows[0].values == pytest.approx((0.7, 0.7))
+    assert table.blocks[1].rows[0].values == pytest.approx((0.6, NAN), nan_ok=True), "lesions are pooled over the set"
+
+
 def test_the_headline_dice_is_named_in_words():
     whole = result("A", {"S": {"Dice": 0.9}, "T": {"Dice": 0.5}}, per_image={"S": {"1": {"Dice": 0.9}}})
     table = headline_dice([whole])
