@@ -28,6 +28,7 @@ from ..report import (
     kind_of,
     mean_metrics,
     metric_keys,
+    remove_figures,
     write_reports,
     write_tables,
 )
@@ -38,7 +39,7 @@ __all__ = ["main"]
 
 WRITTEN = ("scores.json", "scores.csv", "scores.md", "scores.tex", "per_image.csv", "per_case.csv", "definitions.md")
 WRITTEN += ("intervals.csv", "comparison.json", "report.html")
-"""Files of a run; figures are embedded in the page."""
+"""Files of a run but its figures."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -113,6 +114,7 @@ def _remove_previous(folder: Path) -> None:
     drop_partials(folder)
     for name in WRITTEN:
         (folder / name).unlink(missing_ok=True)
+    remove_figures(folder)
 
 
 def _score_methods(args: Namespace, options: Options) -> list[Result]:

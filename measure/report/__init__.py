@@ -12,6 +12,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "sanity": ["cautions"],
         "table_files": ["average_table", "headline_table", "write_tables"],
         "tables": ["Result", "kind_of", "metric_keys", "score_value"],
-        "write": ["write_reports"],
+        "write": ["remove_figures", "write_reports"],
     },
 )

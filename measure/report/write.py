@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,11 @@ from .html_page import ReportImage, RowPictures, report_page
 from .sanity import cautions
 from .tables import Result
 
-__all__ = ["write_reports"]
+__all__ = ["remove_figures", "write_reports"]
+
+FIGURE_NAME = re.compile(
+    r"((curves|cases|differences|ranks|contact_sheet)_.*|(free_response|reliability|dice_by_size)(-\d+)?)\.png"
+)
 
 
 def write_reports(
@@ -71,3 +76,11 @@ def _draw(
         for names, picture in row_pictures(result, source).items()
     }
     return [*draw_plots(results, out, comparison), *draw_contact_sheets(results, sources, out)], of_rows
+
+
+def remove_figures(folder: Path) -> None:
+    """Remove the figures of an earlier run, which `write_reports` may not draw again: every PNG with its PDF beside."""
+    for picture in folder.glob("*.png"):
+        if FIGURE_NAME.fullmatch(picture.name) and picture.with_suffix(".pdf").is_file():
+            picture.unlink()
+            picture.with_suffix(".pdf").unlink()

@@ -101,6 +101,8 @@ def test_a_rerun_leaves_nothing_of_the_run_before(tmp_path: Path, run) -> None:
     out = tmp_path / "out"
     (out / ".scores.999999999.partial.csv").write_text("half")
     (out / "mine.txt").write_text("kept")
+    for name in ("differences_gt.png", "differences_gt.pdf", "ranks_mine.png"):
+        (out / name).write_bytes(b"of an earlier comparison")
     page = (out / "report.html").read_bytes()
     (tmp_path / "gt/masks/0.png").write_bytes(b"")
     assert run()[0] == 2
@@ -108,7 +110,8 @@ def test_a_rerun_leaves_nothing_of_the_run_before(tmp_path: Path, run) -> None:
     save(tmp_path / "gt/masks/0.png", blob(0))
     assert run()[0] == 0
     assert not (out / "definitions.md").exists() and not (out / ".scores.999999999.partial.csv").exists()
-    assert (out / "mine.txt").read_text() == "kept"
+    assert (out / "mine.txt").read_text() == "kept" and (out / "ranks_mine.png").exists()
+    assert not (out / "differences_gt.png").exists() and not (out / "differences_gt.pdf").exists()
 
 
 def test_nothing_is_written_into_any_input(tmp_path: Path, run) -> None:
