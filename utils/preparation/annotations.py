@@ -8,6 +8,7 @@ that they are of; labelme's lie on pixels, and the outline's belong to the shape
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -43,25 +44,77 @@ def find_coco(roots: Sequence[Path], *, folder: str, categories: Sequence[str] =
     for file in files:
         content = _read(file)
         try:
-            named = {each["id"]: each["name"] for each in content.get("categories", [])}
-            wanted = {number for number, name in named.items() if not categories or name in categories}
-            unknown = [name for name in categories if name not in named.values()]
-            if unknown:
-                raise InputError(f"{file} has no category {', '.join(unknown)}; it has {', '.join(named.values())}")
-            shapes: dict[Any, list[Any]] = {each["id"]: [] for each in content["images"]}
-            for each in content["annotations"]:
-                if not named or each["category_id"] in wanted:
-                    shapes[each["image_id"]].append(each["segmentation"])
+            shapes = shapes_by_image(content, categories, file)
             for each in content["images"]:
-                stem, size = Path(each["file_name"]).stem, (int(each["height"]), int(each["width"]))
-                image = image_of(Path(each["file_name"]), images, file)
+                name, size = path_of(each["file_name"]), (int(each["height"]), int(each["width"]))
+                image = image_of(name, images, file)
                 mask = partial(drawn, shapes[each["id"]], size, file, image)
-                samples.append(Sample(folder, safe_name(stem), image, mask))
+                samples.append(Sample(folder, safe_name(name.stem), image, mask))
         except (KeyError, TypeError, AttributeError) as error:
             raise InputError(
                 f"{file} is no COCO file ({type(error).__name__}: {error}); give one with images and annotations"
             ) from error
+    tell_left_out(images, samples)
     return _without_twins(samples)
+
+
+def shapes_by_image(content: Mapping[str, Any], categories: Sequence[str], file: Path) -> dict[Any, list[Any]]:
+    """The segmentations of each image of a COCO file, by the image's id.
+
+    Raises:
+        InputError: an annotation has no outline, or is of an image or a category that the file does not list.
+    """
+    named = {each["id"]: each["name"] for each in content.get("categories", [])}
+    unknown = [name for name in categories if name not in named.values()]
+    if unknown:
+        raise InputError(f"{file} has no category {', '.join(unknown)}; it has {', '.join(map(str, named.values()))}")
+    names = {each["id"]: each["file_name"] for each in content["images"]}
+    if len(names) < len(content["images"]):
+        raise InputError(f"{file} gives two images one id; export it again, or make the ids differ")
+    shapes: dict[Any, list[Any]] = {number: [] for number in names}
+    for place, each in enumerate(content["annotations"], start=1):
+        if each["image_id"] not in shapes:
+            raise InputError(f"{file}: annotation {place} is of image {each['image_id']}, which it does not list")
+        if named and each["category_id"] not in named:
+            raise InputError(f"{file}: annotation {place} is of category {each['category_id']}, which it does not list")
+        if categories and named[each["category_id"]] not in categories:
+            continue
+        if fault := fault_of(each.get("segmentation")):
+            raise InputError(
+                f"{file}: annotation {place}, of {names[each['image_id']]}, has {fault}, and no mask can be drawn of "
+                "it; outline it in the tool, or take it out"
+            )
+        shapes[each["image_id"]].append(each["segmentation"])
+    return shapes
+
+
+def fault_of(segmentation: Any) -> str:
+    """Why no mask can be drawn of a COCO segmentation, which would leave a polyp without one; empty: it can."""
+    if not segmentation:
+        return "no outline, at most a box"
+    if isinstance(segmentation, list) and not all(isinstance(polygon, list) for polygon in segmentation):
+        return "numbers where a list of polygons is expected"
+    if isinstance(segmentation, list) and any(len(polygon) < 6 for polygon in segmentation):
+        return "an outline of fewer than three points"
+    return ""
+
+
+def path_of(name: str) -> Path:
+    """The path that a COCO file gives an image, whose parts tools on Windows may divide by backslashes."""
+    return Path(name.replace("\\", "/"))
+
+
+def tell_left_out(images: Sequence[Path], samples: Sequence[Sample]) -> None:
+    """Say which of the images that were given no annotation file speaks of: they may be the ones without polyp."""
+    taken = {sample.image for sample in samples}
+    left = [path for path in images if path not in taken]
+    if left:
+        told = counted(len(left), "image is", "images are", of=len(images))
+        print(
+            f"note: {told} in no annotation file and left out, first {first_names([path.name for path in left])}; "
+            "those without polyp need an entry without shapes",
+            file=sys.stderr,
+        )
 
 
 def find_labelme(roots: Sequence[Path], *, folder: str, categories: Sequence[str] = ()) -> list[Sample]:
@@ -78,14 +131,17 @@ def find_labelme(roots: Sequence[Path], *, folder: str, categories: Sequence[str
             size = int(content["imageHeight"]), int(content["imageWidth"])
             chosen = [s for s in content["shapes"] if not categories or s["label"] in categories]
             shapes = [[_outline(shape)] for shape in chosen]
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError) as error:
             raise InputError(f"{file} is no labelme file ({type(error).__name__}: {error})") from error
+        except ValueError as error:
+            raise InputError(f"{file} has a shape that cannot be drawn ({error})") from error
         alike = [path for path in images if path.stem == file.stem]
         if not alike:
             raise InputError(f"{file} has no image {file.stem}.* beside it; give its folder as --from too")
         image = only([path for path in alike if path.parent == file.parent] or alike, file)
         mask = partial(drawn, shapes, size, file, image, fill=fill_with_outline)
         samples.append(Sample(folder, safe_name(file.stem), image, mask))
+    tell_left_out(images, samples)
     return _without_twins(samples)
 
 
@@ -125,6 +181,8 @@ def _outline(shape: Mapping[str, Any]) -> np.ndarray:
         return center + np.linalg.norm(edge - center) * np.stack([np.cos(angles), np.sin(angles)], axis=1)
     if kind != "polygon":
         raise ValueError(f"a {kind} encloses nothing")
+    if len(points) < 3:
+        raise ValueError(f"a polygon of {counted(len(points), 'point')} encloses nothing")
     return points
 
 
@@ -179,6 +237,8 @@ def drawn(
                 points = np.asarray(polygon, float).reshape(-1, 2)
                 if not (np.abs(points) <= FARTHEST).all():  # not a number, either
                     raise ValueError(f"it has a point that is no number or over {FARTHEST:g} pixels away")
+                if (points.max(axis=0) < 0).any() or (points.min(axis=0) > (size[1], size[0])).any():
+                    raise ValueError(f"it lies outside of {image.name}")
                 fill(mask, points)
     except (KeyError, TypeError, ValueError, cv2.error) as error:
         raise InputError(f"{origin} has a shape that cannot be drawn ({error})") from error
@@ -234,7 +294,7 @@ def _by_kind(roots: Sequence[Path], *, needed: str) -> tuple[list[Path], list[Pa
 
 def _read(file: Path) -> Any:
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        return json.loads(file.read_text(encoding="utf-8-sig"))  # some tools on Windows put a mark before the text
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read {file} ({error}); expected JSON") from error
 

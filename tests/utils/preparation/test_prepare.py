@@ -274,6 +274,61 @@ def test_points_that_lie_nowhere_are_refused(far, annotated, tmp_path, capsys):
     assert not list((tmp_path / "data").rglob("*.png"))
 
 
+@pytest.mark.parametrize(
+    ("segmentation", "fault"),
+    [
+        ([], "has no outline, at most a box"),
+        (None, "has no outline, at most a box"),
+        ([[4, 5, 14, 5]], "has an outline of fewer than three points"),
+        ([4, 5, 14, 5, 14, 9], "has numbers where a list of polygons is expected"),
+    ],
+)
+def test_a_polyp_without_an_outline_is_refused_and_not_drawn_as_background(
+    segmentation, fault, annotated, tmp_path, capsys
+):
+    status, told = annotated(capsys, segmentation)
+    assert status == 2 and f"a.json: annotation 1, of 1.jpg, {fault}, and no mask can be drawn of it; outline" in told
+    assert not (tmp_path / "data" / "Ours").exists()
+    status, told = annotated(capsys, segmentation, "--categories", "tool")
+    assert status == 0 and not mask_in(tmp_path).any(), "it is not among those that are asked for"
+
+
+@pytest.mark.parametrize("x", [41, -9])
+def test_shapes_outside_of_their_image_are_refused(x, annotated, capsys):
+    status, told = annotated(capsys, [[x, 5, x + 4, 5, x + 4, 9]])
+    assert status == 2 and "a.json has a shape that cannot be drawn (it lies outside of 1.jpg)" in told
+
+
+def test_annotations_of_what_is_not_listed_are_refused(annotated, tmp_path, capsys):
+    status, told = annotated(capsys, BOX, category=7)
+    assert status == 2 and "a.json: annotation 1 is of category 7, which it does not list" in told
+    content = json.loads((tmp_path / "a.json").read_text())
+    flags = ["--from", str(tmp_path / "a.json"), str(tmp_path / "images"), "--to", str(tmp_path / "b"), "--name", "O"]
+    content["annotations"][0] |= {"image_id": 5, "category_id": 1}
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    assert main(["coco", *flags]) == 2
+    assert "a.json: annotation 1 is of image 5, which it does not list" in capsys.readouterr().err
+    content["images"] *= 2
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    assert main(["coco", *flags]) == 2 and "a.json gives two images one id" in capsys.readouterr().err
+
+
+def test_files_as_tools_on_windows_write_them_are_read(annotated, tmp_path, capsys):
+    assert annotated(capsys, BOX, name="images\\1.jpg")[0] == 0
+    assert np.count_nonzero(mask_in(tmp_path)) == 40
+    (tmp_path / "a.json").write_text((tmp_path / "a.json").read_text(), encoding="utf-8-sig")
+    flags = ["--from", str(tmp_path / "a.json"), str(tmp_path / "images"), "--to", str(tmp_path / "b")]
+    assert main(["coco", *flags, "--name", "Ours", "--no-check"]) == 0
+
+
+def test_images_that_no_annotation_file_speaks_of_are_told(annotated, tmp_path, capsys):
+    status, told = annotated(capsys, BOX)
+    assert status == 0 and "note" not in told
+    picture(tmp_path / "images" / "2.jpg", 2)
+    status, told = annotated(capsys, BOX)
+    assert status == 0 and "note: 1 of 2 images is in no annotation file and left out, first 2.jpg; those with" in told
+
+
 def test_annotations_of_another_size_are_refused(annotated, capsys):
     status, told = annotated(capsys, BOX, size=(40, 32))
     assert status == 2 and "says that 1.jpg has 32 x 40 pixels, and it has 40 x 32 (width x height); give the" in told
@@ -331,6 +386,22 @@ def test_labelme_shapes_are_drawn(tmp_path):
     assert main(["labelme", *flags, "--categories", "polyp"]) == 0
     (pair,) = find_pairs(tmp_path / "data" / "Ours")
     assert pair.read_mask()[3:9, 2:7].all() and np.count_nonzero(pair.read_mask()) == 6 * 5
+
+
+@pytest.mark.parametrize(
+    ("shape", "fault"),
+    [
+        ({"shape_type": "linestrip", "points": [[2, 3], [6, 8], [9, 9]]}, "a linestrip encloses nothing"),
+        ({"shape_type": "polygon", "points": [[2, 3], [6, 8]]}, "a polygon of 2 points encloses nothing"),
+        ({"points": []}, "a polygon of 0 points encloses nothing"),
+    ],
+)
+def test_labelme_shapes_without_an_inside_are_refused(shape, fault, tmp_path, capsys):
+    picture(tmp_path / "in" / "1.jpg", 0)
+    content = {"shapes": [{"label": "polyp", **shape}], "imageHeight": 32, "imageWidth": 40}
+    (tmp_path / "in" / "1.json").write_text(json.dumps(content))
+    assert main(["labelme", "--from", str(tmp_path / "in"), "--to", str(tmp_path / "data"), "--name", "Ours"]) == 2
+    assert f"1.json has a shape that cannot be drawn ({fault})" in capsys.readouterr().err
 
 
 def test_a_second_run_changes_nothing_and_one_cut_short_goes_on(tmp_path, capsys):
