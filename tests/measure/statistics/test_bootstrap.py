@@ -7,8 +7,9 @@ import pytest
 from scipy import stats
 
 from measure import Options, ScoreSet
-from measure.aggregation import MeanScores, Units
-from measure.intervals import best_threshold, score_intervals, score_quartiles
+from measure.aggregation.dataset import Units
+from measure.aggregation.intervals import best_threshold, score_intervals, score_quartiles
+from measure.aggregation.mean_scores import MeanScores
 from measure.metrics.scores import pair_scores
 from measure.statistics import Bootstrap, bca_intervals, paired_test
 
@@ -154,7 +155,7 @@ def test_the_best_threshold_is_that_of_the_mean_curve() -> None:
 
 def test_of_very_many_images_the_curves_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     """16 kB each would fill the memory; means and pooled scores keep their intervals, maxima have none."""
-    monkeypatch.setattr("measure.aggregation.MOST_CURVES", 11)
+    monkeypatch.setattr("measure.aggregation.dataset.MOST_CURVES", 11)
     units = Units()
     for number in range(13):
         curves = np.full((8, 256), number / 13)

@@ -31,13 +31,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .io import GroupOf, natural_key
-from .metrics import (
+from ..io import GroupOf, natural_key
+from ..metrics import (
     CURVES,
-    DISTANCES,
     ENDOCV_TERMS,
     SIZE_BOUNDS,
-    WHERE_BOTH,
     PairScores,
     case_detection,
     detection_over_cases,
@@ -45,28 +43,14 @@ from .metrics import (
     pooled_scores,
     reliability,
 )
+from .mean_scores import MeanScores, curve_scores, image_scores, plain_scores
 
 if TYPE_CHECKING:
-    from .statistics import Bootstrap
+    from ..statistics import Bootstrap
 
-__all__ = [
-    "FORMAT_VERSION",
-    "SIZE_CLASSES",
-    "DatasetAggregation",
-    "MeanScores",
-    "curve_scores",
-    "image_scores",
-    "size_class",
-]
+__all__ = ["FORMAT_VERSION", "SIZE_CLASSES", "DatasetAggregation", "size_class"]
 
 FORMAT_VERSION = 1
-
-_TABLE_ORDER = (
-    *("Smeasure", "wFmeasure", "MAE", "adpEm", "meanEm", "maxEm", "adpFm", "meanFm", "maxFm", "fnr"),
-    *("meanSen", "maxSen", "meanSpe", "maxSpe", "meanDice", "maxDice", "meanIoU", "maxIoU", "Dice", "IoU"),
-)
-_SWEPT = ("Em", "Fm", "Dice", "IoU", "Sen", "Spe")
-_SKIPPED_WHERE_MISSING = {"BR_mae", "BR_wF", *(name + WHERE_BOTH for name in DISTANCES)}
 
 NO_POLYP = "no polyp"
 SIZE_CLASSES = {
@@ -89,79 +73,6 @@ def size_class(share: float) -> str:
     return small if share < SIZE_CLASSES[small] else medium if share <= SIZE_CLASSES[medium] else large
 
 
-class MeanScores:
-    """The mean of numbers and of curves, and the sum of counts, over whatever is added: images, frames or cases.
-
-    Attributes:
-        count: what was added.
-        sums: of the numbers, by name.
-        present: how many had each number.
-        curve_sums: (8, 256), or (8, 0) where curves are passed over.
-        counts: summed, by name.
-    """
-
-    def __init__(self, *, with_curves: bool = True) -> None:
-        self.count = 0
-        self.sums: dict[str, float] = {}
-        self.present: dict[str, int] = {}
-        self.curve_sums = np.zeros((len(CURVES), 256 if with_curves else 0))
-        self.counts: dict[str, np.ndarray] = {}
-
-    def add(self, numbers: dict[str, float], curves: np.ndarray, counts: Mapping[str, np.ndarray]) -> None:
-        """Add one unit: its numbers by name, its curves (8, 256) and its counts by name."""
-        self.count += 1
-        self.curve_sums += curves[:, : self.curve_sums.shape[1]]
-        for name, value in numbers.items():
-            if name in _SKIPPED_WHERE_MISSING and math.isnan(value):
-                continue
-            self.sums[name] = self.sums.get(name, 0.0) + value
-            self.present[name] = self.present.get(name, 0) + 1
-        for name, added in counts.items():
-            self.counts[name] = self.counts.get(name, 0) + added
-
-    @property
-    def curves(self) -> np.ndarray:
-        """Mean curves, (8, 256)."""
-        return self.curve_sums / self.count
-
-    @property
-    def numbers(self) -> dict[str, float]:
-        """Mean numbers by name."""
-        return {name: total / self.present[name] for name, total in self.sums.items()}
-
-    def scores(self) -> dict[str, float]:
-        """Mean numbers, and the mean and maximum of the mean curves over the thresholds, in the tables' order."""
-        return _ordered(self.numbers | _plain(curve_scores(self.curves)))
-
-
-def curve_scores(curves: np.ndarray) -> dict[str, np.ndarray]:
-    """Mean and maximum over the thresholds of curves (..., 8, 256), and the false negative rate; NaN stays NaN."""
-    means, tops = curves.mean(axis=-1), curves.max(axis=-1)
-    place = {name: position for position, name in enumerate(CURVES)}
-    numbers = {"fnr": 1.0 - means[..., place["recall"]]}
-    for name in _SWEPT:
-        numbers |= {f"mean{name}": means[..., place[name]], f"max{name}": tops[..., place[name]]}
-    return numbers
-
-
-def _plain(scores: Mapping[str, np.ndarray]) -> dict[str, float]:
-    return {name: float(value) for name, value in scores.items()}
-
-
-def image_scores(scores: PairScores) -> dict[str, float]:
-    """One image's entry in `per_image`: its numbers, and the mean and maximum of its own curves."""
-    numbers = {
-        name: value for name, value in scores.numbers.items() if name != "size" and not name.endswith(WHERE_BOTH)
-    }
-    return _ordered(numbers | _plain(curve_scores(scores.curves))) | scores.details | {"size": scores.numbers["size"]}
-
-
-def _ordered(scores: dict[str, float]) -> dict[str, float]:
-    """`scores` in the order the released tools print them, what they do not print at the end."""
-    first = [name for name in _TABLE_ORDER if name in scores]
-    return {name: scores[name] for name in dict.fromkeys([*first, *scores])}
-
-
 class Units:
     """What is resampled for intervals: images, cases, or groups of either, each with the sums over what it holds.
 
@@ -179,7 +90,7 @@ class Units:
             if len(self.by_name) == MOST_CURVES + 1:
                 for unit in self.by_name.values():
                     unit.curve_sums = np.zeros((len(CURVES), 0))
-        linear = {key: value for key, value in _plain(curve_scores(curves)).items() if not key.startswith("max")}
+        linear = {key: value for key, value in plain_scores(curve_scores(curves)).items() if not key.startswith("max")}
         self.by_name[name].add(numbers | linear, curves, counts)
 
 
@@ -237,7 +148,7 @@ class DatasetAggregation:
         """The data set's part of the result: keys `datasets`, `curves`, `per_image`, `by_size` (and `per_case`)."""
         mean = self._mean()
         part = {
-            "datasets": mean.scores() | _plain(pooled_scores(mean.counts)),
+            "datasets": mean.scores() | plain_scores(pooled_scores(mean.counts)),
             "curves": {name: curve.tolist() for name, curve in zip(CURVES, mean.curves, strict=True)},
             "per_image": self.per_image,
             "by_size": {

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .aggregation import MeanScores, curve_scores
-from .metrics import CURVES, pooled_scores
-from .statistics import FEWEST_UNITS, Bootstrap, bca_intervals
+from ..metrics import CURVES, pooled_scores
+from ..statistics import FEWEST_UNITS, Bootstrap, bca_intervals
+from .mean_scores import MeanScores, curve_scores
 
 __all__ = ["best_threshold", "score_intervals", "score_quartiles"]
 
