@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from numbers import Integral, Real
+from os import PathLike
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from lib import list_models
@@ -71,14 +75,20 @@ class Options:
     """Base of all option classes.
 
     Raises:
-        InputError: a value that is out of its bounds, none of its choices, or an empty text.
+        InputError: a value that is of another type, out of its bounds, none of its choices, or an empty text.
     """
 
     def __post_init__(self) -> None:
+        annotations = annotations_of(type(self))
         for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            for single in value if isinstance(value, (tuple, list)) else (value,):
-                check_value(field, single)
+            value, annotation = getattr(self, field.name), annotations[field.name]
+            if value is None and type(None) in get_args(annotation):
+                continue
+            kind, is_sequence = value_type(annotation)
+            if is_sequence:
+                check_sequence(field, value)
+            for single in value if is_sequence else (value,):
+                check_value(field, single, kind)
 
     def flags(self) -> dict[str, Any]:
         """All options as plain data, by the names of their flags."""
@@ -93,17 +103,42 @@ class Options:
         return cls(**{name: value for name, value in values.items() if name in known})
 
 
-def check_value(field: dataclasses.Field, value: Any) -> None:
+@cache
+def annotations_of(options: type[Options]) -> dict[str, Any]:
+    """The annotations of a class's options, resolved; looked up once, as every new instance is checked by them."""
+    return get_type_hints(options)
+
+
+def check_sequence(field: dataclasses.Field, value: Any) -> None:
+    """Refuse what is no sequence, or one of another length than its option has."""
+    length = field.metadata["nargs"]
+    if not isinstance(value, (tuple, list)) or (isinstance(length, int) and len(value) != length):
+        told = f"{length} values" if isinstance(length, int) else "a list of values"
+        raise InputError(f"--{field.name} {shown(value)} was given; it must be {told}")
+
+
+def check_value(field: dataclasses.Field, value: Any, kind: type) -> None:
     """Refuse a value that its option does not allow."""
     choices = field.metadata["choices"]
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        if problem := number_of(field, type(value)).problem(value):
-            raise InputError(f"--{field.name} {value} was given; it must be {problem}")
-    elif isinstance(value, str):
-        if choices and value not in choices:
-            raise InputError(f"--{field.name} {value} was given; expected one of {', '.join(choices)}")
-        if not value.strip():
-            raise InputError(f"--{field.name} was given an empty text; give a value or leave the flag out")
+    if problem := problem_of(field, value, kind):
+        told = list(value) if isinstance(value, tuple) else value
+        raise InputError(f"--{field.name} {told} was given; it must be {problem}")
+    if kind is str and choices and value not in choices:
+        raise InputError(f"--{field.name} {value} was given; expected one of {', '.join(choices)}")
+    if kind is str and not str(value).strip():
+        raise InputError(f"--{field.name} was given an empty text; give a value or leave the flag out")
+
+
+def problem_of(field: dataclasses.Field, value: Any, kind: type) -> str | None:
+    """What a value must be by its type and bounds, and is not; a path is a text, and NumPy's numbers are numbers."""
+    if kind is bool:
+        return None if isinstance(value, bool) else "true or false"
+    if kind is str:
+        return None if isinstance(value, (str, PathLike)) else "a text"
+    is_number = isinstance(value, Integral if kind is int else Real) and not isinstance(value, bool)
+    if is_number and not isinstance(value, (int, float)):
+        value = kind(value)
+    return number_of(field, kind).problem(value if is_number else math.nan)
 
 
 def number_of(field: dataclasses.Field, kind: type) -> Number:
@@ -114,7 +149,7 @@ def number_of(field: dataclasses.Field, kind: type) -> Number:
 
 def add_flags(parser: argparse.ArgumentParser, options: type[Options], **defaults: Any) -> None:
     """Add a flag for every option, under its group's heading; `defaults` replace the class's own."""
-    types = get_type_hints(options)
+    types = annotations_of(options)
     groups = {group.title: group for group in parser._action_groups}
     for field in dataclasses.fields(options):
         facts = field.metadata

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 
 from measure.io import CommandParser, InputError
@@ -56,6 +57,41 @@ def test_flags_become_options_and_options_the_same_flags():
 def test_values_out_of_bounds_are_refused(values, message):
     with pytest.raises(InputError, match=message):
         Few(**values)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"count": 2.5}, "--count 2.5 was given; it must be a whole number, at least 1 and at most 9"),
+        ({"count": "3"}, "--count 3 was given; it must be a whole number"),
+        ({"count": True}, "--count True was given; it must be a whole number"),
+        ({"count": None}, "--count None was given; it must be a whole number"),
+        ({"count": 10**400}, "--count 10+ was given; it must be at most 9"),
+        ({"count": float("inf")}, "--count inf was given; it must be a whole number"),
+        ({"rate": "0.5"}, "--rate 0.5 was given; it must be a number, at least 0 and less than 1"),
+        ({"rate": [0.5]}, r"--rate \[0.5\] was given; it must be a number"),
+        ({"kind": 1}, "--kind 1 was given; it must be a text"),
+        ({"kind": ["a"]}, r"--kind \['a'\] was given; it must be a text"),
+        ({"names": "a"}, "--names a was given; it must be a list of values"),
+        ({"names": {"a": 1}}, "--names .* was given; it must be a list of values"),
+        ({"names": ["a", 1]}, "--names 1 was given; it must be a text"),
+        ({"pair": 3}, "--pair 3 was given; it must be 2 values"),
+        ({"pair": [1, 2, 3]}, "--pair 1 2 3 was given; it must be 2 values"),
+        ({"pair": [1, 2.5]}, "--pair 2.5 was given; it must be a whole number"),
+        ({"on": 1}, "--on 1 was given; it must be true or false"),
+        ({"on": "false"}, "--on false was given; it must be true or false"),
+        ({"on": None}, "--on None was given; it must be true or false"),
+    ],
+)
+def test_values_of_another_type_are_refused(values, message):
+    with pytest.raises(InputError, match=f"^{message}"):
+        Few.from_flags(values)
+
+
+def test_whole_numbers_are_numbers_and_what_is_like_a_value_is_one(tmp_path):
+    assert Few(rate=0).rate == 0 and Few(rate=None).rate is None
+    assert Few(count=np.int64(4)).count == 4 and Few(rate=np.float32(0.5)).rate == 0.5
+    assert Few(names=(tmp_path,)).names == (tmp_path,)
 
 
 def test_the_choices_of_a_run_are_what_the_code_has():

@@ -1,6 +1,7 @@
 """What a resumed run may change and what it must keep; fresh runs from weights; ends in good order at any moment."""
 
 import csv
+import json
 import os
 import signal
 
@@ -11,6 +12,7 @@ import myTrain
 from lib import create_model
 from measure.io import InputError
 from tests.helpers.runs import state, train_quickly
+from utils.commands import repeat
 from utils.evaluation.images import ImageValidation
 from utils.phantom import write_stills
 from utils.training.run_files.run_log import RunLog
@@ -51,6 +53,31 @@ def test_what_a_resumed_run_must_keep_is_refused(run, tmp_path, capsys, flags, k
     told = capsys.readouterr().err
     assert kept in told and "start a fresh run with --init_weights" in told
     assert not (tmp_path / "on").exists()
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "message"),
+    [
+        ("batch_size", 2.5, "--batch_size 2.5 was given; it must be a whole number, at least 1 and at most 65536"),
+        ("batch_size", 0, "--batch_size 0 was given; it must be at least 1"),
+        ("lr", "fast", "--lr fast was given; it must be a number, at least 0 and at most 100"),
+        ("tf32", "no", "--tf32 no was given; it must be true or false"),
+        ("augment", [5], "--augment 5 was given; it must be a text"),
+        ("augment", 5, "--augment 5 was given; it must be a list of values"),
+    ],
+)
+def test_a_record_that_was_edited_by_hand_is_refused_by_what_is_wrong(run, tmp_path, capsys, flag, value, message):
+    edited = state(run)
+    edited["config"]["flags"][flag] = value
+    torch.save(edited, tmp_path / "last.pth")
+    (tmp_path / "config.json").write_text(json.dumps(edited["config"]))
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    told = f"error: the checkpoint's record of its run is damaged ({message}); start from its weights\n"
+    assert myTrain.main(["--load_checkpoint_path", str(tmp_path / "last.pth"), "--epoch", "2"]) == 2
+    assert capsys.readouterr().err == told
+    assert repeat.main([str(tmp_path)]) == 2
+    assert capsys.readouterr().err == told
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_what_a_resumed_run_changes_is_done_and_said(run, tmp_path, capsys):

@@ -79,9 +79,12 @@ def read_record(place: Path) -> dict[str, Any]:
             raise InputError(f"{place} holds weights but no record of a run; give a run folder or a checkpoint of ours")
         return found["config"]
     try:
-        return json.loads((place / "config.json").read_text(encoding="utf-8"))
+        found = json.loads((place / "config.json").read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise ValueError
+        return found
     except (OSError, ValueError) as error:
-        fault = getattr(error, "strerror", None) or "it is no JSON"
+        fault = getattr(error, "strerror", None) or "it is no JSON of a run"
         raise InputError(
             f"cannot read {place / 'config.json'} ({fault}); give the folder of a run (of several seeds, one seed's)"
         ) from error
@@ -93,15 +96,17 @@ def config_of(record: Mapping[str, Any]) -> TrainConfig:
     Runs from before `best_by` existed chose by the released score, and go on to; `center_crop` was spelled otherwise.
 
     Raises:
-        InputError: it holds none.
+        InputError: it holds none, or one that no run can have: a record can be edited by hand.
     """
     flags = record.get("flags")
     if not isinstance(flags, Mapping):
         raise InputError("the checkpoint's record of its run is damaged: it has no flags; start from its weights")
-    augment = [text.replace("centre_crop", "center_crop") for text in flags.get("augment") or ()]
+    augment = flags.get("augment") or ()
+    if isinstance(augment, (list, tuple)):
+        augment = [text.replace("centre_crop", "center_crop") if isinstance(text, str) else text for text in augment]
     try:
         return TrainConfig.from_flags({"best_by": "score", **flags, "augment": augment})
-    except TypeError as error:
+    except InputError as error:
         raise InputError(f"the checkpoint's record of its run is damaged ({error}); start from its weights") from error
 
 
