@@ -252,7 +252,7 @@ def build_model(config: TrainConfig, start: StartOptions, resume: Mapping[str, A
         InputError: weights from two files.
     """
     if resume:
-        return create_model(config.model, **resume["config"]["model"]["options"])
+        return create_model(config.model, **described_network(resume, str(start.load_checkpoint_path)).options)
     options = network_options(config) | ({"classes": len(config.classes)} if config.classes else {})
     source = config.net_pretrained_backbone_path if "backbone" in model_entry(config.model).options else "none"
     weights = start.init_weights or start.load_checkpoint_path

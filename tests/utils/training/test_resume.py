@@ -80,6 +80,16 @@ def test_a_record_that_was_edited_by_hand_is_refused_by_what_is_wrong(run, tmp_p
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+@pytest.mark.parametrize("model", [[], {"name": 5, "options": {}}, {"name": "scrnet", "options": []}])
+def test_a_checkpoint_that_no_longer_says_its_network_is_refused(run, tmp_path, capsys, model):
+    edited = state(run)
+    edited["config"]["model"] = model
+    torch.save(edited, tmp_path / "last.pth")
+    words = ["--load_checkpoint_path", tmp_path / "last.pth", "--train_model_save_path", tmp_path / "on"]
+    assert myTrain.main(list(map(str, words))) == 2
+    assert "last.pth is a checkpoint whose config names no network and its options" in capsys.readouterr().err
+
+
 def test_what_a_resumed_run_changes_is_done_and_said(run, tmp_path, capsys):
     assert go_on(run, tmp_path, "--weight_decay", "0.25", "--amp", "bf16", "--ema", "0.5") == 0
     told = capsys.readouterr().err
