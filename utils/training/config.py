@@ -337,7 +337,10 @@ class StartOptions(Options):
     """How this start of a run begins; a run does not keep these."""
 
     load_checkpoint_path: str | None = option(
-        None, "a last.pth to go on from; a file of weights alone starts a fresh run, as --init_weights", group=FOLDER
+        None,
+        "a last.pth to go on from, or an earlier checkpoint to go back to, which keeps what came after it in "
+        "left_at_epoch_N; a file of weights alone starts a fresh run, as --init_weights",
+        group=FOLDER,
     )
     init_weights: str | None = option(
         None, "start a fresh run from the weights of this file, ours or published", group=FOLDER

@@ -32,7 +32,8 @@ from ..runtime import StopRequest, World, choose_device, network_options
 from .config import StartOptions, TrainConfig
 from .losses import LOSSES, DeepSupervision, mixture_weights, output_weights
 from .recipes import recipe_of, recipe_overrides
-from .run_files.run_folder import claimed, refuse_other_run
+from .run_files.checkpoint import keep_left_course
+from .run_files.run_folder import claimed, goes_on_in, refuse_other_run
 from .run_files.run_record import config_of, make_run_record, read_record, resume_changes
 from .run_files.trackers import check_trackers
 from .tasks import Task, pairs_of, task_of
@@ -113,11 +114,19 @@ def train(
                 resume=resume,
                 world=world,
             )
-            run(trainer, data, stop)
+            goes_on = resumed and goes_on_in(Path(config.train_model_save_path), resumed) and not start.overwrite
+            run(trainer, data, stop, resumed=Path(resumed) if goes_on else None)
 
 
-def run(trainer: Trainer, data: RunData, stop: StopRequest) -> None:
-    """Train to the end and say what was done."""
+def run(trainer: Trainer, data: RunData, stop: StopRequest, *, resumed: Path | None = None) -> None:
+    """Train to the end and say what was done.
+
+    Args:
+        trainer: of the run.
+        data: of the run.
+        stop: what tells of a signal.
+        resumed: the checkpoint in its folder that the run goes on from; what came after it is kept.
+    """
     config, folder = trainer.config, trainer.folder
     if trainer.world.is_first:
         data.files.write(folder / DATA_FILE)
@@ -125,6 +134,8 @@ def run(trainer: Trainer, data: RunData, stop: StopRequest) -> None:
         trainer.close()
         print(f"already at epoch {trainer.epoch - 1} of {config.epoch}: nothing is left to do; {trainer.way_on()}")
         return
+    if resumed and trainer.world.is_first and (left := keep_left_course(resumed, is_best=trainer.is_at_best)):
+        tell(left)
     millions = sum(p.numel() for p in trainer.train_step.model.parameters()) / 1e6
     print(
         f"{config.model} ({millions:.2f} M parameters) on {trainer.device}: {counted(len(data.training), 'image')} to "

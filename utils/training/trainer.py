@@ -112,6 +112,11 @@ class Trainer:
         """Whether no epoch is left, the budget is used up, or the early stop is reached."""
         return self.epoch > self.config.epoch or self.patience_exceeded() or (not self.step and self.budget_exhausted())
 
+    @property
+    def is_at_best(self) -> bool:
+        """Whether the last epoch is finished, nothing was done after it, and none before it has a better score."""
+        return bool(self.scores) and not self.step and self.scores[-1] > max(self.scores[:-1], default=-math.inf)
+
     def way_on(self) -> str:
         """What makes a run that is over go on."""
         if self.epoch > self.config.epoch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import random
@@ -18,21 +19,23 @@ import torch
 from tqdm import tqdm
 
 from lib import ModelError, read_checkpoint
-from measure.io import InputError, counted, replace_when_whole
+from measure.io import InputError, counted, make_folder, replace_when_whole
 
 from ...runtime import tensors_when_whole
-from .run_folder import runs_in
+from .run_folder import LOG, runs_in
 
 __all__ = [
     "FORMAT_VERSION",
     "Saver",
     "furthest_checkpoint",
     "generator_states",
+    "keep_left_course",
     "read_run",
     "restore_generators",
 ]
 
 FORMAT_VERSION = 2
+UNKNOWN = (math.inf, math.inf)  # the position of a file that does not tell it
 
 
 class Saver:
@@ -75,11 +78,49 @@ def write(paths: Sequence[Path], content: dict[str, Any]) -> None:
     with tensors_when_whole(first) as file:
         torch.save(content, file)
     for path in others:
-        with replace_when_whole(path) as partial:
-            try:
-                os.link(first, partial)
-            except OSError:  # a file system without links
-                shutil.copyfile(first, partial)
+        same_bytes(first, path)
+
+
+def same_bytes(first: Path, path: Path) -> None:
+    """Make `path` a link to the bytes of `first`, or a copy."""
+    with replace_when_whole(path) as partial:
+        try:
+            os.link(first, partial)
+        except OSError:  # a file system without links
+            shutil.copyfile(first, partial)
+
+
+def keep_left_course(resumed: Path, *, is_best: bool) -> str:
+    """Keep what a run in its own folder would replace after it has gone back to an earlier checkpoint.
+
+    Checkpoints that are further than the one gone back to move into `left_at_epoch_N/`, with a copy of log.csv.
+
+    Args:
+        resumed: the checkpoint, in the run's folder. last.pth is where the run is: whatever is further was left before.
+        is_best: whether its epoch has the best score up to there: then it becomes best.pth where that was moved.
+
+    Returns:
+        A sentence that says what is kept where; "" where nothing is further.
+
+    Raises:
+        InputError: the folder cannot be written to.
+    """
+    folder, here = resumed.parent, position(resumed)
+    further = {path: at for path in runs_in(folder) if here < (at := position(path)) < UNKNOWN}
+    if resumed.name == "last.pth" or not further:
+        return ""
+    epoch = max(further.values())[0]
+    names = (f"left_at_epoch_{epoch}{again}" for again in itertools.chain([""], map("_{}".format, itertools.count(2))))
+    place = make_folder(next(folder / name for name in names if not (folder / name).exists()))
+    kept = [path.name for path in further]
+    if (folder / LOG).is_file():
+        shutil.copyfile(folder / LOG, place / LOG)
+        kept.append(LOG)
+    for path in further:
+        path.rename(place / path.name)
+    if is_best and not (folder / "best.pth").exists():
+        same_bytes(resumed, folder / "best.pth")
+    return f"the run had gone further than {resumed.name} (to epoch {epoch}): its {', '.join(kept)} are kept in {place}"
 
 
 def snapshot(state: Any) -> Any:
@@ -160,7 +201,7 @@ def position(path: Path) -> tuple[float, float]:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         return int(content["epoch"]), int(content["step"])
     except Exception:  # whatever is wrong, reading the whole file says it in a sentence
-        return math.inf, math.inf
+        return UNKNOWN
 
 
 def generator_states(device: torch.device) -> dict[str, Any]:

@@ -19,11 +19,12 @@ try:
 except ImportError:  # Windows has no such locks; two runs in one folder are not noticed there
     fcntl = None
 
-__all__ = ["claimed", "refuse_other_run", "runs_in"]
+__all__ = ["LOG", "claimed", "goes_on_in", "refuse_other_run", "runs_in"]
 
 LOCK = ".lock"
+LOG = "log.csv"  # a row an epoch
 CHECKPOINT = re.compile(r"(last|best|checkpoint_epoch_\d+)\.pth")
-LEFT_BESIDE = ("log.csv", "config.json", "data.csv", "events.out.tfevents.*")
+LEFT_BESIDE = (LOG, "config.json", "data.csv", "events.out.tfevents.*")
 
 
 def runs_in(folder: Path) -> list[Path]:

@@ -16,6 +16,7 @@ from measure.io import InputError, drop_partials, make_folder, replace_when_whol
 
 from ...runtime import shown
 from ..config import neutral_options
+from .run_folder import LOG
 from .trackers import open_tracker, tell_tracker
 
 __all__ = ["RunLog"]
@@ -50,7 +51,7 @@ class RunLog:
             self.board.file_writer.add_summary(summary)
 
     def _read_rows(self, last_epoch: int) -> list[dict[str, str]]:
-        path = self.folder / "log.csv"
+        path = self.folder / LOG
         if not last_epoch or not path.is_file():
             return []
         try:
@@ -76,7 +77,7 @@ class RunLog:
         """
         row = {"epoch": number, "lr": lr, **losses, **scores, "seconds": round(seconds, 2)}
         self.rows.append({name: str(value) for name, value in row.items()})
-        with replace_when_whole(self.folder / "log.csv") as partial, partial.open("w", newline="") as file:
+        with replace_when_whole(self.folder / LOG) as partial, partial.open("w", newline="") as file:
             writer = csv.DictWriter(file, fieldnames=list(row), extrasaction="ignore")
             writer.writeheader()
             writer.writerows(self.rows)

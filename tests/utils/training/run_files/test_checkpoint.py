@@ -12,7 +12,7 @@ import myTrain
 from measure.io.errors import InputError
 from tests.helpers.processes import in_a_process
 from tests.helpers.runs import assert_equal, interrupt_after, state
-from utils.training.run_files.checkpoint import FORMAT_VERSION, Saver, furthest_checkpoint
+from utils.training.run_files.checkpoint import FORMAT_VERSION, Saver, furthest_checkpoint, keep_left_course
 
 pytestmark = pytest.mark.slow
 
@@ -114,6 +114,35 @@ def test_a_run_that_went_back_goes_on_from_where_it_is_and_not_from_the_course_i
     assert furthest_checkpoint(tmp_path)[1]["epoch"] == 80
     torch.save({"format_version": FORMAT_VERSION, "config": {}, "epoch": 52, "step": 3}, tmp_path / "last.pth")
     assert furthest_checkpoint(tmp_path)[0].name == "last.pth"
+
+
+def test_a_run_that_goes_back_keeps_what_it_had_reached(data, straight, tmp_path, capsys):
+    assert train(data, tmp_path, "--train_model_save_epoch", "1") == 0
+    reached = {path.name: path.read_bytes() for path in (*tmp_path.glob("*.pth"), tmp_path / "log.csv")}
+    after_first = {name for name in reached if name.endswith(".pth") and state(tmp_path, name)["epoch"] > 1}
+    assert {"last.pth", "checkpoint_epoch_2.pth", "checkpoint_epoch_3.pth"} <= after_first
+    capsys.readouterr()
+    for left in ("left_at_epoch_3", "left_at_epoch_3_2"):
+        assert myTrain.main(["--load_checkpoint_path", str(tmp_path / "checkpoint_epoch_1.pth"), "--epoch", "3"]) == 0
+        told = capsys.readouterr().err
+        assert "the run had gone further than checkpoint_epoch_1.pth (to epoch 3)" in told
+        assert f"log.csv are kept in {tmp_path / left}\n" in told and all(name in told for name in after_first)
+        assert {path.name for path in (tmp_path / left).iterdir()} == {*after_first, "log.csv"}
+    for name in (*after_first, "log.csv"):
+        assert (tmp_path / "left_at_epoch_3" / name).read_bytes() == reached[name]
+    assert_same_run(straight, tmp_path)
+    assert (tmp_path / "best.pth").is_file()
+    (tmp_path / "last.pth").unlink()
+    assert myTrain.main(["--load_checkpoint_path", str(tmp_path / "checkpoint_epoch_3.pth")]) == 0
+    assert not (tmp_path / "left_at_epoch_3_3").exists(), "nothing is further, and nothing is left to do"
+
+
+def test_a_best_checkpoint_that_was_gone_back_to_is_the_best_one_again(tmp_path):
+    for name, epoch in (("best.pth", 3), ("last.pth", 3), ("checkpoint_epoch_1.pth", 1)):
+        torch.save({"format_version": FORMAT_VERSION, "config": {}, "epoch": epoch, "step": 0}, tmp_path / name)
+    assert keep_left_course(tmp_path / "last.pth", is_best=True) == ""
+    assert "its best.pth, last.pth are kept in" in keep_left_course(tmp_path / "checkpoint_epoch_1.pth", is_best=True)
+    assert (tmp_path / "best.pth").read_bytes() == (tmp_path / "checkpoint_epoch_1.pth").read_bytes()
 
 
 def test_a_checkpoint_of_another_format_is_refused(straight, tmp_path, capsys):
