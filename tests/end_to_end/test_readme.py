@@ -21,7 +21,8 @@ from utils.training import DeepSupervision, recipe_for
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-DOCS = {path.name: path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md"))}
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+DOCS = {path.relative_to(ROOT / "docs").as_posix(): path.read_text(encoding="utf-8") for path in PAGES}
 
 
 def blocks(language, text=README):
@@ -119,8 +120,11 @@ def test_its_links_lead_somewhere(page):
 
 def test_every_network_has_a_page_that_says_what_differs_and_how_far_it_got():
     for name in list_models():
-        assert "## Differs from the" in DOCS[f"{name}.md"] and "## How far ours got" in DOCS[f"{name}.md"]
-        assert f"](docs/{name}.md)" in README
+        assert (
+            "## Differs from the" in DOCS[f"networks/{name}.md"]
+            and "## How far ours got" in DOCS[f"networks/{name}.md"]
+        )
+        assert f"](docs/networks/{name}.md)" in README
 
 
 def test_it_lists_every_verb():
