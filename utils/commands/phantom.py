@@ -12,7 +12,7 @@ import argparse
 import re
 from collections.abc import Sequence
 
-from measure.io import FRAME_MASKS, FRAMES, CommandParser, InputError, Switch, nonempty, number, path
+from measure.io import FRAME_MASKS, FRAMES, CommandParser, InputError, Switch, counted, nonempty, number, path
 
 from ..phantom import (
     LOOKS,
@@ -101,8 +101,10 @@ def _write(args: argparse.Namespace) -> None:
         check_clip_folders(args.out / "SUN-SEG", split=split, cases=cases, frames=args.frames)
     for folder, still in stills.items():
         write_stills(folder, **still, **common)
+        print(f"{counted(still['count'], 'still')} in {folder}")
     for split, cases in splits.items():
         write_clips(args.out / "SUN-SEG", split=split, cases=cases, steady=args.steady, look=args.look, **clip)
+        print(f"{counted(cases, 'clip')} of {counted(args.frames, 'frame')} in {args.out / 'SUN-SEG' / split}")
 
 
 def _counts(flag: str, pairs: list[str]) -> dict[str, int]:

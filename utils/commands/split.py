@@ -103,8 +103,8 @@ def write_splits(args: argparse.Namespace) -> None:
     files = {args.out / f"{part}.txt": members for part, members in parts.items()}
     if not args.overwrite:
         refuse_other_names(files, advice=REPLACE)
+    write_names(files)
     for part, members in parts.items():
-        write_names(members, args.out / f"{part}.txt")
         other = f" ({sizes[part]} were asked for; groups stay whole)" if len(members) != sizes[part] else ""
         print(f"{args.out / part}.txt: {described_part(members, group_by_name, grouped, remark=other)}")
     tell_others(args.out, list(files))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import reprlib
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from measure.io import (
     has_clips,
     images_by_stem,
     make_folder,
+    replace_when_whole,
     subfolders,
     write_text,
 )
@@ -194,8 +196,7 @@ def write_folds(
     }
     if not replace:
         refuse_other_names(files, advice=advice)
-    for place, names in files.items():
-        write_names(names, place)
+    write_names(files)
     return list(files)
 
 
@@ -221,10 +222,22 @@ def refuse_other_names(files: Mapping[Path, Sequence[str]], *, advice: str) -> N
             )
 
 
-def write_names(names: Sequence[str], place: Path) -> None:
-    """Write a split file, one name a line, its folder made where missing."""
-    drop_partials(make_folder(place.parent))
-    write_text(text_of(names), place)
+def write_names(files: Mapping[Path, Sequence[str]]) -> None:
+    """Write split files, one name a line, their folders made where missing: all of them or none.
+
+    Files of two draws, side by side, would share images.
+
+    Args:
+        files: the names that each file is to hold.
+
+    Raises:
+        InputError: one of them cannot be written; those that were there are untouched.
+    """
+    for folder in {place.parent for place in files}:
+        drop_partials(make_folder(folder))
+    with ExitStack() as moved_at_the_end:
+        for place, names in files.items():
+            write_text(text_of(names), moved_at_the_end.enter_context(replace_when_whole(place)))
 
 
 def text_of(names: Sequence[str]) -> str:

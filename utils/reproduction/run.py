@@ -168,8 +168,7 @@ def draw_parts(study: Study, folder: Path, home: Path) -> None:
     drawn = split_names(list(pairs), sizes, seed=SPLIT_SEED)
     files = {home / "splits" / f"{part}.txt": names for part, names in drawn.items()}
     refuse_other_names(files, advice=f"choose another --out, or remove {home}")
-    for file, names in files.items():
-        write_names(names, file)
+    write_names(files)
     for stem in read_split(home / "splits" / "test.txt"):
         for kind, source in (("images", pairs[stem].image), ("masks", pairs[stem].mask)):
             target = home / "test" / folder.name / kind / source.name

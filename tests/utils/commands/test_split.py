@@ -46,6 +46,17 @@ def test_nothing_is_written_where_one_file_is_another(split, tmp_path):
     assert (tmp_path / "splits" / "val.txt").read_bytes() == b"\xff of somebody else"
 
 
+def test_no_file_is_replaced_where_one_cannot_be(split, tmp_path):
+    assert split("train=80%", "val=10%", "test=rest")[0] == 0
+    (tmp_path / "splits" / "test.txt").unlink()
+    (tmp_path / "splits" / "test.txt").mkdir()
+    first = {name: (tmp_path / "splits" / name).read_text() for name in ("train.txt", "val.txt")}
+    status, told = split("train=80%", "val=10%", "test=rest", "--seed", "1", "--overwrite")
+    assert status == 2 and "test.txt is a folder" in told.err and not told.out
+    assert {name: (tmp_path / "splits" / name).read_text() for name in first} == first, "no parts of two draws"
+    assert sorted(path.name for path in (tmp_path / "splits").iterdir()) == ["test.txt", "train.txt", "val.txt"]
+
+
 def test_files_of_an_earlier_draw_are_told(split, tmp_path):
     assert "before" not in split("train=10", "test=rest")[1].err
     status, told = split("train=10", "val=rest", "--overwrite")

@@ -327,6 +327,16 @@ def test_every_set_is_looked_at_before_the_first_is_written(tmp_path, capsys, st
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_what_was_written_is_told(tmp_path, capsys):
+    words = "--train 2 --test clear=1 --clips A=1 --frames 6 --size 96 112"
+    assert main(["--out", str(tmp_path), *words.split()]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"2 stills in {tmp_path / 'TrainDataset'}",
+        f"1 still in {tmp_path / 'TestDataset' / 'PhantomClear'}",
+        f"1 clip of 6 frames in {tmp_path / 'SUN-SEG' / 'A'}",
+    ]
+
+
 def test_a_file_in_place_of_the_folder(tmp_path, capsys):
     (tmp_path / "out").write_text("x")
     assert main(["--out", str(tmp_path / "out"), "--train", "1"]) == 2
