@@ -66,19 +66,19 @@ def parse_args(argv: Sequence[str] | None = None) -> Namespace:
         "--published",
         type=nonempty,
         metavar="NAME=VALUE,...",
-        help="numbers of a paper's row: which definition do the maps fit them by?",
+        help="numbers of a paper's row: by which definition do these maps, or this file, give them?",
     )
     parser.add_argument(
-        "--GT_root", type=path, metavar="DIR", help="for --published without a file (default: data/TestDataset)"
+        "--GT_root", type=path, metavar="DIR", help="masks, for --published without a file (default: data/TestDataset)"
     )
-    parser.add_argument("--pred_root", type=path, metavar="DIR", help="maps, likewise (default: result)")
-    parser.add_argument("--protocol", choices=PROTOCOLS, default="image", help="of these")
+    parser.add_argument("--pred_root", type=path, metavar="DIR", help="their maps (default: result)")
+    parser.add_argument("--protocol", choices=PROTOCOLS, help="by which these are scored (default: image)")
     parser.add_argument("--dataset", type=nonempty, metavar="NAME", help="for --published: this data set alone")
     parser.add_argument(
         "--metric", type=nonempty, help="rank images by this metric (default: the metric that moved most per image)"
     )
     parser.add_argument(
-        "--top", type=number(int, low=1), default=10, metavar="N", help="images, or definitions, listed per data set"
+        "--top", type=number(int, low=1), default=10, metavar="N", help="images (definitions) listed per data set"
     )
     args = parser.parse_args(argv)
     if not args.published and len(args.files) != 2:
@@ -88,7 +88,18 @@ def parse_args(argv: Sequence[str] | None = None) -> Namespace:
         )
     if args.published and (len(args.files) > 1 or (args.files and (args.GT_root or args.pred_root))):
         parser.error("--published takes one scores.json, or --GT_root and --pred_root")
+    alone = ("metric",) if args.published else ("GT_root", "pred_root", "protocol", "dataset")
+    for name in alone + ("protocol",) * bool(args.files):
+        if getattr(args, name) is not None:
+            parser.error(f"--{name} was given, which {_use(args)} does not use; leave it out")
     return args
+
+
+def _use(args: Namespace) -> str:
+    """What the command line is for, in words."""
+    if not args.published:
+        return "a comparison of two files"
+    return "--published with a file" if args.files else "--published"
 
 
 def explain_published(args: Namespace) -> str:
@@ -102,7 +113,7 @@ def explain_published(args: Namespace) -> str:
         found = definitions_in(read_scores(args.files[0]))
     else:
         roots = args.GT_root or Path("data/TestDataset"), args.pred_root or Path("result")
-        found = score_definitions(*roots, options=Options(protocol=args.protocol), workers=available_cores())
+        found = score_definitions(*roots, options=Options(protocol=args.protocol or "image"), workers=available_cores())
     if args.dataset and args.dataset not in found:
         raise InputError(f"no data set is called {args.dataset}; there are {first_names(list(found))}")
     doubt = impossibility(row)

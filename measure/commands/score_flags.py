@@ -64,6 +64,8 @@ def parse_args(argv: Sequence[str] | None = None) -> Namespace:
     _add_certainty(parser.add_argument_group("how certain it is"))
     _add_output(parser.add_argument_group("what is written"))
     args = parser.parse_args(argv)
+    if args.mark == "certain" and not args.intervals:
+        parser.error("--mark certain was given with --no-intervals; it marks by intervals, leave one of the two out")
     args.classes = parse_classes(args.classes) if args.classes is not None else None
     args.layout = read_layout(args)
     if args.minmax is None:
@@ -143,20 +145,23 @@ def _add_definitions(group: _ArgumentGroup) -> None:
         action=Switch,
         default=None,
         help="min-max normalize each map first, as published tables have it; --no-minmax scores maps as saved "
-        "(default: --minmax; --no-minmax with --classes, or every image would be made to show every class, and endocv)",
+        "(default: on; off with --protocol endocv, and with --classes, where every image would be made to show every "
+        "class)",
     )
-    group.add_argument("--BR", choices=("on", "off"), default="off", help="border-region scores too")
+    group.add_argument(
+        "--BR", choices=("on", "off"), default="off", help="also score the band around the mask's contour"
+    )
     group.add_argument(
         "--br_rate",
         type=number(int, low=1, high=WIDEST_BAND),
         default=15,
         metavar="PIXELS",
-        help="side of the square that widens the contour to the border region",
+        help="of this band: side of the square by which the contour is widened",
     )
     group.add_argument(
         "--distances",
         action=Switch,
-        help="distances between the outlines of map and mask too: HD, HD95, ASSD, NSD, boundary IoU",
+        help="also the distances between the outlines of map and mask: HD, HD95, ASSD, NSD, boundary IoU",
     )
     group.add_argument(
         "--nsd_tolerance",
@@ -168,7 +173,7 @@ def _add_definitions(group: _ArgumentGroup) -> None:
     group.add_argument(
         "--lesions",
         action=Switch,
-        help="lesion by lesion too: sensitivity, precision, false alarms, free-response curve; in videos latencies",
+        help="also score by lesion: sensitivity, precision, false alarms, free-response curve; in videos latencies",
     )
     group.add_argument(
         "--lesion_min",
@@ -186,7 +191,7 @@ def _add_definitions(group: _ArgumentGroup) -> None:
     group.add_argument(
         "--consistency",
         action=Switch,
-        help="vps: how steady maps are from frame to frame too: agreement, agreement after optical flow, flicker",
+        help="vps: also how steady maps are from frame to frame: agreement, agreement after optical flow, flicker",
     )
     group.add_argument(
         "--fps",
@@ -198,14 +203,15 @@ def _add_definitions(group: _ArgumentGroup) -> None:
     group.add_argument(
         "--calibration",
         action=Switch,
-        help="whether levels are probabilities too: ECE, Brier score, reliability diagram; for maps as predicted",
+        help="also whether the saved levels are probabilities: ECE, Brier score, reliability diagram; for maps that "
+        "were not min-max normalized when they were saved",
     )
     group.add_argument(
         "--threshold",
         type=number(float, low=0, low_open=True, high=1),
         default=0.5,
         metavar="T",
-        help="distances and lesions are taken of the map cut at this value of its saved levels / 255",
+        help="for distances, lesions and steadiness the map counts as polyp where its saved level / 255 is at least T",
     )
 
 
@@ -221,7 +227,7 @@ def _add_certainty(group: _ArgumentGroup) -> None:
         type=number(int, low=FEWEST_RESAMPLES, high=MOST_RESAMPLES),
         default=9999,
         metavar="N",
-        help="of the bootstrap",
+        help="how many times the bootstrap draws the images (cases, groups) again",
     )
     group.add_argument(
         "--mark",
@@ -230,7 +236,7 @@ def _add_certainty(group: _ArgumentGroup) -> None:
         help="what is marked as best among several methods: by the numbers as printed, or only where the interval of "
         "the difference leaves out 0",
     )
-    group.add_argument("--seed", type=number(int), default=0, metavar="N", help="of the bootstrap's draw")
+    group.add_argument("--seed", type=number(int), default=0, metavar="N", help="of the bootstrap's random draws")
     add_group_flags(group)
 
 
@@ -239,13 +245,13 @@ def _add_output(group: _ArgumentGroup) -> None:
     group.add_argument(
         "--all-definitions",
         action="store_true",
-        help="score again without (with) min-max normalization; every Dice and IoU side by side: definitions.md",
+        help="score a second time with --minmax the other way round; every Dice and IoU side by side: definitions.md",
     )
     group.add_argument(
         "--record_path",
         type=path,
         metavar="PATH",
-        help="also write the table as text to this file, or to <method>.txt in this folder",
+        help="also write the headline table as text to this file, or to <method>.txt in this folder",
     )
     group.add_argument(
         "--plots", action=Switch, default=True, help="curves, bars and contact sheets; --no-plots leaves them out"

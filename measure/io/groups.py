@@ -35,7 +35,9 @@ def add_group_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags that `group_reading` reads."""
     groups = parser.add_mutually_exclusive_group()
     groups.add_argument(
-        "--groups", type=path_type, help="file of `name,group` lines, or of `first last` ranges of numbered names"
+        "--groups",
+        type=path_type,
+        help="file of `name,group` lines, or of `first last` ranges of numbered names; a name in none stands alone",
     )
     groups.add_argument(
         "--group_pattern", type=nonempty, help="regular expression that finds the group in a name, as '^case\\d+'"

@@ -96,7 +96,9 @@ def threshold_table(results: Sequence[Result]) -> list[TextTable]:
             ends = f"[{interval[0]:.2f}, {interval[1]:.2f}]" if interval else MISSING
             rows.append((result["method"], name, f"{best['level'] / 255:.2f}", ends, format_score(best["Dice"])))
     titles = ("Method", "Data set", "Best threshold", "95 % of resamples", "mean Dice there")
-    return [TextTable("Threshold of the greatest mean Dice", titles, tuple(rows), text_columns=2)] if rows else []
+    maps = "min-max normalized maps" if results[0].get("options", {}).get("minmax", True) else "maps as saved"
+    caption = f"Threshold of the greatest mean Dice, of {maps}"
+    return [TextTable(caption, titles, tuple(rows), text_columns=2)] if rows else []
 
 
 def _of_units(results: Sequence[Result], name: str, part: str) -> str:

@@ -237,7 +237,7 @@ def dataset_tables(results: Sequence[Result], name: str) -> list[Table]:
 
 
 def size_tables(results: Sequence[Result]) -> list[Table]:
-    """The headline columns by polyp size, a table per data set, a block per size."""
+    """The headline columns by polyp size, a table per data set, a block per size; of videos over frames, not cases."""
     return [table for name in dataset_names(results) if (table := _size_table(results, name))]
 
 
@@ -319,4 +319,5 @@ def _size_table(results: Sequence[Result], name: str) -> Table | None:
         Block(size, tuple(_row(method, strata.get(size), keys) for method, strata in by_size), _without_tests(results))
         for size in sizes
     )
-    return Table(name, tuple(map(column_of, keys)), blocks, "Polyp size")
+    over = ", mean over the frames of all cases" if any(result.get("per_case") for result in results) else ""
+    return Table(f"{name}{over}", tuple(map(column_of, keys)), blocks, "Polyp size")

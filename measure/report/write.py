@@ -82,5 +82,5 @@ def remove_figures(folder: Path) -> None:
     """Remove the figures of an earlier run, which `write_reports` may not draw again: every PNG with its PDF beside."""
     for picture in folder.glob("*.png"):
         if FIGURE_NAME.fullmatch(picture.name) and picture.with_suffix(".pdf").is_file():
-            picture.unlink()
-            picture.with_suffix(".pdf").unlink()
+            picture.unlink(missing_ok=True)
+            picture.with_suffix(".pdf").unlink(missing_ok=True)

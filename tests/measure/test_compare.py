@@ -105,6 +105,22 @@ def test_unusable_files_are_refused_in_one_line(tmp_path, capsys, content, said)
     assert error.startswith("error: ") and said in error and error.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["a", "a", "--dataset", "S"], "--dataset was given, which a comparison of two files does not use"),
+        (["a", "a", "--GT_root", "."], "--GT_root was given, which a comparison of two files does not use"),
+        (["--published", "Dice=.5", "a", "--protocol", "vps"], "--protocol was given, which --published with a file"),
+        (["--published", "Dice=.5", "--metric", "MAE"], "--metric was given, which --published does not use"),
+    ],
+)
+def test_flags_that_nothing_would_use_are_refused(tmp_path, capsys, flags, said):
+    path = _write(tmp_path / "a.json", _run({"1": 0.5}))
+    assert main([path if flag == "a" else flag for flag in flags]) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
+
+
 def test_an_unknown_metric_is_refused(tmp_path, capsys):
     path = _write(tmp_path / "a.json", _run({"1": 0.5}))
     assert main([path, path, "--metric", "dice"]) == 2

@@ -57,6 +57,7 @@ def test_files_of_a_comparison(folders, tmp_path, capsys) -> None:
         rows = {(row["method"], row["metric"]): row for row in csv.DictReader(file)}
     assert float(rows["A", "Dice"]["low"]) == low
     text = (out / "scores.md").read_text()
+    assert "Threshold of the greatest mean Dice, of min-max normalized maps" in text
     assert "Set, differences on 12 images" in text and "A better" in text and "not told apart" in text
     page = (out / "report.html").read_text()
     assert 'id="certainty"' in page and 'id="comparison"' in page
@@ -122,6 +123,10 @@ def test_a_file_of_groups_is_of_names_in_whatever_set(folders, tmp_path, capsys)
         (["--no-intervals", "--group_pattern", "a"], "--group_pattern a was given without --intervals"),
         (["--resamples", "10"], "--resamples 10 was given; it must be at least 100"),
         (["--mark", "maybe"], "invalid choice"),
+        (
+            ["--mark", "certain", "--no-intervals"],
+            "--mark certain was given with --no-intervals; it marks by intervals",
+        ),
     ],
 )
 def test_mistakes(folders, tmp_path, capsys, flags, said) -> None:
