@@ -6,8 +6,9 @@ import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from measure.io import (
     write_json,
 )
 
+from ..runtime import lock_folder, release
 from .samples import Drawing, Sample, is_copied, refuse_strangers, write_file
 from .sources import Finder
 from .unpacking import is_archive, unpack
@@ -84,35 +86,48 @@ def lay_out_set(
         if not download.exists():
             raise InputError(f"there is no {download}; give the downloaded archive, or the folder it was unpacked to")
     refuse_outputs_in_inputs([to], [download for download in downloads if download.is_dir()])
-    unpacked = make_folder(to) / f".{name}.unpacked"
-    roots = unpack_all(downloads, unpacked, link=link, limit=limit)
-    samples = find(roots)
-    check_number(len(samples), images, partial=partial)
-    refuse_shared_targets(samples)
-    targets = {to / target: to / sample.folder for sample in samples for target in sample.targets()}
-    tops = {folder / target.relative_to(folder).parts[0] for target, folder in targets.items()}
-    refuse_strangers(targets, tops, root=to, flag="--to")
-    manifest = to / f"{name}.manifest.json"
-    previous = read_manifest(manifest)
-    for folder in {target.parent for target in targets}:
-        drop_partials(make_folder(folder))
-    files: dict[str, dict[str, str]] = {}
-    with (
-        ThreadPoolExecutor(available_cores()) as pool,
-        tqdm(desc=name, total=len(samples), unit="sample", disable=None, leave=False) as bar,
-    ):
-        for start in range(0, len(samples), BATCH):
-            batch = samples[start : start + BATCH]
-            for entries in pool.map(lambda sample: lay_out(sample, to, unpacked, link=link, previous=previous), batch):
-                files |= entries
-                bar.update()
-    changed = [path for path, entry in files.items() if previous.get(path, entry)["sha256"] != entry["sha256"]]
-    sources = [{"file": path.name} | ({"sha256": sha256_of(path)} if path.is_file() else {}) for path in downloads]
-    write_json({"name": name, **(about or {}), "downloads": sources, "samples": len(samples), "files": files}, manifest)
-    if unpacked.is_dir():
+    unpacked = to / f".{name}.unpacked"
+    with held(unpacked):
+        roots = unpack_all(downloads, unpacked, link=link, limit=limit)
+        samples = find(roots)
+        check_number(len(samples), images, partial=partial)
+        refuse_shared_targets(samples)
+        targets = {to / target: to / sample.folder for sample in samples for target in sample.targets()}
+        tops = {folder / target.relative_to(folder).parts[0] for target, folder in targets.items()}
+        refuse_strangers(targets, tops, root=to, flag="--to")
+        manifest = to / f"{name}.manifest.json"
+        previous = read_manifest(manifest)
+        for folder in {target.parent for target in targets}:
+            drop_partials(make_folder(folder))
+        files = lay_out_all(samples, to, unpacked, name=name, link=link, previous=previous)
+        changed = [path for path, entry in files.items() if previous.get(path, entry)["sha256"] != entry["sha256"]]
+        sources = [{"file": path.name} | ({"sha256": sha256_of(path)} if path.is_file() else {}) for path in downloads]
+        write_json(
+            {"name": name, **(about or {}), "downloads": sources, "samples": len(samples), "files": files}, manifest
+        )
         shutil.rmtree(unpacked)
     folders = tuple(dict.fromkeys(to / sample.folder for sample in samples))
     return Prepared(folders, len(samples), manifest, tuple(changed))
+
+
+@contextmanager
+def held(unpacked: Path) -> Iterator[None]:
+    """Keep other commands out of the folder to unpack to, which the first of two would remove under the second.
+
+    The block removes it at its end; where it fails the folder stays, to go on from, unless nothing was unpacked.
+
+    Raises:
+        InputError: another one lays the same set out.
+    """
+    lock = lock_folder(unpacked, doing="lays this set out and holds", advice="wait for its end, or choose another --to")
+    try:
+        yield
+    except BaseException:
+        if unpacked.is_dir() and all(path.is_file() for path in unpacked.iterdir()):
+            shutil.rmtree(unpacked)
+        raise
+    finally:
+        release(lock)
 
 
 def unpack_all(downloads: Sequence[Path], unpacked: Path, *, link: bool, limit: int | None) -> list[Path]:
@@ -158,6 +173,29 @@ def refuse_shared_targets(samples: Sequence[Sample]) -> None:
             f"{counted(len(twice), 'image')} would replace others of the same name, first {first_names(twice)}; give "
             "one download at a time, or rename them"
         )
+
+
+def lay_out_all(
+    samples: Sequence[Sample],
+    to: Path,
+    unpacked: Path,
+    *,
+    name: str,
+    link: bool,
+    previous: Mapping[str, Mapping[str, str]],
+) -> dict[str, dict[str, str]]:
+    """Write the files of all samples, see `lay_out`, behind a bar that is called `name`."""
+    files: dict[str, dict[str, str]] = {}
+    with (
+        ThreadPoolExecutor(available_cores()) as pool,
+        tqdm(desc=name, total=len(samples), unit="sample", disable=None, leave=False) as bar,
+    ):
+        for start in range(0, len(samples), BATCH):
+            batch = samples[start : start + BATCH]
+            for entries in pool.map(lambda sample: lay_out(sample, to, unpacked, link=link, previous=previous), batch):
+                files |= entries
+                bar.update()
+    return files
 
 
 def lay_out(

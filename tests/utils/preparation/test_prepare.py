@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 import zipfile
 
 import cv2
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from measure.io import read_mask
+from tests.helpers.processes import in_a_process
 from utils.commands.prepare import main
 from utils.data import find_pairs
 from utils.data.clip_dataset import find_cases
@@ -402,6 +404,30 @@ def test_labelme_shapes_without_an_inside_are_refused(shape, fault, tmp_path, ca
     (tmp_path / "in" / "1.json").write_text(json.dumps(content))
     assert main(["labelme", "--from", str(tmp_path / "in"), "--to", str(tmp_path / "data"), "--name", "Ours"]) == 2
     assert f"1.json has a shape that cannot be drawn ({fault})" in capsys.readouterr().err
+
+
+def end_as_main(command):
+    sys.exit(main(command))
+
+
+def test_two_commands_at_once_are_refused_and_the_first_is_not_disturbed(tmp_path, capsys, monkeypatch):
+    fill(tmp_path / "k", "images", "masks", ["a", "b"])
+    data = tmp_path / "data"
+    command = ["kvasir-seg", "--from", str(packed(tmp_path / "k")), "--to", str(data), "--no-check"]
+    others = []
+
+    def check_number(*args, **options):  # in the middle of the first one; record locks hold between processes
+        others.append(in_a_process(end_as_main, command))
+
+    monkeypatch.setattr(layout, "check_number", check_number)
+    assert main(command) == 0 and others == [2]
+    assert sorted(path.name for path in data.iterdir()) == ["Kvasir-SEG", "kvasir-seg.manifest.json"]
+
+
+def test_what_was_never_unpacked_leaves_no_folder(tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    assert main(["kvasir-seg", "--from", str(tmp_path / "empty"), "--to", str(tmp_path / "data")]) == 2
+    assert not list((tmp_path / "data").iterdir())
 
 
 def test_a_second_run_changes_nothing_and_one_cut_short_goes_on(tmp_path, capsys):

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
-from measure.io import InputError, make_folder
+from measure.io import InputError
 
-from ...runtime import World
-
-try:
-    import fcntl
-except ImportError:  # Windows has no such locks; two runs in one folder are not noticed there
-    fcntl = None
+from ...runtime import World, lock_folder, release
 
 __all__ = ["LOG", "claimed", "goes_on_in", "refuse_other_run", "runs_in"]
 
-LOCK = ".lock"
 LOG = "log.csv"  # a row an epoch
+ADVICE = "wait for its end, stop it, or choose another --train_model_save_path"
 CHECKPOINT = re.compile(r"(last|best|checkpoint_epoch_\d+)\.pth")
 LEFT_BESIDE = (LOG, "config.json", "data.csv", "events.out.tfevents.*")
 
@@ -48,7 +40,7 @@ def claimed(folder: str | Path, *, resumed: str | Path | None, overwrite: bool, 
     folder, lock, fault = Path(folder), None, None
     if world.is_first:
         try:
-            lock = take(folder)
+            lock = lock_folder(folder, doing="trains into", advice=ADVICE)
             prepare(folder, resumed=resumed, overwrite=overwrite)
         except InputError as error:
             fault = str(error)
@@ -59,38 +51,6 @@ def claimed(folder: str | Path, *, resumed: str | Path | None, overwrite: bool, 
         yield
     finally:
         release(lock)
-
-
-def take(folder: Path) -> IO[str] | None:
-    """Lock a folder; the system frees the lock when this process ends, however it ends."""
-    make_folder(folder)
-    if fcntl is None:
-        return None
-    try:
-        lock = (folder / LOCK).open("a+")
-    except OSError as error:
-        raise InputError(f"cannot write into {folder} ({error.strerror}); choose another folder") from error
-    try:
-        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # unlike flock's, not inherited by processes that load images
-    except OSError as error:
-        if error.errno not in (errno.EACCES, errno.EAGAIN):  # a file system without locks: two runs are not noticed
-            return lock
-        lock.seek(0)
-        owner = lock.read().strip() or "unknown"
-        lock.close()
-        raise InputError(
-            f"process {owner} trains into {folder} at this moment; wait for its end, stop it, or choose another "
-            "--train_model_save_path"
-        ) from error
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
-    return lock
-
-
-def release(lock: IO[str] | None) -> None:
-    if lock is not None:
-        lock.close()
 
 
 def prepare(folder: Path, *, resumed: str | Path | None, overwrite: bool) -> None:
