@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from measure.io import STILLS, InputError, Layout, first_names, write_json
+from measure.io import STILLS, InputError, Layout, first_names, make_folder, write_json
 
 from ..runtime import versions
 from .config import MapOptions, PredictConfig
@@ -17,7 +17,7 @@ from .images import PredictOptions
 from .network import TrainedNetwork
 from .video import VideoOptions
 
-__all__ = ["RECORD", "refuse_truth_beside", "write_record"]
+__all__ = ["RECORD", "clear_record", "refuse_truth_beside", "write_record"]
 
 RECORD = "predict.json"
 
@@ -71,6 +71,15 @@ def write_record(
         "versions": versions(),
     }
     write_json(record, path)
+
+
+def clear_record(folder: str | Path, name: str = RECORD) -> None:
+    """Make a folder for results, without the record of an earlier run: it would describe those of this one.
+
+    Raises:
+        InputError: the folder cannot be made or written to.
+    """
+    (make_folder(folder) / name).unlink(missing_ok=True)
 
 
 def refuse_truth_beside(

@@ -12,8 +12,8 @@ import myTest
 from lib import create_model, list_models
 from measure.commands.score import main as measure
 from utils.phantom import write_stills
-from utils.prediction import job
 from utils.prediction.inputs import field_of_view
+from utils.prediction.job import test_sets
 from utils.prediction.outputs.heatmaps import eigen_cam, shares_inside
 from utils.visualization import draw_heat
 
@@ -154,7 +154,7 @@ def test_the_share_of_heat_inside_a_mask_by_hand(tmp_path):
 
 
 def test_video_networks_have_no_heat_maps(data, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(job, "find_clips", lambda root: {"a": {}})
+    monkeypatch.setattr(test_sets, "find_clips", lambda root: {"a": {}})
     torch.save(create_model("sali", backbone="pvt-v2-b0").state_dict(), tmp_path / "sali.pth")
     flags = ["--model", "sali", "--net_backbone", "pvt-v2-b0", "--model_state_dict_path", str(tmp_path / "sali.pth")]
     flags += ["--test_data_path", str(data), "--pred_save_path", str(tmp_path / "maps"), "--device", "cpu"]
