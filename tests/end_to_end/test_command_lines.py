@@ -41,6 +41,18 @@ def shell(*words):
     return subprocess.run([sys.executable, *map(str, words)], cwd=ROOT, env=environment, capture_output=True, text=True)
 
 
+def test_no_help_waits_for_pytorch():
+    """PyTorch takes seconds to load; every command prints its help without it."""
+    code = (
+        "import importlib, sys\nfrom tests.helpers.commands import COMMANDS\n"
+        "for command, (module, verb) in COMMANDS.items():\n"
+        "    assert importlib.import_module(module).main([*verb, '--help']) == 0, command\n"
+        "    assert not sys.modules.keys() & {'torch', 'timm', 'scipy'}, command\n"
+    )
+    done = shell("-c", code)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.slow
 def test_train_test_and_score_from_the_shell(data, tmp_path):
     run, maps, scores = tmp_path / "run", tmp_path / "maps", tmp_path / "scores"

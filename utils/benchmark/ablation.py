@@ -1,12 +1,4 @@
-"""What a change of the recipe is worth on another hospital: `python -m utils benchmark ablation --steps FILE`.
-
-The file is a text file with `name: flags of myTrain.py` a line. The first line is the recipe to start from; every other
-one adds its flags to those. Each is trained with several seeds on the images that one split file names and scored on
-those of the other, and the reverse. The score is the mean Dice at 0.5 of calibrated probabilities; nothing is chosen:
-the last epoch counts. A change's gain is paired run by run, over seeds and directions, with Student's 95 % interval.
-
-Runs that are finished are kept, so the same command goes on where it was stopped, and `--seeds` may grow.
-"""
+"""Train and score every recipe of an ablation, on one hospital's images and on the other's, and tell the gains."""
 
 from __future__ import annotations
 
@@ -39,63 +31,50 @@ from measure.io import (
 from ..commands import parse_train_args
 from ..data import Pair, find_pairs, read_split
 from ..prediction import Predictor
-from ..runtime import SINGLE_PROCESS, DeviceOptions, choose_device, kernels, option
+from ..runtime import SINGLE_PROCESS, choose_device, kernels
 from ..training import train
+from .options import AblationBenchmark
 from .report import write_report
 
-__all__ = ["Benchmark", "Run", "gains", "read_steps"]
+__all__ = ["Run", "gains", "read_steps", "start"]
 
-ABLATION = "ablation"
 ASKED = "asked.json"  # in a run's folder: its flags and the names of its images
 CHUNK = 16  # images that are read and predicted at once
 
 
-@dataclass(frozen=True)
-class Benchmark(DeviceOptions):
-    """What is trained and scored."""
+def start(options: AblationBenchmark) -> None:
+    """Train and score what is missing, then write and print the table.
 
-    steps: str = option("steps.txt", "file of recipes, NAME: FLAGS a line", group=ABLATION)
-    train_data_path: str = option("data/TrainDataset", "folder with images/ and masks/", group=ABLATION)
-    parts: tuple[str, str] = option(
-        ("a.txt", "b.txt"), "two split files, one hospital each", group=ABLATION, nargs=2, metavar="FILE"
-    )
-    seeds: tuple[int, ...] = option((0, 1, 2), "seeds of the runs", group=ABLATION, nargs="+", metavar="N")
-    processes: int = option(1, "runs at a time", group=ABLATION, low=1, high=256)
-    out: str = option("result/ablation", "folder for ablation.md, ablation.json and the runs", group=ABLATION)
-
-    def run(self) -> None:
-        """Train and score what is missing, then write and print the table.
-
-        Raises:
-            InputError, ModelError: an option, a file or a recipe that cannot be used.
-        """
-        device = choose_device(self.device, self.gpu_id)
-        if len(set(self.seeds)) < len(self.seeds):
-            raise InputError(f"--seeds {' '.join(map(str, self.seeds))} was given; name each seed once")
-        steps = read_steps(self.steps)
-        runs = list(plan_runs(steps, self))
-        for run in runs:
-            parse_train_args(run.words)  # a wrong flag is told before hours of work
-            refuse_other_results(run)
-        if Path(self.parts[0]).stem == Path(self.parts[1]).stem:
-            raise InputError(
-                f"--parts {' '.join(self.parts)} have one name, and runs are named after them; rename one of the files"
-            )
-        first, second = (set(read_split(part)) for part in self.parts)
-        if shared := sorted(first & second, key=natural_key):
-            raise InputError(
-                f"--parts {' '.join(self.parts)} share {counted(len(shared), 'image')}, first {first_names(shared)}; "
-                "one part is trained on and the other scored, so give two without a common image"
-            )
-        make_folder(self.out)
-        missing = [run for run in runs if not run.result.is_file()]
-        with ProcessPoolExecutor(self.processes, mp_context=get_context("spawn")) as pool:
-            jobs = [pool.submit(train_and_score, run, self.train_data_path, str(device)) for run in missing]
-            for _ in tqdm(as_completed(jobs), total=len(jobs), desc="runs", unit="run", disable=None):
-                write_table(steps, runs, self, device)
-        write_table(steps, runs, self, device, shown=True)
-        for job in jobs:
-            job.result()  # one that failed is told at the end: the others are done, and in the table
+    Raises:
+        InputError, ModelError: an option, a file or a recipe that cannot be used.
+    """
+    device = choose_device(options.device, options.gpu_id)
+    if len(set(options.seeds)) < len(options.seeds):
+        raise InputError(f"--seeds {' '.join(map(str, options.seeds))} was given; name each seed once")
+    steps = read_steps(options.steps)
+    runs = list(plan_runs(steps, options))
+    for run in runs:
+        parse_train_args(run.words)  # a wrong flag is told before hours of work
+        refuse_other_results(run)
+    if Path(options.parts[0]).stem == Path(options.parts[1]).stem:
+        raise InputError(
+            f"--parts {' '.join(options.parts)} have one name, and runs are named after them; rename one of the files"
+        )
+    first, second = (set(read_split(part)) for part in options.parts)
+    if shared := sorted(first & second, key=natural_key):
+        raise InputError(
+            f"--parts {' '.join(options.parts)} share {counted(len(shared), 'image')}, first {first_names(shared)}; "
+            "one part is trained on and the other scored, so give two without a common image"
+        )
+    make_folder(options.out)
+    missing = [run for run in runs if not run.result.is_file()]
+    with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn")) as pool:
+        jobs = [pool.submit(train_and_score, run, options.train_data_path, str(device)) for run in missing]
+        for _ in tqdm(as_completed(jobs), total=len(jobs), desc="runs", unit="start", disable=None):
+            write_table(steps, runs, options, device)
+    write_table(steps, runs, options, device, shown=True)
+    for job in jobs:
+        job.result()  # one that failed is told at the end: the others are done, and in the table
 
 
 @dataclass(frozen=True)
@@ -148,7 +127,7 @@ def read_steps(path: str | Path) -> dict[str, list[str]]:
     return steps
 
 
-def plan_runs(steps: Mapping[str, Sequence[str]], options: Benchmark) -> Iterator[Run]:
+def plan_runs(steps: Mapping[str, Sequence[str]], options: AblationBenchmark) -> Iterator[Run]:
     """All runs, seed after seed, so that what is finished first already compares every recipe."""
     directions = (options.parts, options.parts[::-1])
     for seed, (name, flags), (training, test) in itertools.product(options.seeds, steps.items(), directions):
@@ -234,7 +213,7 @@ def gains(scores: Mapping[tuple[str, str, int], float], step: str, reference: st
 def write_table(
     steps: Mapping[str, Sequence[str]],
     runs: Sequence[Run],
-    options: Benchmark,
+    options: AblationBenchmark,
     device: torch.device,
     *,
     shown: bool = False,

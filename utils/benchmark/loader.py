@@ -1,9 +1,4 @@
-"""What a training sample costs: `python -m utils benchmark loader`.
-
-On every pair and in turn: decoding alone; our loader, without a cache and with each (filled before); and a plain loader
-of the same augmentations, SEPNet's, in Pillow and torchvision. Ours ends with 8 bits, which the device normalizes; the
-plain one normalizes. Times are processor time of one thread, so that other work on the machine hardly moves them.
-"""
+"""Time the loading of training samples: ours, without a cache and with each, and a plain loader."""
 
 from __future__ import annotations
 
@@ -24,49 +19,35 @@ from measure.io import STILLS, markdown_table, one_thread
 
 from ..data import Pair, TrainingData, find_pairs, inspect, open_cache, parse_augmentation
 from ..phantom import phantom_still
-from ..runtime import Options, option
 from ..training import recipe_for
+from .options import LoaderBenchmark
 from .plain.sample import load_sample
 from .timing import Timing, summarize_times
 
-__all__ = ["Benchmark", "LoaderTimes", "measure_loaders", "write_png_pairs"]
+__all__ = ["LoaderTimes", "measure_loaders", "start", "write_png_pairs"]
 
-LOADING = "loading"
 PHANTOMS = 16  # pairs made where none are given
 PHANTOM_SIZE = (529, 622)  # height and width, pixels: common in Kvasir-SEG
 
 Loader = Callable[[int, int], Any]  # of epoch and index
 
 
-@dataclass(frozen=True)
-class Benchmark(Options):
-    """What is loaded, and how often."""
+def start(options: LoaderBenchmark) -> None:
+    """Time loading, and print the table.
 
-    images: str | None = option(
-        None,
-        "folder with images/ and masks/ (default: synthetic PNG pairs of 622 x 529)",
-        group=LOADING,
-        metavar="FOLDER",
+    Raises:
+        InputError: an option or folder that cannot be used.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        if not options.images:
+            write_png_pairs(Path(folder) / "pairs", count=PHANTOMS, size=PHANTOM_SIZE)
+        pairs = find_pairs(options.images or Path(folder) / "pairs")
+        inspect({"training": pairs})
+        rows = measure_loaders(pairs, size=options.size, repeats=options.repeats, folder=Path(folder) / "cache")
+    print(
+        f"{len(pairs)} pairs, {options.repeats} samples of each at {options.size} x {options.size}, one thread: "
+        f"milliseconds a sample\n\n{times_table(rows)}"
     )
-    size: int = option(352, "input height and width, pixels", group=LOADING, low=32, high=4096)
-    repeats: int = option(10, "passes over the pairs whose time is taken", group=LOADING, low=1)
-
-    def run(self) -> None:
-        """Time loading, and print the table.
-
-        Raises:
-            InputError: an option or folder that cannot be used.
-        """
-        with tempfile.TemporaryDirectory() as folder:
-            if not self.images:
-                write_png_pairs(Path(folder) / "pairs", count=PHANTOMS, size=PHANTOM_SIZE)
-            pairs = find_pairs(self.images or Path(folder) / "pairs")
-            inspect({"training": pairs})
-            rows = measure_loaders(pairs, size=self.size, repeats=self.repeats, folder=Path(folder) / "cache")
-        print(
-            f"{len(pairs)} pairs, {self.repeats} samples of each at {self.size} x {self.size}, one thread: "
-            f"milliseconds a sample\n\n{times_table(rows)}"
-        )
 
 
 @dataclass(frozen=True)

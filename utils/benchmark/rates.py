@@ -1,7 +1,4 @@
-"""What a device can do at most, as measured (`python -m utils benchmark rates`) and as data sheets say.
-
-Copies are counted as bytes read and written, matrix products of random numbers as 2 N^3 operations.
-"""
+"""What a device can do at most, as measured and as data sheets say."""
 
 from __future__ import annotations
 
@@ -16,13 +13,13 @@ import torch
 
 from measure.io import markdown_table
 
-from ..runtime import DeviceOptions, choose_device, kernels, option
+from ..runtime import choose_device, kernels
+from .options import RatesBenchmark
 from .report import write_report
 from .timing import device_name, time_calls
 
-__all__ = ["Rate", "Benchmark", "peak_flops"]
+__all__ = ["Rate", "peak_flops", "start"]
 
-RATES = "rates"
 KINDS = {"float32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 # TFLOP/s of the makers' data sheets by CUDA's name, dense: float32 without tensor cores, bf16 with. First match counts
@@ -38,23 +35,14 @@ PEAKS = {
 }
 
 
-@dataclass(frozen=True)
-class Benchmark(DeviceOptions):
-    """What is measured."""
-
-    side: int = option(8192, "rows and columns of the matrices", group=RATES, low=16, high=65536)
-    megabytes: int = option(4096, "size of what is copied", group=RATES, low=1, high=65536)
-    repeats: int = option(10, "products and copies whose time is taken", group=RATES, low=1, high=1000)
-    out: str = option("result/benchmark", "folder for rates.json and rates.md", group=RATES)
-
-    def run(self) -> None:
-        """Measure, write and print."""
-        device = choose_device(self.device, self.gpu_id)
-        found = list(measure_rates(self, device))
-        table = markdown_table(("what", "rate"), [(rate.name, f"{rate.value:.3g} {rate.unit}") for rate in found])
-        text = f"Rates of {device_name(device)}, median of {self.repeats}.\n\n{table}\n"
-        rows = [dataclasses.asdict(rate) for rate in found]
-        write_report(Path(self.out), "rates", text=text, device=device, options=self.flags(), rates=rows)
+def start(options: RatesBenchmark) -> None:
+    """Measure, write and print."""
+    device = choose_device(options.device, options.gpu_id)
+    found = list(measure_rates(options, device))
+    table = markdown_table(("what", "rate"), [(rate.name, f"{rate.value:.3g} {rate.unit}") for rate in found])
+    text = f"Rates of {device_name(device)}, median of {options.repeats}.\n\n{table}\n"
+    rows = [dataclasses.asdict(rate) for rate in found]
+    write_report(Path(options.out), "rates", text=text, device=device, options=options.flags(), rates=rows)
 
 
 @dataclass(frozen=True)
@@ -72,7 +60,7 @@ class Rate:
     unit: str
 
 
-def measure_rates(options: Benchmark, device: torch.device) -> Iterator[Rate]:
+def measure_rates(options: RatesBenchmark, device: torch.device) -> Iterator[Rate]:
     """Copy within the device's memory, then multiply in every precision it has."""
     seconds = time_copies(options, device)
     yield Rate("copy", 2 * options.megabytes * 1e6 / float(np.median(seconds)) / 1e12, "TB/s")
@@ -83,7 +71,7 @@ def measure_rates(options: Benchmark, device: torch.device) -> Iterator[Rate]:
         yield Rate(f"matrix product, {name}", 2 * options.side**3 / float(np.median(seconds)) / 1e12, "TFLOP/s")
 
 
-def time_copies(options: Benchmark, device: torch.device) -> np.ndarray:
+def time_copies(options: RatesBenchmark, device: torch.device) -> np.ndarray:
     source = torch.empty(options.megabytes * 10**6, dtype=torch.uint8, device=device).random_()
     target = torch.empty_like(source)
     return time_calls(lambda: target.copy_(source), device=device, warmup=2, repeats=options.repeats)

@@ -1,12 +1,4 @@
-"""What runs a network on this CPU, side by side: `python -m utils benchmark runtimes`.
-
-  python -m utils benchmark runtimes --data data/ValDataset --calibration data/TrainDataset/images
-  python -m utils benchmark runtimes --weights best.pth other.onnx --data data/ValDataset
-
-Time of a forward, Dice, and what each loses against PyTorch. All take turns on every image, one image a forward, so
-that other work on the machine meets them alike; medians. What cannot run here is left out, with the reason. An
-exported .onnx is run as it is, beside the first weights.
-"""
+"""Compare what runs a network on this CPU: PyTorch in several ways, ONNX Runtime, OpenVINO, 8 bits."""
 
 from __future__ import annotations
 
@@ -26,136 +18,98 @@ from measure import score_pair
 from measure.io import Layout, markdown_table, parse_mask_values, read_mask, read_rgb, write_text
 
 from ..prediction import Predictor, evenly_spread, export_graph, find_images, fold_batch_norms, has_packages
-from ..runtime import Options, failure_reason, machine, option
+from ..runtime import failure_reason, machine
+from .options import CALIBRATION_COUNT, RuntimesBenchmark
 
-__all__ = ["Benchmark", "Row", "compare_runtimes"]
+__all__ = ["Row", "compare_runtimes", "start"]
 
-RUNTIMES, LAYOUT = "runtimes", "layout of --data"
 METRIC = "Dice@0.5"
 WARMUP = 3  # images before time is taken
 
 Sample = tuple[np.ndarray, np.ndarray]  # image (H, W, 3) uint8 RGB, mask (H, W) uint8
 
 
-@dataclass(frozen=True)
-class Benchmark(Options):
-    """What is run, and on which images."""
+def start(options: RuntimesBenchmark) -> None:
+    """Measure, write and print the table.
 
-    weights: tuple[str, ...] | None = option(
-        None, "weights, and .onnx files (default: the starter's)", group=RUNTIMES, nargs="+", metavar="FILE"
-    )
-    data: str = option("data/ValDataset", "a set with images/ and masks/", group=RUNTIMES, metavar="FOLDER")
-    count: int = option(100, "images to take, evenly spread", group=RUNTIMES, low=1, metavar="N")
-    calibration: tuple[str, ...] | None = option(
-        None,
-        "images, folders, patterns or lists that ranges of 8 bits are measured on; training images, not those of "
-        "--data (default: 8 bits are left out)",
-        group=RUNTIMES,
-        nargs="+",
-        metavar="X",
-    )
-    calibration_count: int = option(
-        32, "of --calibration to use, evenly spread", group=RUNTIMES, low=1, high=10_000, metavar="N"
-    )
-    compile: bool = option(True, "take torch.compile in, which compiles for minutes", group=RUNTIMES)
-    size: int | None = option(
-        None, "input height and width, pixels (default: as trained)", group=RUNTIMES, low=1, high=8192, metavar="N"
-    )
-    out: str | None = option(None, "file for the table, Markdown", group=RUNTIMES, metavar="FILE")
-    images: str = option("images", "folder of a set's images", group=LAYOUT, metavar="NAME")
-    masks: str = option("masks", "folder of a set's masks", group=LAYOUT, metavar="NAME")
-    mask_suffix: str | None = option(
-        None,
-        "what masks have at the end of their names, as _mask where 1_mask.png belongs to 1.jpg",
-        group=LAYOUT,
-        metavar="TEXT",
-    )
-    mask_values: tuple[str, ...] | None = option(
-        None,
-        "values of the masks that mean polyp, indices (1 2) or colors (255,0,0)",
-        group=LAYOUT,
-        nargs="+",
-        metavar="VALUE",
-    )
+    Raises:
+        InputError, ModelError: a folder, a file or weights that cannot be used.
+    """
+    values = parse_mask_values(options.mask_values) if options.mask_values else None
+    layout = Layout(options.images, options.masks, options.mask_suffix or "", values)
+    pairs = evenly_spread(layout.pair(options.data).pairs, options.count)
+    samples = [(read_rgb(image), read_mask(mask, values)) for _, image, mask in pairs]
+    left_out: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        variants = list(variants_here(options, Path(folder), left_out))
+        rows = compare_runtimes(variants, samples)
+    side = variants[0].predictor.size
+    told = f"{len(samples)} images of {options.data}, {side} x {side}, {cpu_told()}\n\n{table(rows)}\n"
+    told += "".join(f"\nleft out: {line}\n" for line in left_out)
+    print(told)
+    if options.out:
+        write_text(told, options.out)
 
-    def run(self) -> None:
-        """Measure, write and print the table.
 
-        Raises:
-            InputError, ModelError: a folder, a file or weights that cannot be used.
-        """
-        values = parse_mask_values(self.mask_values) if self.mask_values else None
-        layout = Layout(self.images, self.masks, self.mask_suffix or "", values)
-        pairs = evenly_spread(layout.pair(self.data).pairs, self.count)
-        samples = [(read_rgb(image), read_mask(mask, values)) for _, image, mask in pairs]
-        left_out: list[str] = []
-        with tempfile.TemporaryDirectory() as folder:
-            variants = list(self._variants(Path(folder), left_out))
-            rows = compare_runtimes(variants, samples)
-        side = variants[0].predictor.size
-        told = f"{len(samples)} images of {self.data}, {side} x {side}, {cpu_told()}\n\n{table(rows)}\n"
-        told += "".join(f"\nleft out: {line}\n" for line in left_out)
-        print(told)
-        if self.out:
-            write_text(told, self.out)
+def variants_here(options: RuntimesBenchmark, folder: Path, left_out: list[str]) -> Iterator[Variant]:
+    """The networks in every runtime there is here, PyTorch in float32 first; `left_out` gets the others."""
+    first, *graphs = options.weights or (None,)
+    named = {"device": "cpu", "size": options.size}
+    eager = Predictor.from_checkpoint(first, runtime="torch", **named)
+    yield Variant("PyTorch, float32", eager)
+    yield from in_torch(options, eager, left_out)
+    runtimes = (
+        ("ONNX Runtime", "onnxruntime", ("onnx", "onnxscript", "onnxruntime")),
+        ("OpenVINO", "openvino", ("openvino",)),
+    )
+    eight_bits = eight_bit_files(options, eager, folder, left_out)
+    for title, runtime, packages in runtimes:
+        if not has_packages(*packages):
+            left_out.append(f"{title}, which needs {' and '.join(packages)}")
+            continue
+        for amp in ("off", "bf16") if runtime == "openvino" else ("off",):
+            predictor = Predictor.from_checkpoint(eager.path, runtime=runtime, amp=amp, **named)
+            precision = predictor.model.config.precision
+            if amp == "bf16" and precision != amp:
+                left_out.append(f"{title}, bf16, for which this processor has no instructions")
+            else:
+                yield Variant(f"{title}, {precision}", predictor)
+        for graph in (*eight_bits, *graphs):
+            predictor = Predictor.from_checkpoint(graph, runtime=runtime, **named)
+            yield Variant(f"{title}, {'int8' if graph in eight_bits else graph}", predictor)
 
-    def _variants(self, folder: Path, left_out: list[str]) -> Iterator[Variant]:
-        """The networks in every runtime there is here, PyTorch in float32 first; `left_out` gets the others."""
-        first, *graphs = self.weights or (None,)
-        named = {"device": "cpu", "size": self.size}
-        eager = Predictor.from_checkpoint(first, runtime="torch", **named)
-        yield Variant("PyTorch, float32", eager)
-        yield from self._in_torch(eager, left_out)
-        runtimes = (
-            ("ONNX Runtime", "onnxruntime", ("onnx", "onnxscript", "onnxruntime")),
-            ("OpenVINO", "openvino", ("openvino",)),
-        )
-        eight_bits = self._eight_bits(eager, folder, left_out)
-        for title, runtime, packages in runtimes:
-            if not has_packages(*packages):
-                left_out.append(f"{title}, which needs {' and '.join(packages)}")
-                continue
-            for amp in ("off", "bf16") if runtime == "openvino" else ("off",):
-                predictor = Predictor.from_checkpoint(eager.path, runtime=runtime, amp=amp, **named)
-                precision = predictor.model.config.precision
-                if amp == "bf16" and precision != amp:
-                    left_out.append(f"{title}, bf16, for which this processor has no instructions")
-                else:
-                    yield Variant(f"{title}, {precision}", predictor)
-            for graph in (*eight_bits, *graphs):
-                predictor = Predictor.from_checkpoint(graph, runtime=runtime, **named)
-                yield Variant(f"{title}, {'int8' if graph in eight_bits else graph}", predictor)
 
-    def _in_torch(self, eager: Predictor, left_out: list[str]) -> Iterator[Variant]:
-        yield Variant("PyTorch, bf16 autocast", eager, lambda: torch.autocast("cpu", torch.bfloat16))
-        folded = Predictor.from_checkpoint(eager.path, device="cpu", size=self.size, runtime="torch")
-        folded.model = fold_batch_norms(eager.model, eager.size).to(memory_format=torch.channels_last)
-        yield Variant("PyTorch, batch norm folded", folded)
-        if not self.compile:
-            left_out.append("torch.compile, by --no-compile")
-            return
-        compiled = Predictor.from_checkpoint(eager.path, device="cpu", size=self.size, runtime="torch")
-        compiled.model.forward = torch.compile(compiled.model.forward)  # inside of the hooks that take the time
-        try:
-            compiled.probability(np.zeros((eager.size, eager.size, 3), np.uint8))
-        except Exception as error:  # no C++ compiler, or what it cannot compile: kinds of several packages
-            left_out.append(f"torch.compile, which does not work here: {failure_reason(error)}")
-        else:
-            yield Variant("PyTorch, torch.compile", compiled)
+def in_torch(options: RuntimesBenchmark, eager: Predictor, left_out: list[str]) -> Iterator[Variant]:
+    yield Variant("PyTorch, bf16 autocast", eager, lambda: torch.autocast("cpu", torch.bfloat16))
+    folded = Predictor.from_checkpoint(eager.path, device="cpu", size=options.size, runtime="torch")
+    folded.model = fold_batch_norms(eager.model, eager.size).to(memory_format=torch.channels_last)
+    yield Variant("PyTorch, batch norm folded", folded)
+    if not options.compile:
+        left_out.append("torch.compile, by --no-compile")
+        return
+    compiled = Predictor.from_checkpoint(eager.path, device="cpu", size=options.size, runtime="torch")
+    compiled.model.forward = torch.compile(compiled.model.forward)  # inside of the hooks that take the time
+    try:
+        compiled.probability(np.zeros((eager.size, eager.size, 3), np.uint8))
+    except Exception as error:  # no C++ compiler, or what it cannot compile: kinds of several packages
+        left_out.append(f"torch.compile, which does not work here: {failure_reason(error)}")
+    else:
+        yield Variant("PyTorch, torch.compile", compiled)
 
-    def _eight_bits(self, eager: Predictor, folder: Path, left_out: list[str]) -> list[Path]:
-        """A file of the network in 8 bits, where ranges can be measured."""
-        if not self.calibration:
-            left_out.append("int8, without --calibration")
-            return []
-        if not has_packages("onnx", "onnxscript", "onnxruntime"):
-            left_out.append("int8, which needs onnx and onnxscript and onnxruntime")
-            return []
-        found = [path for images in find_images(self.calibration).by_folder.values() for path in images.values()]
-        chosen = [read_rgb(path) for path in evenly_spread(found, self.calibration_count)]
-        out = folder / "int8.onnx"
-        export_graph(eager.path, out, images=chosen, size=self.size, int8=True, bound=1)  # however far: it is measured
-        return [out]
+
+def eight_bit_files(options: RuntimesBenchmark, eager: Predictor, folder: Path, left_out: list[str]) -> list[Path]:
+    """A file of the network in 8 bits, where ranges can be measured."""
+    if not options.calibration:
+        left_out.append("int8, without --calibration")
+        return []
+    if not has_packages("onnx", "onnxscript", "onnxruntime"):
+        left_out.append("int8, which needs onnx and onnxscript and onnxruntime")
+        return []
+    found = [path for images in find_images(options.calibration).by_folder.values() for path in images.values()]
+    chosen = [read_rgb(path) for path in evenly_spread(found, options.calibration_count or CALIBRATION_COUNT)]
+    out = folder / "int8.onnx"
+    export_graph(eager.path, out, images=chosen, size=options.size, int8=True, bound=1)  # however far: it is measured
+    return [out]
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,4 @@
-"""How long a training step takes: `python -m utils benchmark train`.
-
-Steps of the trainer on a batch that lies on the device, beside a step of a plain eager loop of the same network on the
-same batch (`plain.step`), one of each in turn. A step counts as 3 x forward multiply-adds x 2 FLOP: the backward pass
-takes twice the forward. The peak is the data sheet's float32 or half-precision rate; PyTorch lets
-convolutions in float32 use TF32, so theirs may seem high.
-
-A way to train is a precision and what is added to it: `tf32`, `cudnn`, `graph`, `compile` and `reduce-overhead` are the
-trainer's --tf32, --cudnn_benchmark, --cuda_graphs, --compile and --compile_mode reduce-overhead. On CUDA three more
-steps of each are profiled.
-"""
+"""Time steps of the trainer, in every way that is asked for, beside a plain eager loop."""
 
 from __future__ import annotations
 
@@ -24,83 +14,47 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from lib import create_model, list_models
+from lib import create_model
 from measure.io import InputError, markdown_table
 
-from ..runtime import (
-    Compilation,
-    MachineOptions,
-    Recorded,
-    check_cuda_graphs,
-    choose_device,
-    failure_reason,
-    kernels,
-    option,
-)
+from ..runtime import Compilation, Recorded, check_cuda_graphs, choose_device, failure_reason, kernels
 from ..training import DeepSupervision, TrainConfig, TrainStep, structure_loss
-from .networks import count_macs
+from .options import PRECISIONS, SWITCHES, TrainBenchmark
 from .plain.step import plain_form, plain_step
+from .predict import count_macs
 from .profile import StepProfile, peak_memory, profile_steps
 from .rates import peak_flops
 from .report import write_report
 from .timing import Timing, backbone_option, device_name, format_timing, summarize_times, time_calls
 
-__all__ = ["Benchmark", "StepTimes", "measure_steps"]
+__all__ = ["StepTimes", "measure_steps", "start"]
 
 PLAIN = "plain eager loop, float32"
-PRECISIONS, SWITCHES = ("float32", "bf16", "fp16"), ("tf32", "cudnn", "graph", "compile", "reduce-overhead")
 FLOPS_A_MAC = 3 * 2  # forward and twice that backward; a multiplication and an addition
-STEPS = "steps"
 
 
-@dataclass(frozen=True)
-class Benchmark(MachineOptions):
-    """What is timed, and how."""
+def start(options: TrainBenchmark) -> None:
+    """Time training steps; write and print the table.
 
-    model: str = option("sepnet", "network", group=STEPS, choices=list_models("image"))
-    backbone: str | None = option(None, "of the network (default: its own)", group=STEPS, metavar="NAME")
-    size: int = option(352, "input height and width, pixels", group=STEPS, low=32, high=4096)
-    batch_size: int = option(4, "images a step", group=STEPS, low=2, high=4096)
-    warmup: int = option(2, "steps of each before time is taken", group=STEPS, high=100_000)
-    repeats: int = option(7, "steps of each whose time is taken", group=STEPS, low=1)
-    rows: tuple[str, ...] | None = option(
-        None,
-        f"how the trainer trains, as bf16+compile: {', '.join(PRECISIONS)}, each with {', '.join(SWITCHES)} (default: "
-        "float32 and --amp; compiling for a CPU takes minutes)",
-        group=STEPS,
-        nargs="+",
-        metavar="PRECISION[+SWITCH]",
+    Raises:
+        InputError, ModelError: an option that cannot be used.
+    """
+    configs = {row: config_of_row(row, options) for row in options.ways}
+    device = choose_device(options.device, options.gpu_id)
+    check_cuda_graphs(any(config.cuda_graphs for config in configs.values()), device)
+    torch.manual_seed(options.seed)
+    model = create_model(options.model, **backbone_option(options.model, options.backbone))
+    times = measure_steps(model, configs, options=options, device=device)
+    text = (
+        f"Training {' '.join(filter(None, (options.model, options.backbone)))} at {options.size} x {options.size}, "
+        f"batch {options.batch_size}, on {device_name(device)}: milliseconds an image, median / 95th percentile of "
+        f"{options.repeats} steps; the speedup is the median over steps taken in turn.\n\n{steps_table(times)}"
     )
-    ema: float = option(0.0, "decay of the average of the weights, 0 for none", group=STEPS, high=1, high_open=True)
-    out: str = option("result/benchmark", "folder for steps.json and steps.md", group=STEPS)
-
-    @property
-    def ways(self) -> tuple[str, ...]:
-        """The rows of the table."""
-        return self.rows or tuple(dict.fromkeys(("float32", "float32" if self.amp == "off" else self.amp)))
-
-    def run(self) -> None:
-        """Time training steps; write and print the table.
-
-        Raises:
-            InputError, ModelError: an option that cannot be used.
-        """
-        configs = {row: config_of_row(row, self) for row in self.ways}
-        device = choose_device(self.device, self.gpu_id)
-        check_cuda_graphs(any(config.cuda_graphs for config in configs.values()), device)
-        torch.manual_seed(self.seed)
-        model = create_model(self.model, **backbone_option(self.model, self.backbone))
-        times = measure_steps(model, configs, options=self, device=device)
-        text = (
-            f"Training {' '.join(filter(None, (self.model, self.backbone)))} at {self.size} x {self.size}, "
-            f"batch {self.batch_size}, on {device_name(device)}: milliseconds an image, median / 95th percentile of "
-            f"{self.repeats} steps; the speedup is the median over steps taken in turn.\n\n{steps_table(times)}"
-        )
-        rows = [dataclasses.asdict(row) for row in times]
-        write_report(Path(self.out), "steps", text=text, device=device, options=self.flags(), rows=rows)
+    rows = [dataclasses.asdict(row) for row in times]
+    write_report(Path(options.out), "steps", text=text, device=device, options=options.flags(), rows=rows)
 
 
-def config_of_row(row: str, options: Benchmark) -> TrainConfig:
+def config_of_row(row: str, options: TrainBenchmark) -> TrainConfig:
     """The training options that a row names.
 
     Raises:
@@ -219,7 +173,7 @@ class Variant:
 
 
 def measure_steps(
-    model: nn.Module, configs: Mapping[str, TrainConfig], *, options: Benchmark, device: torch.device
+    model: nn.Module, configs: Mapping[str, TrainConfig], *, options: TrainBenchmark, device: torch.device
 ) -> list[StepTimes]:
     """Time steps of the plain loop and of the trainer in every way, one of each in turn, from the same weights.
 

@@ -1,9 +1,4 @@
-"""What a frame costs a video network: `python -m utils benchmark video`.
-
-One clip is streamed as myTest.py does it, its frames on the host: a frame's time is that of bringing the next frame to
-the device, encoding it, reading the memory, segmenting the frame and, every few frames, writing it to the memory. The
-memory is counted after every frame. A frame is timed once the device has finished it, after a warm-up on another clip.
-"""
+"""Time what a frame costs a video network, and count its memory."""
 
 from __future__ import annotations
 
@@ -24,63 +19,35 @@ from measure.io import InputError, markdown_table
 
 from ..data import network_input
 from ..phantom import phantom_clip
-from ..prediction import WRITE_EVERY, Arrival, VideoSlots, open_source
-from ..runtime import MachineOptions, autocast, check_cuda_graphs, choose_device, option, record_calls
-from .networks import parameters
+from ..prediction import Arrival, VideoSlots, open_source
+from ..runtime import autocast, check_cuda_graphs, choose_device, record_calls
+from .options import CYCLE, VideoBenchmark
+from .predict import parameters
 from .report import conditions, unrecorded, write_report
 from .timing import Timing, format_timing, summarize_times, time_calls
 
-__all__ = ["Benchmark", "VideoTimes", "measure_video", "video_table"]
+__all__ = ["VideoTimes", "measure_video", "start", "video_table"]
 
-VIDEO = "video"
-CYCLE = 48  # frames that are kept and shown over and over
 SPAN = 100  # frames at either end that tell whether time grows
 
 
-@dataclass(frozen=True)
-class Benchmark(MachineOptions):
-    """What is streamed, and how."""
+def start(options: VideoBenchmark) -> None:
+    """Measure the networks; write and print the table.
 
-    models: tuple[str, ...] | None = option(
-        None, "networks (default: all of video)", group=VIDEO, nargs="+", metavar="NAME"
-    )
-    backbone: str | None = option(None, "of the networks (default: their own)", group=VIDEO, metavar="NAME")
-    size: int = option(352, "input height and width, pixels", group=VIDEO, low=32, high=4096)
-    frames: int = option(500, "length of the clip", group=VIDEO, low=1)
-    memory_frames: int | None = option(
-        None, "frames that the memory keeps (default: the network's own)", group=VIDEO, low=1, high=100_000
-    )
-    write_every: int = option(
-        WRITE_EVERY, "frames from one write to the memory to the next", group=VIDEO, low=1, high=100_000
-    )
-    warmup: int = option(5, "frames of another clip before time is taken", group=VIDEO, low=1, high=100_000)
-    input: str | None = option(
-        None,
-        f"a video or a folder of frames, whose first {CYCLE} are repeated (default: a phantom clip)",
-        group=VIDEO,
-        metavar="VIDEO",
-    )
-    cuda_graphs: bool = option(
-        False, "CUDA: record the kernels of a forward once and start them all at once", group=VIDEO
-    )
-    out: str = option("result/benchmark", "folder for video.json and video.md", group=VIDEO, metavar="FOLDER")
-
-    def run(self) -> None:
-        """Measure the networks; write and print the table.
-
-        Raises:
-            InputError, ModelError: an option or file that cannot be used.
-        """
-        device = choose_device(self.device, self.gpu_id)
-        check_cuda_graphs(self.cuda_graphs, device)
-        own = {"backbone": self.backbone, "memory_frames": self.memory_frames}
-        own = {name: value for name, value in own.items() if value is not None}
-        frames = load_frames(self.input, self.size)
-        times = [
-            measure_video(name, frames, options=self, device=device, **own)
-            for name in self.models or list_models("video")
-        ]
-        write_video_times(times, options=self, device=device)
+    Raises:
+        InputError, ModelError: an option or file that cannot be used.
+    """
+    device = choose_device(options.device, options.gpu_id)
+    check_cuda_graphs(options.cuda_graphs, device)
+    torch.manual_seed(options.seed)
+    own = {"backbone": options.backbone, "memory_frames": options.memory_frames}
+    own = {name: value for name, value in own.items() if value is not None}
+    frames = load_frames(options.input, options.size, seed=options.seed)
+    times = [
+        measure_video(name, frames, options=options, device=device, **own)
+        for name in options.models or list_models("video")
+    ]
+    write_video_times(times, options=options, device=device)
 
 
 @dataclass(frozen=True)
@@ -121,13 +88,13 @@ class VideoTimes:
     not_recorded: str = ""
 
 
-def load_frames(given: str | None, size: int) -> list[Tensor]:
-    """Read the first frames of a video or of a phantom clip, as a network takes them: (3, size, size) each.
+def load_frames(given: str | None, size: int, *, seed: int) -> list[Tensor]:
+    """Read the first frames of a video, or of a phantom clip drawn by `seed`: (3, size, size) each, normalized.
 
     Raises:
         InputError: there is no such video, or not one frame of it can be decoded.
     """
-    images = (frame.image for frame in open_source(given)) if given else phantom_clip(seed=0, frames=CYCLE)[0]
+    images = (frame.image for frame in open_source(given)) if given else phantom_clip(seed=seed, frames=CYCLE)[0]
     frames = [network_input(image, size) for image in islice(images, CYCLE)]
     if not frames:
         raise InputError(f"no frame of {given} could be decoded; check the file")
@@ -135,7 +102,7 @@ def load_frames(given: str | None, size: int) -> list[Tensor]:
 
 
 def measure_video(
-    name: str, frames: Sequence[Tensor], *, options: Benchmark, device: torch.device, **own: Any
+    name: str, frames: Sequence[Tensor], *, options: VideoBenchmark, device: torch.device, **own: Any
 ) -> VideoTimes:
     """Stream a clip through one network.
 
@@ -178,7 +145,7 @@ def measure_video(
 
 
 def stream(
-    model: nn.Module, frames: Sequence[Tensor], count: int, *, options: Benchmark, device: torch.device
+    model: nn.Module, frames: Sequence[Tensor], count: int, *, options: VideoBenchmark, device: torch.device
 ) -> tuple[np.ndarray, list[int]]:
     """Segment a clip of `count` frames. Returns seconds (count,) and the bytes of the memory after each frame."""
     slots = VideoSlots(model, amp=autocast(device, options.amp), write_every=options.write_every)
@@ -236,7 +203,7 @@ def video_table(times: Sequence[VideoTimes]) -> str:
     return markdown_table(titles, rows) + "\n"
 
 
-def write_video_times(times: Sequence[VideoTimes], *, options: Benchmark, device: torch.device) -> None:
+def write_video_times(times: Sequence[VideoTimes], *, options: VideoBenchmark, device: torch.device) -> None:
     """Write video.json and video.md, and print the table."""
     text = (
         f"{conditions(device, options.amp)}, a clip of {options.frames} frames at {options.size} x {options.size} "

@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
         "clips": ["AHEAD"],
-        "config": ["GROUPS", "MapOptions", "PredictConfig"],
+        "config": ["GROUPS", "WRITE_EVERY", "MapOptions", "PredictConfig"],
         "images": ["PredictOptions", "image_maps", "predict_maps"],
         "job": ["predict"],
         "outputs": ["cut", "find_regions", "has_h264"],
@@ -20,7 +20,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
             "write_map",
         ],
         "predictor": ["Prediction", "Predictor"],
-        "streaming": ["Arrival", "VideoSlots", "WRITE_EVERY", "stream_clips"],
+        "streaming": ["Arrival", "VideoSlots", "stream_clips"],
         "video": ["VideoOptions", "predict_video"],
         "inputs": ["Frame", "Source", "evenly_spread", "find_images", "open_source", "open_video"],
     },

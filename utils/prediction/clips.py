@@ -15,11 +15,12 @@ from measure.io import FRAMES, images_by_stem, read_rgb, split_folders, subfolde
 
 from ..data import normalize
 from ..runtime import SINGLE_PROCESS, World, autocast, in_background, prefetch
+from .config import WRITE_EVERY
 from .images import WRITERS, ImageMaps, PredictOptions
 from .inputs import Placement, prepared
 from .outputs import ImageFiles, Places
 from .postprocess import check_finite, largest, maps_of, probabilities
-from .streaming import WRITE_EVERY, stream_clips
+from .streaming import stream_clips
 
 __all__ = ["AHEAD", "find_clips", "predict_clips"]
 

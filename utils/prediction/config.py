@@ -17,10 +17,11 @@ from .outputs.suffixes import CONTOUR_SUFFIXES, VIDEO_SUFFIXES, check_video_name
 from .outputs.thresholds import best_threshold
 from .runtimes.names import RUNTIMES
 
-__all__ = ["GROUPS", "LARGEST_SIDE", "MapOptions", "PredictConfig"]
+__all__ = ["GROUPS", "LARGEST_SIDE", "WRITE_EVERY", "MapOptions", "PredictConfig"]
 
 FILES, OUTPUTS, VIDEO, MAPS = "files", "what is written", "video", "maps"
 
+WRITE_EVERY = 5  # frames: 0, 5, 10, ... of a clip are remembered, as released with SALI
 LARGEST_SIDE = 8192  # pixels of a network's input
 
 # the headings of --help, in their order

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from lib import Encoding, Memory, Network
 
-__all__ = ["WRITE_EVERY", "Arrival", "VideoSlots", "stream", "stream_clips"]
+from .config import WRITE_EVERY
 
-WRITE_EVERY = 5  # frames: 0, 5, 10, ... of a clip are remembered, as released with SALI
+__all__ = ["Arrival", "VideoSlots", "stream", "stream_clips"]
 
 
 @dataclass(frozen=True)

@@ -27,10 +27,11 @@ from measure.io import InputError, available_cores, make_folder
 from ..data import normalize
 from ..runtime import StopRequest, autocast, in_background, prefetch, stopped_by
 from ..visualization import draw_prediction
+from .config import WRITE_EVERY
 from .inputs import Frame, Placement, Source, prepared
 from .outputs import TemporalAverage, VideoWriter, cut
 from .postprocess import as_grey, check_finite, largest, minmax_normalized, probabilities, write_map
-from .streaming import WRITE_EVERY, stream_clips
+from .streaming import stream_clips
 
 __all__ = ["FrameTimes", "VideoOptions", "predict_video"]
 

@@ -21,6 +21,7 @@ from lib import list_models
 from measure.io import InputError, Number, Switch
 
 __all__ = [
+    "ComputeOptions",
     "DeviceOptions",
     "MachineOptions",
     "NetworkOptions",
@@ -335,11 +336,17 @@ class DeviceOptions(Options):
 
 
 @dataclass(frozen=True)
-class MachineOptions(DeviceOptions):
-    """What a command may use of the machine."""
+class ComputeOptions(DeviceOptions):
+    """What computes, how exactly, and from which seed."""
 
     seed: int = option(0, "seed of everything drawn at random", group=MACHINE, low=0, high=2**63 - 1)
+    amp: str = option("off", "mixed precision; losses stay float32", group=MACHINE, choices=("off", "bf16", "fp16"))
+
+
+@dataclass(frozen=True)
+class MachineOptions(ComputeOptions):
+    """What a command that loads images may use of the machine."""
+
     workers: int | None = option(
         None, "processes that load images (default: 1, with CUDA up to 16)", group=MACHINE, low=0, high=1024
     )
-    amp: str = option("off", "mixed precision; losses stay float32", group=MACHINE, choices=("off", "bf16", "fp16"))

@@ -13,8 +13,8 @@ from lib import create_model, load_weights
 from lib.modules.pse import SelectRegion
 from tests.helpers.golden import published_state
 from utils.benchmark.command import main
-from utils.benchmark.networks import count_macs
 from utils.benchmark.plain.step import SelectByMask, plain_form, plain_loss
+from utils.benchmark.predict import count_macs
 from utils.benchmark.rates import peak_flops
 from utils.benchmark.timing import time_calls
 from utils.phantom import write_stills

@@ -11,8 +11,9 @@ import torch
 
 from measure.io import InputError, make_folder, write_bytes
 
+from ..config import WRITE_EVERY
 from ..network import TrainedNetwork
-from ..streaming import WRITE_EVERY, stream
+from ..streaming import stream
 from .clip_graphs import EncodeGraph, StepGraph
 from .clip_sessions import OnnxClipNetwork, clip_files
 from .onnx_file import facts_of, write_graph
