@@ -21,7 +21,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
             "stopped_by",
         ],
         "cuda_graphs": ["Recorded", "check_cuda_graphs", "record_calls"],
-        "cuda_kernels": ["kernels"],
         "options": [
             "MACHINE",
             "NETWORK",
@@ -37,7 +36,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
             "shown",
             "words_of",
         ],
-        "precision": ["autocast"],
+        "precision": ["autocast", "kernels"],
         "process_group": ["SINGLE_PROCESS", "World", "join", "world"],
         "tensor_files": ["tensors_when_whole"],
     },
