@@ -8,7 +8,8 @@
         scores.add(name, prediction, mask)
     scores.compute()["datasets"]
 
-Keys and numbers are those of `scores.json`, as the command line writes it for the same files.
+Keys and numbers are those of `scores.json`, as the command line writes it for the same files and options; with the
+endocv protocol it scores maps as saved unless told otherwise, which here is `minmax=False`.
 """
 
 from __future__ import annotations

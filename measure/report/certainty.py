@@ -158,6 +158,8 @@ def comparison_tables(comparison: Comparison | None) -> list[TextTable]:
         pairs = _shown_pairs(comparison, name)
         titles = ("Column", "Method A", "Method B", "A - B", "95 % interval", "p", "p (Holm)", "wins A : B", "Verdict")
         caption = f"{name}, differences on {counted(units['number'], units['kind'].removesuffix('s'))}"
+        if left_out := units.get("left_out"):
+            caption += f", without {left_out} that a method lacks"
         tables.append(TextTable(caption, titles, tuple(map(_pair_row, pairs)), text_columns=3))
         tables += _rank_table(name, comparison["ranks"].get(name, {}))
         tables += _seed_table(name, comparison["seeds"].get(name, {}))

@@ -3,7 +3,8 @@
 The comparison is one dictionary of plain Python values, written to `comparison.json`:
 
     metrics     the scores compared: the headline ones that are a mean over images (video: cases)
-    units       {data set: {"kind": "images", "number": n}}     what is resampled and tested
+    units       {data set: {"kind": "images", "number": n}}     what is resampled and tested; where a method lacks
+                images (video: cases), their number as "left_out": no pair is compared on them
     pairs       [{"a", "b", "dataset", "metric", "difference", "interval", "p", "p_holm", "wins", "losses", "units"}]
     ranks       {data set: {metric: {"agreement": tau, "methods": {method: {"rank", "interval", "first"}}}}}
     seeds       {data set: {metric: {"means", "deviations", "seed_share"}}}    of several seeds
@@ -74,7 +75,10 @@ def compare_methods(
                 )
             if seeds := _seeds(methods, scores):
                 comparison["seeds"].setdefault(name, {})[metric] = seeds
-            comparison["units"].setdefault(name, {"kind": kind, "number": len(set(groups))})
+            units = {"kind": kind, "number": len(set(groups))}
+            if left_out := len(set().union(*(result[level][name] for result in present))) - len(stems):
+                units["left_out"] = left_out
+            comparison["units"].setdefault(name, units)
         tested = [pair for pair in pairs if pair["p"] is not None]
         for pair, corrected in zip(tested, holm([pair["p"] for pair in tested]), strict=True):
             pair["p_holm"] = corrected

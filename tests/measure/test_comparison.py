@@ -78,6 +78,21 @@ def test_only_what_is_certain_is_marked(folders, tmp_path, capsys) -> None:
     assert "% Best in bold, second best underlined" in (tmp_path / "out" / "scores.tex").read_text()
 
 
+def test_methods_are_compared_on_the_images_that_all_of_them_have(folders, tmp_path, capsys) -> None:
+    """C lacks one image of twelve: A and B are compared on the other eleven too, and the table says so."""
+    (tmp_path / "C/Set/seq0_0.png").unlink()
+    assert main([*folders, "--partial"]) == 0
+    comparison = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    assert comparison["units"] == {"Set": {"kind": "images", "number": 11, "left_out": 1}}
+    images = [json.loads((tmp_path / "out" / m / "scores.json").read_text())["per_image"]["Set"] for m in "AB"]
+    dice = [[scores["Dice"] for stem, scores in stems.items() if stem != "seq0_0"] for stems in images]
+    pair = next(p for p in comparison["pairs"] if (p["a"], p["b"], p["metric"]) == ("A", "B", "Dice"))
+    assert pair["difference"] == pytest.approx(np.mean(dice[0]) - np.mean(dice[1])) and pair["units"] == 11
+    text = (tmp_path / "out" / "scores.md").read_text()
+    assert "### Set, differences on 11 images, without 1 that a method lacks" in text
+    capsys.readouterr()
+
+
 def test_groups_are_resampled_as_a_whole(folders, tmp_path, capsys) -> None:
     assert main([*folders, "--group_pattern", r"^seq\d+"]) == 0
     scores = json.loads((tmp_path / "out" / "A" / "scores.json").read_text())

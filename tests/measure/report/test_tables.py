@@ -64,9 +64,9 @@ def test_markdown_escapes_names():
 
 
 def test_latex_escapes_marks_and_headings():
-    first = result("a_b & 50% #1 {x} \\y ~^ $", {"S_1": {"Dice": 0.9, "MAE": 0.1}})
+    first = result("a_b & 50% #1 {x} \\y ~^ $ |", {"S_1": {"Dice": 0.9, "MAE": 0.1}})
     text = tables.render_latex(tables.combined_table([first, result("B", {"S_1": {"Dice": 0.8, "MAE": None}})]))
-    assert r"a\_b \& 50\% \#1 \{x\} \textbackslash{}y \textasciitilde{}\textasciicircum{} \$" in text
+    assert r"a\_b \& 50\% \#1 \{x\} \textbackslash{}y \textasciitilde{}\textasciicircum{} \$ \textbar{}" in text
     assert r"\textbf{0.900} & 0.100 \\" in text
     assert r"B & \underline{0.800} & -- \\" in text
     assert r"Dice $\uparrow$ & $\mathcal{M}$ $\downarrow$ \\" in text
