@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -114,6 +115,8 @@ def score_folder(
         _add_consistency(merged, consistency_of_cases(datasets, options, workers))
     for dataset in datasets:
         _refuse_two_kinds(dataset, counts[dataset.name])
+    if options.groups and options.intervals and not options.classes:  # classes are of one set
+        _note_shared_names(datasets, counts, options)
     return {
         "format_version": FORMAT_VERSION,
         "protocol": options.protocol,
@@ -246,6 +249,18 @@ def _note(counts: dict[str, Any], pair: MapPair, outcome: Scored) -> None:
     counts["images"] += outcome.scores is not None
     for name in outcome.findings:
         counts[name].append(pair.stem)
+
+
+def _note_shared_names(datasets: Sequence[PairedDataset], counts: dict[str, Any], options: Options) -> None:
+    """Note the names (of cases, in the VPS protocol) of several data sets that a file of groups does not tell apart."""
+    group_of, by_case = group_reading(options.groups, None), options.protocol == "vps"
+    names = {
+        dataset.name: {pair.stem.rpartition("/")[0] if by_case else pair.stem: None for pair in dataset.pairs}
+        for dataset in datasets
+    }
+    sets_of = Counter(name for own in names.values() for name in own)
+    for dataset, own in names.items():
+        counts[dataset]["shared_names"] = [n for n in own if sets_of[n] > 1 and group_of(n) is not None]
 
 
 def _refuse_two_kinds(dataset: PairedDataset, counts: dict[str, Any]) -> None:

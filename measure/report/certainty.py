@@ -39,6 +39,10 @@ MOST_PAIRS = 80
 """Lines of a table of differences; where there are more, `comparison.json` alone holds all of them."""
 
 
+SIGNIFICANT = 0.05
+"""p below which a difference is called one after the correction for many comparisons too."""
+
+
 def marking_rule(results: Sequence[Result]) -> str:
     """What bold and underlined numbers mean, in words."""
     if all("beaten" in result for result in results):
@@ -191,13 +195,14 @@ def _pair_row(pair: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _verdict(pair: Mapping[str, Any], higher_is_better: bool) -> str:
-    """Which method is better, where the interval leaves out 0."""
+    """Which method is better, where the interval leaves out 0, and whether p is small after Holm's correction too."""
     if pair["interval"] is None:
         return "too few to tell"
     low, high = pair["interval"]
     if low <= 0 <= high:
         return "not told apart"
-    return f"{'A' if (low > 0) == higher_is_better else 'B'} better"
+    after = "" if pair["p_holm"] < SIGNIFICANT else " (not after Holm)"
+    return f"{'A' if (low > 0) == higher_is_better else 'B'} better{after}"
 
 
 def p_text(p: float | None) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..io import counted, first_names, mask_notes
+from ..io import counted, mask_notes
 from .columns import OVERLAP_PAIRS
 from .tables import Result, score_value
 
@@ -21,6 +20,10 @@ _COUNTED = {
         "maps or masks could not be read and were left out of every mean",
     ),
     "extra_maps": ("map has no mask and was passed over", "maps have no mask and were passed over"),
+    "shared_names": (
+        "name is in another data set too, where --groups gives it the same group; is the file of both?",
+        "names are in other data sets too, where --groups gives them the same groups; is the file of all these sets?",
+    ),
     "short_cases": (
         "case of fewer than three frames was left out",
         "cases of fewer than three frames were left out",
@@ -147,28 +150,12 @@ def _sentences(result: Result) -> Iterator[str]:
         if units["kind"] == "groups" and not result.get("intervals", {}).get(name):
             number = counted(units["number"], "group is", "groups are")
             yield f"{name}: {number} too few for intervals or tests; ten are the least."
-    if shared := _names_in_several_sets(result):
-        yield (
-            f"--groups gives a name one group in every data set, and {counted(len(shared), 'name is', 'names are')} in "
-            f"several ({first_names(shared)}); score a data set by itself where the file speaks of that one alone."
-        )
     for name, scores in result["datasets"].items():
         for dice, iou, floor in impossible_pairs(scores):
             yield (
                 f"{name}: {iou} {score_value(scores, iou):.4f} is below {floor:.4f}, the least that {dice} "
                 f"{score_value(scores, dice):.4f} allows; one of the two was not computed from these maps."
             )
-
-
-def _names_in_several_sets(result: Result) -> list[str]:
-    """Names of images (cases) of more than one data set, where a file of groups was given; classes are one set."""
-    options = result.get("options", {})
-    if not options.get("groups") or options.get("classes"):
-        return []
-    found = Counter(
-        name for names in (result.get("per_case") or result.get("per_image", {})).values() for name in names
-    )
-    return [name for name, sets in found.items() if sets > 1]
 
 
 def _of_dataset(counts: Mapping[str, Any], normalized: bool) -> Iterator[str]:

@@ -124,9 +124,9 @@ def test_a_file_of_groups_is_of_names_in_whatever_set(folders, tmp_path, capsys)
     groups.write_text("seq0_1,a\nseq1_2,a\n")
     assert main([*folders, "--groups", str(groups)]) == 0
     told = capsys.readouterr().err
-    assert "--groups gives a name one group in every data set, and 11 names are in several (seq0_1, seq1_2" in told
+    assert "Set: 2 names are in other data sets too, where --groups gives them the same groups" in told
     assert main([*folders, "--group_pattern", "^seq0"]) == 0
-    assert "are in several" not in capsys.readouterr().err
+    assert "in other data sets" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -205,3 +205,13 @@ def test_marks_fall_away_where_a_difference_is_not_certain() -> None:
     assert marks({"A": ["C"], "B": ["C"], "C": ["A", "B"]}) == [PLAIN, PLAIN, PLAIN]
     pair = {"a": "A", "b": "B", "dataset": "S", "metric": "Dice", "interval": [0.1, 0.2]}
     assert told_apart({"pairs": [pair, {**pair, "b": "C", "interval": [-0.1, 0.2]}]}, "A") == {"S": {"Dice": ["B"]}}
+
+
+def test_a_verdict_says_whether_it_outlives_the_correction() -> None:
+    """An interval that leaves out 0 beside a corrected p of 0.2 would read as a contradiction."""
+    pair = {"a": "A", "b": "B", "dataset": "S", "metric": "MAE", "difference": -0.01, "interval": [-0.02, -0.001]}
+    pair |= {"p": 0.02, "wins": 41, "losses": 34, "units": 75}
+    found = {"metrics": ["MAE"], "units": {"S": {"kind": "images", "number": 75}}, "ranks": {}, "seeds": {}}
+    found["pairs"] = [{**pair, "p_holm": p} for p in (0.02, 0.2)]
+    (table,) = comparison_tables(found)
+    assert [row[-2:] for row in table.rows] == [("41 : 34", "A better"), ("41 : 34", "A better (not after Holm)")]
