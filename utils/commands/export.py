@@ -28,7 +28,7 @@ from ..runtime import run
 __all__ = ["main"]
 
 SUFFIXES = (".pth", ".onnx", ".pt2")
-MOST_IMAGES = 10_000
+MOST_IMAGES, USUAL_IMAGES = 10_000, 32
 PHANTOMS = 4  # drawn to compare on where no images are given
 PHANTOM_SIZE = (288, 384)
 
@@ -78,9 +78,8 @@ def parse_args(argv: Sequence[str] | None) -> Namespace:
     parser.add_argument(
         "--count",
         type=number(int, low=1, high=MOST_IMAGES),
-        default=32,
         metavar="N",
-        help="of --images to use, evenly spread",
+        help=f"of --images to use, evenly spread (default: {USUAL_IMAGES})",
     )
     parser.add_argument(
         "--bound",
@@ -113,6 +112,8 @@ def check(args: Namespace) -> None:
         raise InputError(f"--no-half was given with --out {args.out}, which is never in half precision; leave it out")
     if args.int8 and not args.images:
         raise InputError("--int8 was given without --images; its ranges are measured on images like those it will see")
+    if args.count and not args.images:
+        raise InputError(f"--count {args.count} was given without --images, where it means nothing; leave it out")
     if args.int8 and args.processing:
         raise InputError("--int8 and --processing were given; an 8-bit network takes normalized images, leave one out")
     if args.images:
@@ -155,7 +156,7 @@ def images_of(args: Namespace) -> list:
         from ..prediction import evenly_spread, find_images
 
         found = [path for images in find_images(args.images).by_folder.values() for path in images.values()]
-        return [read_rgb(path) for path in evenly_spread(found, args.count)]
+        return [read_rgb(path) for path in evenly_spread(found, args.count or USUAL_IMAGES)]
     from ..phantom import phantom_still
 
     return [phantom_still(seed=seed, size=PHANTOM_SIZE)[0] for seed in range(PHANTOMS)]

@@ -76,7 +76,11 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     clips.add_argument("--steady", action=Switch, help="a slow camera that never looks away from the polyp")
     clips.add_argument("--look", type=nonempty, default="mixed", help="difficulty of the clips' scenes")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    for flag in ("frames", "bursts", "severity", "steady", "look"):
+        if (args.train or args.test) and not args.clips and getattr(args, flag) != parser.get_default(flag):
+            raise InputError(f"--{flag} was given without --clips, where it means nothing; leave it out")
+    return args
 
 
 def _write(args: argparse.Namespace) -> None:

@@ -66,6 +66,16 @@ def test_an_unknown_stage_is_refused(tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "needed"), [(["--epoch", "9"], "--train_data_path"), (["--pack_limit", "9"], "--pack")]
+)
+def test_options_that_would_do_nothing_are_refused(tmp_path, capsys, words, needed):
+    assert main(["gpu", "--dry", *words, "--out", str(tmp_path / "out")]) == 2
+    told = capsys.readouterr().err
+    assert f"{words[0]} 9" in told and f"was given without {needed}, where it means nothing" in told
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
 def test_without_a_gpu_no_report_says_that_all_is_well(tmp_path, capsys):
     assert main(["gpu", "--stages", "tests", "--out", str(tmp_path / "out")]) == 2

@@ -289,6 +289,8 @@ def test_command_line_writes_sets_and_clips(tmp_path):
         ("--clips TrainDataset=2 --look foggy", "unknown look 'foggy'"),
         ("--train 2 --seed -3", "--seed -3 was given; it must be at least 0"),
         ("--train 2 --frames nan", "--frames nan was given; it must be a whole number"),
+        ("--train 2 --frames 12", "--frames was given without --clips, where it means nothing"),
+        ("--test clear=2 --steady", "--steady was given without --clips, where it means nothing"),
         ("--clips ../elsewhere=2", "--clips ../elsewhere cannot name a folder in --out"),
         ("--clips /elsewhere=2", "--clips /elsewhere cannot name a folder in --out"),
         ("--clips A/Frame=2", "--clips A/Frame cannot name a folder in --out"),

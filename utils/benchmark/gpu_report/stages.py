@@ -44,6 +44,13 @@ class GpuOptions(Options):
     )
     pack_limit: float = option(64, "refuse to pack more, in MiB", group=PACK, low_open=True)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for flag, needed in (("epoch", "train_data_path"), ("pack_limit", "pack")):
+            value = getattr(self, flag)
+            if value != getattr(GpuOptions, flag) and not getattr(self, needed):
+                raise InputError(f"--{flag} {value} was given without --{needed}, where it means nothing; drop it")
+
 
 @dataclass(frozen=True)
 class Stage:

@@ -257,6 +257,7 @@ def test_video_networks_and_missing_packages_are_refused(weights, tmp_path, monk
         (["--out", "a.pth", "--int8"], "--int8 was given with --out a.pth, where it means nothing"),
         (["--out", "a.pth", "--processing"], "--processing was given with --out a.pth"),
         (["--out", "a.pt2", "--int8", "--images", "x"], "--int8 was given with --out a.pt2"),
+        (["--out", "a.onnx", "--count", "9"], "--count 9 was given without --images, where it means nothing"),
         (["--out", "a.onnx", "--no-half"], "--no-half was given with --out a.onnx, which is never in half precision"),
         (["--out", "a.onnx", "--int8"], "--int8 was given without --images; its ranges are measured"),
         (["--out", "a.onnx", "--int8", "--processing", "--images", "x"], "--int8 and --processing were given"),
