@@ -47,6 +47,7 @@ COLORS_NAMED = 4
 """Colors or indices in a refusal, the most common ones."""
 
 MOST = 0.5
+TELLING = 3  # masks from which on large ones are doubtful: of one or two images each polyp may fill its frame
 """Share of a set's masks that may be empty, or full, without a remark."""
 
 
@@ -279,7 +280,7 @@ def refuse_two_kinds(place: str | Path, zero_one: Sequence[str], others: Sequenc
         )
 
 
-def mask_notes(*, masks: int, zero_one: int = 0, empty: int = 0, full: int = 0) -> list[str]:
+def mask_notes(*, masks: int, zero_one: int = 0, empty: int = 0, full: int = 0, large: int = 0) -> list[str]:
     """What a run says once about a set's masks, in sentences without the set's name.
 
     Args:
@@ -287,6 +288,7 @@ def mask_notes(*, masks: int, zero_one: int = 0, empty: int = 0, full: int = 0) 
         zero_one: how many of them held 0 and 1.
         empty: how many have no polyp.
         full: how many are polyp throughout.
+        large: how many are more polyp than background, the full ones too.
     """
     notes = []
     if zero_one:
@@ -301,4 +303,7 @@ def mask_notes(*, masks: int, zero_one: int = 0, empty: int = 0, full: int = 0) 
     if full:
         doubt = "; are background and polyp exchanged?" if full > MOST * masks else ""
         notes.append(f"{counted(full, 'mask is', 'masks are', of=masks)} polyp throughout{doubt}")
+    if large > MOST * masks and full <= MOST * masks and masks >= TELLING:
+        told = counted(large, "mask is", "masks are", of=masks)
+        notes.append(f"{told} more polyp than background; are background and polyp exchanged?")
     return notes

@@ -231,13 +231,25 @@ def write_names(files: Mapping[Path, Sequence[str]]) -> None:
         files: the names that each file is to hold.
 
     Raises:
-        InputError: one of them cannot be written; those that were there are untouched.
+        InputError: one of them cannot be written, or would be read as other names; those that were there are untouched.
     """
+    for place, names in files.items():
+        refuse_unreadable_names(names, place)
     for folder in {place.parent for place in files}:
         drop_partials(make_folder(folder))
     with ExitStack() as moved_at_the_end:
         for place, names in files.items():
             write_text(text_of(names), moved_at_the_end.enter_context(replace_when_whole(place)))
+
+
+def refuse_unreadable_names(names: Sequence[str], place: Path) -> None:
+    """Refuse names that a line of a split file cannot hold, whose images would be left out of a part without a word."""
+    for name in names:
+        if name.startswith("#") or name != name.strip() or name.splitlines() != [name]:
+            raise InputError(
+                f"{name!r} cannot stand in {place.name}: names begin with no #, and have no blank at either end and no "
+                "line break; rename the file"
+            )
 
 
 def text_of(names: Sequence[str]) -> str:

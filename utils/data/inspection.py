@@ -162,6 +162,7 @@ def _notes_on(part: str, pairs: Sequence[Pair], facts: Mapping[Pair, PairFacts])
         zero_one=sum(facts[pair].zero_one for pair in pairs),
         empty=sum(facts[pair].polyp == 0 for pair in pairs),
         full=sum(facts[pair].polyp > ALMOST_ALL for pair in pairs),
+        large=sum(facts[pair].polyp > 0.5 for pair in pairs),
     )
 
 

@@ -93,6 +93,15 @@ def test_every_fault_is_found_and_the_others_stay_out(data, capsys, kind):
     assert KINDS[kind] in capsys.readouterr().out
 
 
+def test_masks_with_background_and_polyp_exchanged_are_told(data):
+    for number in range(1, 4):
+        change_mask(mask(data, number), lambda plane: 255 - plane)
+    status, found = check(data)
+    problem = only_problem(found)
+    assert status == 1 and problem["kind"] == "doubtful masks"
+    assert problem["text"].endswith("3 of 5 masks are more polyp than background; are background and polyp exchanged?")
+
+
 def test_all_faults_of_a_set_are_listed_at_once(data):
     cut(image(data, 1)), cut(mask(data, 2)), mask(data, 3).unlink()
     status, found = check(data)

@@ -57,6 +57,16 @@ def test_no_file_is_replaced_where_one_cannot_be(split, tmp_path):
     assert sorted(path.name for path in (tmp_path / "splits").iterdir()) == ["test.txt", "train.txt", "val.txt"]
 
 
+@pytest.mark.parametrize("name", ["#1", " a", "b ", "c\nd"])
+def test_names_that_would_be_read_otherwise_are_refused(name, tmp_path, capsys):
+    for stem in ("x", "y", name):
+        (tmp_path / "data").mkdir(exist_ok=True)
+        (tmp_path / "data" / f"{stem}.png").write_bytes(b"")
+    words = ("--data", str(tmp_path / "data"), "--out", str(tmp_path / "out"), "train=2", "test=rest")
+    assert run("-m utils split", *words) == 2
+    assert f"{name!r} cannot stand in" in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
 def test_files_of_an_earlier_draw_are_told(split, tmp_path):
     assert "before" not in split("train=10", "test=rest")[1].err
     status, told = split("train=10", "val=rest", "--overwrite")

@@ -163,7 +163,8 @@ def _doubts(name: str, measured: Mapping[Pair, PairStatistics], notes: list[str]
     zero_one = sum(found.zero_one for found in facts)
     empty, full = sum(found.polyp == 0 for found in facts), sum(found.polyp > ALMOST_ALL for found in facts)
     notes += [f"{name}: {note}" for note in mask_notes(masks=len(masks), zero_one=zero_one)]
-    doubts = mask_notes(masks=len(masks), empty=empty, full=full)
+    large = sum(found.polyp > 0.5 for found in facts)
+    doubts = mask_notes(masks=len(masks), empty=empty, full=full, large=large)
     yield from (Problem("doubtful masks", f"{name}: {doubt}") for doubt in doubts)
 
 

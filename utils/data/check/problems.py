@@ -17,7 +17,7 @@ KINDS: dict[str, str] = {
     "orientation": "Pairs that viewers turn differently",
     "mask": "Masks whose values nobody can tell",
     "mixed masks": "Masks of two kinds in one part",
-    "doubtful masks": "Parts whose masks show hardly anything",
+    "doubtful masks": "Parts whose masks show hardly anything, or too much",
     "count": "Parts that are not as published",
     "duplicate": "Files that are there twice",
     "leak": "Parts that show the same images",
