@@ -9,7 +9,7 @@ from scipy.stats import rankdata
 
 from .bootstrap import Bootstrap
 
-__all__ = ["Ranks", "bootstrap_ranks"]
+__all__ = ["Ranks", "bootstrap_ranks", "kendall_tau"]
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,17 @@ def bootstrap_ranks(
         ranks=ranks,
         intervals=np.quantile(drawn, [0.025, 0.975], axis=0, method="nearest").T,
         first=(drawn == drawn.min(axis=1, keepdims=True)).mean(axis=0),
-        agreement=float(np.mean(_kendall(drawn, ranks))),
+        agreement=float(np.mean(kendall_tau(drawn, ranks))),
     )
 
 
-def _kendall(rows: np.ndarray, ranks: np.ndarray) -> np.ndarray:
-    """Kendall's tau (a: ties count as neither) between every row of ranks (R, M) and `ranks` (M,)."""
+def kendall_tau(rows: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+    """Kendall's tau b between every row of ranks (R, M) and `ranks` (M,): 1 where they agree, in their ties too.
+
+    Where either holds nothing but ties, it is 1 if both do and 0 otherwise.
+    """
     first, second = np.triu_indices(len(ranks), 1)
-    if not first.size:
-        return np.ones(len(rows))
-    return (np.sign(rows[:, first] - rows[:, second]) * np.sign(ranks[first] - ranks[second])).mean(axis=1)
+    drawn, found = np.sign(rows[:, first] - rows[:, second]), np.sign(ranks[first] - ranks[second])
+    untied = np.abs(drawn).sum(axis=1), np.abs(found).sum()
+    scale = np.sqrt(untied[0] * untied[1])
+    return np.where(scale > 0, drawn @ found / np.maximum(scale, 1), untied[0] == untied[1])

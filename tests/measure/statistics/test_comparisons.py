@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from measure.statistics import Bootstrap, bootstrap_ranks, holm, paired_test, seed_effect
+from measure.statistics.ranking import kendall_tau
 
 
 def test_holm_by_hand() -> None:
@@ -85,6 +86,18 @@ def test_ranks_and_their_stability() -> None:
     assert 1 / 3 < ranks.agreement < 1
     lower = bootstrap_ranks(scores, np.ones(30), higher_is_better=False, bootstrap=Bootstrap(10))
     assert lower.ranks[0] == 3
+
+
+def test_rankings_that_never_differ_agree_with_ties_too() -> None:
+    """Two methods of equal maps and a third one: every resample ranks them 1.5, 1.5, 3; alone, two equal ones 1.5."""
+    scores = np.array([[0.9, 0.9, 0.4]] * 12)
+    for methods in (3, 2, 1):
+        ranks = bootstrap_ranks(scores[:, :methods], np.ones(12), higher_is_better=True, bootstrap=Bootstrap(50))
+        assert ranks.agreement == 1
+    random = np.random.default_rng(0)
+    rows, found = random.integers(1, 4, (40, 5)).astype(float), np.array([1.0, 2.5, 2.5, 4.0, 5.0])
+    rows = rows[np.ptp(rows, axis=1) > 0]
+    assert kendall_tau(rows, found) == pytest.approx([stats.kendalltau(row, found).statistic for row in rows])
 
 
 def test_seeds_explain_what_methods_do_not() -> None:
