@@ -157,9 +157,8 @@ class Predictor:
             InputError: something that is no such image.
             ModelError: the network's output is not finite.
         """
-        if isinstance(image, (np.ndarray, Image.Image)):
-            return self.predict(image).probability
-        return [found.probability for found in self.predict(image)]
+        found = self.predict(image)
+        return found.probability if isinstance(found, Prediction) else [each.probability for each in found]
 
     @overload
     def predict(self, image: Picture) -> Prediction: ...
@@ -173,8 +172,8 @@ class Predictor:
         Raises:
             InputError, ModelError: as `probability`.
         """
-        if isinstance(image, (np.ndarray, Image.Image)):
-            return self._predict([as_rgb(image)])[0]
+        if isinstance(image, (np.ndarray, Image.Image, str)) or not isinstance(image, Iterable):
+            return self._predict([as_rgb(image)])[0]  # refused there where it is no image
         return self._predict([as_rgb(each) for each in image])
 
     def stream(self, frames: Iterable[Picture]) -> Iterator[np.ndarray]:
@@ -243,7 +242,10 @@ def as_rgb(image: Picture) -> np.ndarray:
     if isinstance(image, Image.Image):
         return _picture_as_rgb(image)
     if not isinstance(image, np.ndarray):
-        raise InputError(f"a {type(image).__name__} was given; expected an (H, W, 3) uint8 RGB array or a PIL image")
+        raise InputError(
+            f"a {type(image).__name__} was given; expected an (H, W, 3) uint8 RGB array or a PIL image, as "
+            "PIL.Image.open reads a file"
+        )
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise InputError(
             f"an array of shape {image.shape} and type {image.dtype} was given; expected (H, W, 3) uint8, RGB"

@@ -1,6 +1,7 @@
 """Predictor: arrays, PIL images, lists and streams, from a checkpoint alone, equal to what myTest.py writes."""
 
 import dataclasses
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -142,6 +143,9 @@ def test_what_cannot_be_had_is_refused(trained, settings, message):
         (np.zeros((5, 6, 3), np.float32), "type float32 was given"),
         (np.zeros((0, 6, 3), np.uint8), r"shape \(0, 6, 3\)"),
         (["a.png"], "a str was given; expected an"),
+        ("a.png", "a str was given; expected an .* or a PIL image, as PIL.Image.open reads a file"),
+        (Path("a.png"), "Path was given; expected an"),
+        (None, "a NoneType was given; expected an"),  # as OpenCV reads a file that is not there
         (Image.fromarray(np.full((5, 6), 70000, np.int32)), r"32-bit numbers \(mode I\) was given"),
         (Image.fromarray(np.zeros((5, 6), np.float32)), r"32-bit numbers \(mode F\) was given"),
         (Image.fromarray(np.full((5, 6), 4095, np.uint16)), "4095 is its highest value of 65535: numbers of 12 bits"),
