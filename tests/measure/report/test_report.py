@@ -88,6 +88,23 @@ def test_a_bar_per_case_and_frames_found_beside_the_masks(tmp_path):
     assert image == tmp_path / "gt" / "Easy" / "Seen" / "Frame" / f"{chosen.stem}.png"
 
 
+def test_images_elsewhere_are_found_as_the_help_says(tmp_path):
+    (discs,) = scored_discs(tmp_path / "stills", ("Good",))
+    (tmp_path / "stills/gt/Set A/images").rename(tmp_path / "pictures")
+    video = scored_video(tmp_path / "clips")
+    (tmp_path / "clips/gt/Easy/Seen/Frame").rename(tmp_path / "frames")
+    for scored, protocol, maps, moved, inside in (
+        (discs, "image", tmp_path / "stills/Good", tmp_path / "pictures", "Set A/images"),
+        (video, "vps", tmp_path / "clips/Maps", tmp_path / "frames", "Easy/Seen/Frame"),
+    ):
+        root = tmp_path / "images" / protocol
+        (root / inside).parent.mkdir(parents=True)
+        moved.rename(root / inside)
+        chosen = worst_median_best(scored)["worst"][0]
+        sources = contact_sheet.Sources(Options(protocol), maps.parent / "gt", maps, root)
+        assert sources.image(sources.pair(chosen)) == root / inside / f"{chosen.stem}.png"
+
+
 def test_missing_curve_points_do_not_stop_a_plot():
     curve = {"recall": [None] * 256, "precision": [0.5] * 256, "Fm": [None] * 256, "Em": [0.5] * 256}
     figure = plots.curve_figure([result("A", {"S": {}}, curves={"S": curve})], "S")
