@@ -50,10 +50,14 @@ def find_coco(roots: Sequence[Path], *, folder: str, categories: Sequence[str] =
                 image = image_of(name, images, file)
                 mask = partial(drawn, shapes[each["id"]], size, file, image)
                 samples.append(Sample(folder, safe_name(name.stem), image, mask))
-        except (KeyError, TypeError, AttributeError) as error:
+        except InputError:
+            raise
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise InputError(
                 f"{file} is no COCO file ({type(error).__name__}: {error}); give one with images and annotations"
             ) from error
+        if not content["images"]:
+            raise InputError(f"{file} lists no images; export it again, with the images")
     tell_left_out(images, samples)
     return _without_twins(samples)
 
@@ -130,10 +134,11 @@ def find_labelme(roots: Sequence[Path], *, folder: str, categories: Sequence[str
         try:
             size = int(content["imageHeight"]), int(content["imageWidth"])
             chosen = [s for s in content["shapes"] if not categories or s["label"] in categories]
-            shapes = [[_outline(shape)] for shape in chosen]
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{file} is no labelme file ({type(error).__name__}: {error})") from error
-        except ValueError as error:
+        try:
+            shapes = [[_outline(shape)] for shape in chosen]
+        except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{file} has a shape that cannot be drawn ({error})") from error
         alike = [path for path in images if path.stem == file.stem]
         if not alike:
@@ -231,7 +236,9 @@ def drawn(
     try:
         for shape in shapes:
             if isinstance(shape, Mapping):
-                mask |= decoded_counts(shape["counts"], tuple(shape["size"])) * np.uint8(255)
+                if tuple(shape["size"]) != size:
+                    raise ValueError(f"its run lengths are of another size than {image.name}")
+                mask |= decoded_counts(shape["counts"], size) * np.uint8(255)
                 continue
             for polygon in shape:
                 points = np.asarray(polygon, float).reshape(-1, 2)

@@ -86,15 +86,15 @@ def safe_name(name: str) -> str:
 
 
 def write_file(source: Path | Drawing, target: Path, *, link: bool, is_mask: bool) -> None:
-    """Copy, link, rewrite or draw a file, unless it is there with the same content.
+    """Copy, link, rewrite or draw a file, unless it is there in this way with the same content.
 
     Raises:
         InputError: it cannot be read or made.
     """
     if isinstance(source, Path) and is_copied(source):
-        if target.is_file() and filecmp.cmp(source, target, shallow=False):
+        if target.is_file() and target.is_symlink() == link and filecmp.cmp(source, target, shallow=False):
             return
-        target.unlink(missing_ok=True)  # one that was cut off, or of another download
+        target.unlink(missing_ok=True)  # one that was cut off, of another download, or a link where copies are wanted
         place(source, target, copy=not link)
         return
     if isinstance(source, Path):

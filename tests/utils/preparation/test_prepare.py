@@ -315,6 +315,34 @@ def test_annotations_of_what_is_not_listed_are_refused(annotated, tmp_path, caps
     assert main(["coco", *flags]) == 2 and "a.json gives two images one id" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda content: content["images"][0].update(height="tall"), "a.json is no COCO file (ValueError: invalid lit"),
+        (lambda content: content["images"][0].update(file_name=None), "a.json is no COCO file (AttributeError"),
+        (lambda content: content.update(images=[], annotations=[]), "a.json lists no images; export it again, with"),
+        (
+            lambda content: content["annotations"][0].update(segmentation={"size": [10**9] * 2, "counts": [10**18]}),
+            "a.json has a shape that cannot be drawn (its run lengths are of another size than 1.jpg)",
+        ),
+    ],
+)
+def test_what_is_no_coco_file_ends_with_a_sentence(change, sentence, annotated, tmp_path, capsys):
+    assert annotated(capsys, BOX)[0] == 0
+    content = json.loads((tmp_path / "a.json").read_text())
+    change(content)
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    flags = ["--from", str(tmp_path / "a.json"), str(tmp_path / "images"), "--to", str(tmp_path / "b"), "--name", "O"]
+    assert main(["coco", *flags]) == 2 and sentence in capsys.readouterr().err
+
+
+def test_links_become_copies_where_those_are_asked_for(annotated, tmp_path, capsys):
+    laid_out = tmp_path / "data" / "Ours" / "images" / "1.jpg"
+    for flag, linked in (("--link", True), ("--no-link", False), ("--link", True)):
+        assert annotated(capsys, BOX, flag)[0] == 0 and laid_out.is_symlink() == linked
+        assert laid_out.read_bytes() == (tmp_path / "images" / "1.jpg").read_bytes()
+
+
 def test_files_as_tools_on_windows_write_them_are_read(annotated, tmp_path, capsys):
     assert annotated(capsys, BOX, name="images\\1.jpg")[0] == 0
     assert np.count_nonzero(mask_in(tmp_path)) == 40
