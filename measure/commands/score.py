@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ from typing import Any
 from ..io import (
     drop_partials,
     group_reading,
+    lock_folder,
     make_folder,
     refuse_outputs_in_inputs,
+    release,
     run_command,
     write_json,
     write_text,
@@ -60,38 +63,51 @@ def score(args: Namespace) -> None:
     inputs = [args.GT_root, *args.pred_root, *([args.image_root] if args.image_root else [])]
     refuse_outputs_in_inputs([out, *folders, *([record] if record else [])], inputs)
     results = _score_methods(args, options)
-    for folder in {out, *folders}:
-        _remove_previous(make_folder(folder))
-    for result, folder in zip(results, folders, strict=True):
-        write_json({**result, "cautions": cautions([result])}, folder / "scores.json")
-    comparison = _compare(results, options)
-    if comparison:
-        write_json(comparison, out / "comparison.json")
-        if args.mark == "certain":
-            from ..statistics import told_apart
-
-            results = [{**result, "beaten": told_apart(comparison, result["method"])} for result in results]
-    write_tables(results, out, comparison)
-    if record:
-        make_folder(record.parent)
-        write_text(f"{headline_table(results)}\n", record)
+    other = []
     if args.all_definitions:
         plain = replace(options, intervals=False, groups=None, group_pattern=None)
         other = _score_methods(args, replace(plain, minmax=not options.minmax))
-        write_text(f"{_definitions(results, other)}\n", out / "definitions.md")
-    write_reports(
-        results,
-        out,
-        gt_root=args.GT_root,
-        pred_roots=args.pred_root,
-        image_root=args.image_root,
-        plots=args.plots,
-        comparison=comparison,
-    )
+    comparison = _compare(results, options)
+    with _alone_in(out):
+        for folder in {out, *folders}:
+            _remove_previous(make_folder(folder))
+        for result, folder in zip(results, folders, strict=True):
+            write_json({**result, "cautions": cautions([result])}, folder / "scores.json")
+        if comparison:
+            write_json(comparison, out / "comparison.json")
+            if args.mark == "certain":
+                from ..statistics import told_apart
+
+                results = [{**result, "beaten": told_apart(comparison, result["method"])} for result in results]
+        write_tables(results, out, comparison)
+        if record:
+            make_folder(record.parent)
+            write_text(f"{headline_table(results)}\n", record)
+        if other:
+            write_text(f"{_definitions(results, other)}\n", out / "definitions.md")
+        write_reports(
+            results,
+            out,
+            gt_root=args.GT_root,
+            pred_roots=args.pred_root,
+            image_root=args.image_root,
+            plots=args.plots,
+            comparison=comparison,
+        )
     print("\n\n".join(filter(None, (headline_table(results), average_table(results)))))
     for sentence in cautions(results):
         print(f"caution: {sentence}", file=sys.stderr)
     print(f"\nall scores and reports: {out}")
+
+
+@contextmanager
+def _alone_in(out: Path) -> Iterator[None]:
+    """Write into a folder after whoever does so now: files of two runs side by side would pass for those of one."""
+    lock = lock_folder(out, doing="writes scores into", advice="choose another --out", wait=True)
+    try:
+        yield
+    finally:
+        release(lock)
 
 
 def _compare(results: Sequence[Result], options: Options) -> dict[str, Any] | None:

@@ -1,7 +1,8 @@
-"""Writing files so that no reader ever sees half of one."""
+"""Writing files so that no reader ever sees half of one, and into a folder from one process at a time."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
@@ -10,21 +11,29 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from .errors import InputError
 
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks; two processes in one folder are not noticed there
+    fcntl = None
+
 __all__ = [
     "drop_partials",
+    "lock_folder",
     "make_folder",
     "partial_path",
     "refuse_outputs_in_inputs",
+    "release",
     "replace_when_whole",
     "write_bytes",
     "write_json",
     "write_text",
 ]
 
+LOCK = ".lock"
 LONGEST_NAME = 255  # bytes, on all usual file systems
 PARTIAL_NAME = re.compile(r"\.(\d+)\.partial(?:\.[^.]+)?$")  # see `partial_path`; the number of the process that writes
 
@@ -158,3 +167,44 @@ def _is_another_alive(process: int) -> bool:
     except PermissionError:  # another user's
         pass
     return True
+
+
+def lock_folder(folder: str | Path, *, doing: str, advice: str, wait: bool = False) -> IO[str] | None:
+    """Lock a folder, which is made where missing; the system frees the lock when this process ends, however it ends.
+
+    Args:
+        folder: the folder.
+        doing: what a process does there that holds the lock, as "trains into".
+        advice: what the user can do then.
+        wait: until the other process ends, instead of refusing.
+
+    Raises:
+        InputError: another process holds it (unless `wait`), or the folder cannot be written to.
+    """
+    folder = make_folder(folder)
+    if fcntl is None:
+        return None
+    try:
+        lock = (folder / LOCK).open("a+")
+    except OSError as error:
+        raise InputError(f"cannot write into {folder} ({error.strerror}); choose another folder") from error
+    try:
+        # unlike flock's, not inherited by processes that load images
+        fcntl.lockf(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EAGAIN):  # a file system without locks: two runs are not noticed
+            return lock
+        lock.seek(0)
+        owner = lock.read().strip() or "unknown"
+        lock.close()
+        raise InputError(f"process {owner} {doing} {folder} at this moment; {advice}") from error
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock
+
+
+def release(lock: IO[str] | None) -> None:
+    """Free what `lock_folder` returned."""
+    if lock is not None:
+        lock.close()

@@ -20,12 +20,13 @@ from measure.io import (
     counted,
     drop_partials,
     first_names,
+    lock_folder,
     make_folder,
     refuse_outputs_in_inputs,
+    release,
     write_json,
 )
 
-from ..runtime import lock_folder, release
 from .samples import Drawing, Sample, is_copied, refuse_strangers, write_file
 from .sources import Finder
 from .unpacking import is_archive, unpack

@@ -11,7 +11,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "determinism": ["deterministic"],
         "device": ["choose_device"],
         "environment": ["machine", "revision", "versions"],
-        "folder_lock": ["lock_folder", "release"],
         "interrupts": [
             "Interrupted",
             "NonFiniteLoss",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from threading import Timer
 
 import cv2
 import numpy as np
@@ -112,6 +115,24 @@ def test_a_rerun_leaves_nothing_of_the_run_before(tmp_path: Path, run) -> None:
     assert not (out / "definitions.md").exists() and not (out / ".scores.999999999.partial.csv").exists()
     assert (out / "mine.txt").read_text() == "kept" and (out / "ranks_mine.png").exists()
     assert not (out / "differences_gt.png").exists() and not (out / "differences_gt.pdf").exists()
+
+
+def test_two_runs_write_into_one_folder_one_after_the_other(tmp_path: Path, run) -> None:
+    """Else the intervals of one stood beside the scores of the other."""
+    write_case(tmp_path, save)
+    hold = f"from measure.io import lock_folder; lock = lock_folder({str(tmp_path / 'out')!r}, doing='', advice='')"
+    words = [sys.executable, "-c", f"import sys; {hold}; print('held', flush=True); sys.stdin.read()"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        ended = []
+
+        def end() -> None:
+            ended.append((tmp_path / "out/scores.json").exists())
+            other.stdin.close()
+
+        Timer(1.0, end).start()
+        assert run()[0] == 0
+        assert ended == [False], "nothing was written while the other process held the folder"
 
 
 def test_nothing_is_written_into_any_input(tmp_path: Path, run) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from measure.io import InputError
+from measure.io import InputError, lock_folder, release
 
-from ...runtime import World, lock_folder, release
+from ...runtime import World
 
 __all__ = ["LOG", "claimed", "goes_on_in", "refuse_other_run", "runs_in"]
 
