@@ -70,14 +70,16 @@ def replace_when_whole(path: str | Path) -> Iterator[Path]:
     The temporary name keeps the suffix, because image writers choose their format by it.
 
     Raises:
-        InputError: `path` is a folder, or the system refuses the write (no space, no permission); a previous `path` is
-            then untouched.
+        InputError: `path` is a folder, a device or a pipe, or the system refuses the write (no space, no permission); a
+            previous `path` is then untouched.
     """
     path = Path(path)
     partial = partial_path(path)
     try:
         if path.is_dir():
             raise InputError(f"{path} is a folder, and a file of this name is to be written; choose another name")
+        if path.exists() and not path.is_file():  # whoever may do all, as in a container, would lose /dev/null
+            raise InputError(f"{path} is a device or a pipe, which cannot be replaced by a file; choose another name")
         yield partial
         os.replace(partial, path)
     except OSError as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from measure.io import InputError, drop_partials, partial_path, refuse_outputs_in_inputs
+from measure.io import InputError, drop_partials, partial_path, refuse_outputs_in_inputs, write_text
 
 
 def test_only_what_no_living_process_writes_is_dropped(tmp_path, monkeypatch):
@@ -46,3 +46,13 @@ def test_places_in_what_is_read_are_refused_and_each_is_looked_up_once(tmp_path,
     monkeypatch.setattr(Path, "resolve", lambda self: calls.append(self) or resolve(self))
     refuse_outputs_in_inputs([tmp_path / f"{n}.png" for n in range(10)], [tmp_path / f"{n}.jpg" for n in range(10)])
     assert len(calls) == 20, "thousands of images take no minutes"
+
+
+def test_devices_and_pipes_are_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/dev/null")
+    for name in ("pipe", "link"):
+        with pytest.raises(InputError, match=f"{name} is a device or a pipe, which cannot be replaced by a file"):
+            write_text("x", tmp_path / name)
+    assert (tmp_path / "pipe").is_fifo() and (tmp_path / "link").is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]

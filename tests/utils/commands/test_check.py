@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -152,6 +153,29 @@ def test_split_files_divide_a_set(data, capsys):
     said = capsys.readouterr().out
     assert "1 group" in said and "in one and in two" in said
     assert main([str(data / "train"), str(data / "val"), *splits]) == 2
+
+
+def test_images_that_two_split_files_name_are_a_leak(data):
+    for fold, numbers in (("a", (1, 2, 3)), ("b", (3, 4))):
+        (data / fold).mkdir()
+        (data / fold / "part.txt").write_text("".join(f"phantom_{number:04}\n" for number in numbers))
+    files = [str(data / fold / "part.txt") for fold in "ab"]
+    assert main([str(data / "train"), "--json", str(data / "c.json"), "--splits", *files]) == 1
+    found = json.loads((data / "c.json").read_text())
+    problem = only_problem(found)
+    assert problem["kind"] == "leak" and [Path(file).name for file in problem["files"]] == ["phantom_0003.jpg"]
+    assert list(found["parts"]) == files and found["pairs"] == 5, "files of one name are told apart"
+
+
+def test_what_is_given_twice_is_refused(data, capsys):
+    (data / "one.txt").write_text("phantom_0001\n")
+    for words in (
+        [str(data / "train"), str(data / "train")],
+        [str(data), str(data / "train") + "/"],
+        [str(data / "train"), "--splits", *[str(data / "one.txt")] * 2],
+    ):
+        assert main(words) == 2
+        assert "would be looked at twice; give it once, or the folder above it" in capsys.readouterr().err
 
 
 def test_roots_of_sets_and_splits_of_clips_are_checked(tmp_path, capsys):

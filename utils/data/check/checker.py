@@ -183,8 +183,7 @@ def _duplicates(
     found = find_duplicates(
         signatures, [facts.hash for *_, facts in rows], [clip for _, _, clip, _ in rows], distance=distance
     )
-    pairs = [_named(one, rows) for one in found if rows[one.first][1].image != rows[one.second][1].image]
-    return sorted(pairs, key=lambda pair: (not pair.across, pair.distance))
+    return sorted((_named(one, rows) for one in found), key=lambda pair: (not pair.across, pair.distance))
 
 
 def _named(found: Duplicate, rows: Sequence[tuple[Part, Pair, Any, Any]]) -> DuplicatePair:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -62,7 +63,7 @@ def find_parts_to_check(
         group_of: the group of a stem; None: clips of one polyp are a group, stills are in none.
 
     Raises:
-        InputError: a folder is missing, or holds nothing of the kind.
+        InputError: a folder is missing, holds nothing of the kind, or is found twice.
     """
     parts: list[Part] = []
     for folder in folders:
@@ -73,7 +74,16 @@ def find_parts_to_check(
                 f"{FRAMES}/ of clips; {contents(folder)}; --images NAME and --masks NAME name other folders"
             )
         parts += found
-    return _with_names_apart(parts)
+    _refuse_twice([part.folder for part in parts])
+    names = [part.name for part in parts]
+    return [replace(part, name=str(part.folder)) if names.count(part.name) > 1 else part for part in parts]
+
+
+def _refuse_twice(places: Sequence[Path]) -> None:
+    """Refuse a folder or file that was named twice; two links to one place are two, and shown to be alike."""
+    written = [os.path.abspath(place) for place in places]
+    if twice := [place for number, place in enumerate(written) if place in written[:number]]:
+        raise InputError(f"{twice[0]} would be looked at twice; give it once, or the folder above it")
 
 
 def _parts_in(folder: Path, layout: Layout, group_of: GroupOf | None) -> list[Part]:
@@ -144,18 +154,14 @@ def _unpaired(name: str, images: Sequence[Path], masks: Sequence[Path], count: i
     )
 
 
-def _with_names_apart(parts: Sequence[Part]) -> list[Part]:
-    """The parts, those of one name by their folders' paths."""
-    names = [part.name for part in parts]
-    return [replace(part, name=str(part.folder)) if names.count(part.name) > 1 else part for part in parts]
-
-
 def parts_of_splits(part: Part, splits: Sequence[Path]) -> list[Part]:
     """Divide a part by split files; what none of them names is left out.
 
     Raises:
-        InputError: a file cannot be read, or names what is not there.
+        InputError: a file cannot be read, is given twice, or names what is not there.
     """
+    _refuse_twice(splits)
+    stems = [split.stem for split in splits]
     names = [clip or pair.stem for pair, clip in zip(part.pairs, part.clips, strict=True)]
     divided = []
     for split in splits:
@@ -163,5 +169,6 @@ def parts_of_splits(part: Part, splits: Sequence[Path]) -> list[Part]:
         check_known(chosen, names, split=split, place=part.folder)
         keep = [index for index, name in enumerate(names) if name in set(chosen)]
         picked = (tuple(values[index] for index in keep) for values in (part.pairs, part.clips, part.groups))
-        divided.append(Part(split.stem, part.folder, *picked, part.problems if not divided else ()))
-    return _with_names_apart(divided)
+        own = split.stem if stems.count(split.stem) == 1 else str(split)
+        divided.append(Part(own, part.folder, *picked, part.problems if not divided else ()))
+    return divided
