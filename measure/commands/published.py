@@ -195,7 +195,10 @@ def definitions_in(result: Mapping[str, Any]) -> dict[str, list[Definition]]:
         name: {"datasets": scores, "intervals": result.get("intervals", {}).get(name, {})}
         for name, scores in result["datasets"].items()
     }
-    texts = _Preparation(stretched, None).text, _Preparation(False, None).text
+    at_half = _Preparation(False, None).text
+    if stretched:
+        at_half = f"Dice and IoU {at_half}, other scores stretched"
+    texts = _Preparation(stretched, None).text, at_half
     return {name: list(definitions_of(part, *texts)) for name, part in parts.items()}
 
 

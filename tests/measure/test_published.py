@@ -80,8 +80,8 @@ def test_scores_at_half_in_a_file_are_of_maps_as_saved() -> None:
     scores |= {"pooledDice@0.5": 0.82, "pooledIoU@0.5": 0.7}
     assert [definition.text for definition in definitions_in(result("Net", {"S": scores}))["S"]] == [
         "soft, no threshold; stretched, at the mask's size",
-        "at 0.5, mean over images; as saved, at the mask's size",
-        "at 0.5, pooled over pixels; as saved, at the mask's size",
+        "at 0.5, mean over images; Dice and IoU as saved, at the mask's size, other scores stretched",
+        "at 0.5, pooled over pixels; Dice and IoU as saved, at the mask's size, other scores stretched",
     ]
 
 
