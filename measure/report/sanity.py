@@ -9,7 +9,7 @@ import numpy as np
 
 from ..io import counted, mask_notes
 from .columns import OVERLAP_PAIRS
-from .tables import Result, score_value
+from .tables import Result, dataset_names, score_value
 
 __all__ = ["cautions", "impossible_pairs", "looks_normalized"]
 
@@ -89,10 +89,23 @@ def cautions(results: Sequence[Result]) -> list[str]:
     for result in results:
         for sentence in _sentences(result):
             methods.setdefault(sentence, []).append(result["method"])
-    return [
+    said = [
         sentence if len(named) == len(results) else f"{', '.join(named)}: {sentence}"
         for sentence, named in methods.items()
     ]
+    return [*said, *_of_other_images(results)]
+
+
+def _of_other_images(results: Sequence[Result]) -> Iterator[str]:
+    """Data sets of which the methods were scored on different images."""
+    for name in dataset_names(results):
+        images = {r["method"]: r["per_image"][name] for r in results if r.get("per_image", {}).get(name)}
+        if len({frozenset(stems) for stems in images.values()}) > 1:
+            numbers = ", ".join(f"{method} on {len(stems)}" for method, stems in images.items())
+            yield (
+                f"{name}: the methods were not scored on the same images ({numbers}), so that their means, and the "
+                "marks of the best, say little; a comparison of the same run is over the images that all of them have."
+            )
 
 
 def impossible_pairs(scores: Mapping[str, Any]) -> list[tuple[str, str, float]]:
