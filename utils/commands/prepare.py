@@ -6,8 +6,8 @@
 
 Nothing is downloaded: most sets ask for a form or an account. Archives are unpacked safely, numbers compared with what
 was published, and every file is listed with its SHA-256 in <to>/<NAME>.manifest.json. Run again, it goes on: what is
-there stays; images beside the set's own are refused, since all commands would read them. At the end the set is looked
-through as by python -m utils check.
+there stays; images beside the set's own are refused, since all commands would read them, and files of their names that
+no run laid out are not replaced. At the end the set is looked through as by python -m utils check.
 
 Exit status 0: laid out, and the check found nothing; 1: laid out, and it found something; 2: not done.
 """

@@ -205,15 +205,16 @@ def lay_out(
     """Write the two files of a sample, but for those that somebody has edited since they were laid out.
 
     Args:
-        previous: what the manifest said of the files.
+        previous: what the manifest said of the files; others that are there are somebody's own.
 
     Returns:
         What the manifest says of them now, by their paths below `to`.
     """
     entries = {}
     for source, target, is_mask in zip((sample.image, sample.mask), sample.targets(), (False, True), strict=True):
-        if not is_edited(to / target, source, previous.get(target.as_posix())):
-            write_file(source, to / target, link=link, is_mask=is_mask)
+        entry = previous.get(target.as_posix())
+        if not is_edited(to / target, source, entry):
+            write_file(source, to / target, link=link, is_mask=is_mask, replace=entry is not None)
         origin = origin_of(source, unpacked) if isinstance(source, Path) else "drawn from annotations"
         entries[target.as_posix()] = {"sha256": sha256_of(to / target), "from": origin}
     return entries

@@ -85,15 +85,21 @@ def safe_name(name: str) -> str:
     return NOT_IN_NAMES.sub("_", name.strip()).lstrip(".") or "_"
 
 
-def write_file(source: Path | Drawing, target: Path, *, link: bool, is_mask: bool) -> None:
+def write_file(source: Path | Drawing, target: Path, *, link: bool, is_mask: bool, replace: bool) -> None:
     """Copy, link, rewrite or draw a file, unless it is there in this way with the same content.
 
+    Args:
+        replace: whether a file of other content may be replaced, as one that an earlier run has laid out.
+
     Raises:
-        InputError: it cannot be read or made.
+        InputError: it cannot be read or made, or another one is there and not to be replaced.
     """
     if isinstance(source, Path) and is_copied(source):
-        if target.is_file() and target.is_symlink() == link and filecmp.cmp(source, target, shallow=False):
+        same = target.is_file() and filecmp.cmp(source, target, shallow=False)
+        if same and target.is_symlink() == link:
             return
+        if target.is_file() and not (same or replace):
+            raise another_file(target)
         target.unlink(missing_ok=True)  # one that was cut off, of another download, or a link where copies are wanted
         place(source, target, copy=not link)
         return
@@ -104,7 +110,16 @@ def write_file(source: Path | Drawing, target: Path, *, link: bool, is_mask: boo
     content = cv2.imencode(target.suffix, pixels)[1].tobytes()
     if target.is_file() and target.read_bytes() == content:
         return
+    if target.is_file() and not replace:
+        raise another_file(target)
     write_bytes(content, target)
+
+
+def another_file(target: Path) -> InputError:
+    return InputError(
+        f"{target} is there and is another file than would be laid out, and no manifest of an earlier run lists it; "
+        "move it elsewhere, or choose another --to"
+    )
 
 
 def read_tiff(path: Path, *, is_mask: bool) -> np.ndarray:

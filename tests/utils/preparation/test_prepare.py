@@ -376,6 +376,18 @@ def test_masks_are_drawn_again_where_annotations_changed_and_kept_where_somebody
     assert status == 0 and mask_in(tmp_path).all() and "Ours/masks/1.png" in told
 
 
+@pytest.mark.parametrize("name", ["masks/1.png", "images/1.jpg"])
+def test_files_that_were_there_before_the_first_run_are_not_replaced(name, annotated, tmp_path, capsys):
+    own = tmp_path / "data" / "Ours" / name
+    own.parent.mkdir(parents=True)
+    own.write_bytes(b"hours of work")
+    status, told = annotated(capsys, BOX)
+    assert status == 2 and f"{own} is there and is another file than would be laid out, and no manifest of an" in told
+    assert own.read_bytes() == b"hours of work"
+    own.unlink()
+    assert annotated(capsys, BOX)[0] == 0
+
+
 def test_images_of_one_name_are_told_apart_by_their_path_or_refused(annotated, tmp_path, capsys):
     for center in ("a", "b"):
         picture(tmp_path / "images" / center / "1.jpg", ord(center))
