@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..metrics import CURVES, pooled_scores
+from ..metrics import CURVES, pooled_scores, scale_between
 from ..statistics import FEWEST_UNITS, Bootstrap, bca_intervals
 from .mean_scores import MeanScores, curve_scores
 
@@ -77,10 +77,11 @@ def best_threshold(mean_curves: np.ndarray, units: Sequence[MeanScores], bootstr
         bootstrap: number of resamples and seed.
 
     Returns:
-        `level`, the highest of several; `interval`; `Dice`, the mean there.
+        `level`, from which maps of full range count as polyp there, the highest of several; `interval`; `Dice`, the
+        mean there.
     """
     mean = mean_curves[CURVES.index("Dice")]
-    levels = TOP_LEVEL - np.arange(len(mean))
+    levels = scale_between(0, TOP_LEVEL, False).swept_cuts  # some thresholds are a rounding step above their level
     interval = None
     if len(units) >= FEWEST_UNITS and units[0].curve_sums.size:
         curves = np.array([unit.curve_sums[CURVES.index("Dice")] for unit in units])

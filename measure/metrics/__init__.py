@@ -11,5 +11,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "reference": ["naive_border_scores", "naive_scores"],  # needs scipy, which scoring does not
         "scores": ["CURVES", "ENDOCV_TERMS", "HALF_LEVEL", "PairScores", "hard_scores", "pair_scores", "pooled_scores"],
         "temporal": ["case_detection", "detection_over_cases"],
+        "thresholds": ["scale_between"],
     },
 )

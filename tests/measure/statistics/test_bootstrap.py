@@ -153,6 +153,18 @@ def test_the_best_threshold_is_that_of_the_mean_curve() -> None:
     assert best_threshold(mean, units[:5], Bootstrap(200))["interval"] is None
 
 
+@pytest.mark.parametrize("level", [200, 171, 188, 252])
+def test_the_best_threshold_is_the_level_from_which_maps_as_saved_give_its_dice(level: int) -> None:
+    """The thresholds of the levels 170, 187 and 251 lie a rounding step above them: maps pass from 171, 188, 252 on."""
+    mask = np.zeros((20, 20), np.uint8)
+    mask[5:15, 5:15] = 255
+    prediction = np.where(mask > 0, level, level - 1).astype(np.uint8)
+    scores = pair_scores(prediction, mask, minmax=False)
+    unit = MeanScores()
+    unit.add({}, scores.curves, {})
+    assert best_threshold(unit.curves, [unit], Bootstrap(9)) == {"level": level, "interval": None, "Dice": 1.0}
+
+
 def test_of_very_many_images_the_curves_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     """16 kB each would fill the memory; means and pooled scores keep their intervals, maxima have none."""
     monkeypatch.setattr("measure.aggregation.dataset.MOST_CURVES", 11)
