@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -110,13 +110,19 @@ def refuse_truth_beside(
             top = folder.parents[len(Path(layout.images).parts) - 1] if folder.match(layout.images) else folder.parent
             if not (place.parent in (folder.parent, top) or is_counterpart(place, folder)):
                 continue
-            alike = sorted(path.name for path in place.iterdir() if path.stem.removesuffix(layout.mask_suffix) in names)
+            alike = sorted(path.name for path in place.iterdir() if is_named_after(path.stem, names, layout))
             if alike or place == top / layout.masks:
                 raise InputError(
                     f"{place} lies beside the images and may hold their true masks ({first_names(alike) or 'masks'}): "
                     f"no {RECORD} says that they were written here; choose another place for the output, or remove the "
                     "folder where a run that was interrupted has left it"
                 )
+
+
+def is_named_after(stem: str, names: Collection[str], layout: Layout) -> bool:
+    """Whether a stem is one of the names, or one with something appended, as in 1_mask or 1-seg."""
+    beginnings = (stem[:end] for end, letter in enumerate(stem) if not letter.isalnum())
+    return stem.removesuffix(layout.mask_suffix) in names or any(beginning in names for beginning in beginnings)
 
 
 def is_counterpart(place: Path, folder: Path) -> bool:

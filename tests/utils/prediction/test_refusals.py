@@ -65,6 +65,17 @@ def test_masks_of_a_data_set_are_not_written_over(weights, data, tmp_path, capsy
         assert predict(weights, "--input", bare / "images", "--masks", bare / "masks") == 0
 
 
+def test_truth_of_other_names_is_not_written_into(weights, data, capsys):
+    truth = data / "Set" / "Ground Truth"
+    (data / "Set" / "masks").rename(truth)
+    for mask in list(truth.iterdir()):
+        mask.rename(truth / f"{mask.stem}_seg.png")
+    before = files(data)
+    assert predict(weights, "--input", data / "Set" / "images", "--masks", truth) == 2
+    assert "_seg.png" in (told := capsys.readouterr().err) and "may hold their true masks" in told
+    assert files(data) == before
+
+
 @pytest.mark.parametrize(
     ("images", "truth"),
     [
