@@ -206,6 +206,7 @@ def test_several_methods_in_one_call(roots: tuple[Path, Path], tmp_path: Path) -
     assert main([*folders, "--no-plots", "--workers", "1", *inside]) == 2
     assert not list(roots[1].glob("*.json"))
     dice = {name: json.loads((tmp_path / "out" / name / "scores.json").read_text()) for name in ("Ours", "Truth")}
+    assert [each["format_version"] for each in dice.values()] == [1, 1]
     assert dice["Truth"]["datasets"]["CVC-300"]["Dice"] == 1.0 > dice["Ours"]["datasets"]["CVC-300"]["Dice"]
     assert "**1.000**" in (tmp_path / "out" / "scores.md").read_text()
 

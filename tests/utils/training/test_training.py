@@ -139,7 +139,7 @@ def test_a_duration_is_written_to_be_read(seconds, text):
 def test_a_checkpoint_is_plain_data_with_the_promised_entries(straight):
     content = state(straight)
     assert {"epoch", "model_state_dict", "optimizer_state_dict", "config", "format_version"} <= content.keys()
-    assert content["epoch"] == 2
+    assert content["epoch"] == 2 and content["format_version"] == 2
     scores = content["scores"]
     assert len(scores) == 2
     assert state(straight, "best.pth")["epoch"] == 1 + scores.index(max(scores))
