@@ -14,14 +14,14 @@ __all__ = ["PROTOCOLS", "Options"]
 
 PROTOCOLS = ("image", "vps", "endocv")
 
-_RECORDED_AT_WISH = {
+_RECORDED_ON_REQUEST = {
     "distances": ("nsd_tolerance", "threshold"),
     "lesions": ("lesion_min", "lesion_rule", "fps", "threshold"),
     "calibration": (),
     "consistency": ("fps", "threshold"),
     "intervals": ("resamples", "seed", "groups", "group_pattern"),
 }
-"""Options that are recorded only where the switch before them is on, and with it."""
+"""Per switch the options that only such switches use: recorded, like the switch itself, only where it is on."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Options:
     def _refuse_what_nothing_uses(self) -> None:
         """Refuse an option that is given where no switch that uses it is on."""
         users: dict[str, list[str]] = {}
-        for switch, names in _RECORDED_AT_WISH.items():
+        for switch, names in _RECORDED_ON_REQUEST.items():
             for name in set(names) - {"resamples", "seed"}:  # of intervals, which are on unless switched off
                 users.setdefault(name, []).append(switch)
         for name, switches in users.items():
@@ -141,8 +141,8 @@ class Options:
         return math.ceil(255 * self.threshold)
 
     def record(self) -> dict[str, Any]:
-        """The options as `scores.json` keeps them; what is asked for at wish, classes and layout only where given."""
-        groups = {switch: {switch, *names} for switch, names in _RECORDED_AT_WISH.items()}
+        """The options as `scores.json` keeps them: none of a switch that is off, classes, layout only where given."""
+        groups = {switch: {switch, *names} for switch, names in _RECORDED_ON_REQUEST.items()}
         wished = set().union(*(names for switch, names in groups.items() if getattr(self, switch)))
         left_out = {"classes", "layout"}.union(*groups.values()) - wished
         record = {name: value for name, value in vars(self).items() if name not in left_out}

@@ -134,30 +134,37 @@ _OUTLINES = (
     ("HD95_pooled", r"HD$_{95}^{\mathrm{pool}}$", "95th percentile of both directions' distances (medpy), pixels"),
     ("ASSD", "ASSD", "Mean distance of all outline pixels of either to the other (medpy's assd), pixels"),
     ("MASD", "MASD", "Mean of the two directions' mean distances, pixels"),
-    ("NSD", "NSD", "Share of both outlines' pixels within --nsd_tolerance (2 pixels) of the other"),
-    ("NSD_scaled", "NSD$_{352}$", "NSD with a tolerance that grows with the diagonal: the one given on 352 x 352"),
+    ("NSD", "NSD", "Share of both outlines' pixels within --nsd_tolerance (2 pixels unless given) of the other"),
+    (
+        "NSD_scaled",
+        "NSD$_{352}$",
+        "NSD, its tolerance in proportion to the diagonal: --nsd_tolerance on 352 x 352",
+    ),
     ("BoundaryIoU", "B-IoU", "IoU of the rims within 2 % of the diagonal of the outside (CVPR 2021)"),
 )
 """Columns of the outlines of mask and cut map: key, LaTeX, formula."""
 
 
-def _outline(key: str, latex: str, formula: str, *, over: str, ending: str = "") -> Column:
-    """A column of the outlines, with the images it is averaged over."""
-    is_distance = formula.endswith("pixels")
+def _outline(key: str, latex: str, formula: str, *, where_both: bool) -> Column:
+    """A column of the outlines, averaged over all images or over those where mask and map both hold polyp."""
+    is_distance = key not in ("NSD", "NSD_scaled", "BoundaryIoU")
+    one_empty, both_empty = ("the diagonal", 0) if is_distance else (0, 1)
+    over, ending = f"all images: {one_empty} where one of mask and map is empty, {both_empty} where both are", ""
+    if where_both:
+        over, ending = "the images where both hold polyp", "_both"
     text = f"{formula}; map cut at --threshold (0.5 unless given), per image, then the mean over {over}."
     return Column(key + ending, latex, text, not is_distance, digits=2 if is_distance else 3)
 
 
-_EMPTY = "all images; with mask or map empty it is the diagonal or, of a share, 0, with both empty 0 or, of a share, 1"
-_DISTANCES = tuple(_outline(*names, over=_EMPTY) for names in _OUTLINES)
+_DISTANCES = tuple(_outline(*names, where_both=False) for names in _OUTLINES)
 _DISTANCES_WHERE_BOTH = (
-    *(_outline(*names, over="the images where both hold polyp", ending="_both") for names in _OUTLINES),
+    *(_outline(*names, where_both=True) for names in _OUTLINES),
     Column("OneEmpty", "one empty", "Images where mask or cut map is empty and the other is not.", None, digits=0),
     Column("BothEmpty", "both empty", "Images where mask and cut map are both empty.", None, digits=0),
 )
 
 _RULE = (
-    "of the set pooled; a lesion is found where a region of the map, cut at --threshold, overlaps it (--lesion_rule)"
+    "pooled over the set; a lesion is found where a region of the map, cut at --threshold, overlaps it (--lesion_rule)"
 )
 
 
@@ -176,13 +183,13 @@ def _lesions(ending: str, rule: str) -> tuple[Column, ...]:
 
 _LESIONS = (
     *_lesions("", _RULE),
-    *_lesions("@.25", "of the set pooled, lesions and regions paired one to one by IoU, from 0.25 on"),
-    *_lesions("@.5", "of the set pooled, lesions and regions paired one to one by IoU, from 0.5 on"),
+    *_lesions("@.25", "pooled over the set, lesions and regions paired one to one by IoU, from 0.25 on"),
+    *_lesions("@.5", "pooled over the set, lesions and regions paired one to one by IoU, from 0.5 on"),
     *(
         Column(f"LesionSensitivity_{size}", f"Sen. ({size})", f"Found / lesions of {size} ones ({bounds}).")
         for size, bounds in (("small", "under 5 % of the frame"), ("medium", "5 to 20 %"), ("large", "over 20 %"))
     ),
-    Column("ImageSpecificity", "Spe. (image)", "Images without polyp in which nothing is marked / images without."),
+    Column("ImageSpecificity", "Spe. (image)", "Images without polyp with nothing marked / images without polyp."),
 )
 _POLYPS = (
     Column("PolypSensitivity", "Sen. (polyp)", "Share of the cases whose polyp is found in at least one frame."),
@@ -195,7 +202,7 @@ _POLYPS = (
         False,
         digits=1,
     ),
-    Column("FirstDetection_seconds", "latency (s)", "The same in seconds, at --fps.", False, digits=2),
+    Column("FirstDetection_seconds", "latency (s)", "FirstDetection in seconds, at --fps.", False, digits=2),
     Column("AlarmBursts", "bursts", "Runs of consecutive frames with a false alarm, mean over cases.", False, digits=1),
     Column(
         "FrameAgreement",
@@ -213,7 +220,7 @@ _POLYPS = (
         "How often per second maps begin or cease to mark anything though the masks do not, mean over cases.",
         False,
     ),
-    Column("LongestBurst", "longest", "Frames of a case's longest such run, mean over cases.", False, digits=1),
+    Column("LongestBurst", "longest", "Frames of the longest run of false alarms, mean over cases.", False, digits=1),
 )
 
 _CALIBRATION = (
@@ -318,7 +325,7 @@ _HEADLINE = {
     "classes": ("pooledDice@0.5", "pooledIoU@0.5", "Dice@0.5", "IoU@0.5", "Dice", "IoU", "Smeasure", "MAE"),
 }
 
-_HEADLINE_AT_WISH = ("HD95", "NSD", "LesionSensitivity", "LesionPrecision", "FalseAlarmsPerImage", "ECE")
+_HEADLINE_ON_REQUEST = ("HD95", "NSD", "LesionSensitivity", "LesionPrecision", "FalseAlarmsPerImage", "ECE")
 """Columns that stand among the headline ones of every kind where they were asked for."""
 
 _NO_SHARES = (
@@ -351,7 +358,7 @@ def families_of(keys: Iterable[str]) -> dict[str, list[Column]]:
 def headline_keys(kind: str, keys: Iterable[str]) -> list[str]:
     """The few columns of `keys` that fit a line: those that papers of a protocol, or on "classes", print most."""
     present = set(keys)
-    return [key for key in (*_HEADLINE.get(kind, _HEADLINE["image"]), *_HEADLINE_AT_WISH) if key in present]
+    return [key for key in (*_HEADLINE.get(kind, _HEADLINE["image"]), *_HEADLINE_ON_REQUEST) if key in present]
 
 
 def mean_metrics(kind: str, keys: Iterable[str]) -> dict[str, bool]:
