@@ -5,7 +5,7 @@
 
 It needs Gradio (pip install gradio) and no network: no telemetry, no fonts or scripts from elsewhere. By default only
 this machine can open it. Nothing is kept: what is uploaded lies in a temporary folder for ten minutes, and the folder
-goes when the command ends.
+goes when the command ends, or, where it was killed, when the page is started again.
 """
 
 from __future__ import annotations

@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import shutil
 import socket
+import stat
 import tempfile
 import threading
 import time
@@ -15,13 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from measure.io import CommandError, InputError
+from measure.io import CommandError, InputError, lock_folder, release
 
 if TYPE_CHECKING:
     from ..prediction import Predictor
 
 __all__ = ["ServedPage", "bind", "open_page"]
 
+PREFIX = "polyp-page-"  # of the temporary folders
 MOST_CONNECTIONS = 64
 SWEEP = 30  # seconds between looks for old uploads
 START = 120  # seconds that a busy machine may need to start the server
@@ -61,14 +64,50 @@ def open_page(
     Raises:
         CommandError: the server did not start.
     """
-    with tempfile.TemporaryDirectory(prefix="polyp-page-", ignore_cleanup_errors=True) as folder:
-        page = build(predictor, Path(folder), max_seconds)
-        app = gated(page.blocks, Path(folder), host, int(max_upload * 1e6))
-        with served(app, taken) as thread, swept(Path(folder)):
+    remove_left_folders()
+    with temporary_folder() as folder:
+        page = build(predictor, folder, max_seconds)
+        app = gated(page.blocks, folder, host, int(max_upload * 1e6))
+        with served(app, taken) as thread, swept(folder):
             try:
                 yield ServedPage(url_of(host, taken.getsockname()[1]), thread)
             finally:
                 page.close()
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder for uploads that goes with the block; the one that it lies in is locked meanwhile."""
+    with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as own:
+        lock = lock_folder(Path(own), doing="cleans up", advice="start the page again")
+        try:
+            (folder := Path(own) / "uploads").mkdir()
+            yield folder
+        finally:
+            release(lock)
+
+
+def remove_left_folders() -> None:
+    """Remove the folders of pages that were killed, which may hold pictures of patients; living pages hold theirs."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        if not is_own_folder(folder):
+            continue
+        try:
+            lock = lock_folder(folder, doing="serves from", advice="")
+        except InputError:  # a living page's
+            continue
+        if lock is not None:  # where there are no locks, nobody can tell
+            shutil.rmtree(folder, ignore_errors=True)
+            release(lock)
+
+
+def is_own_folder(path: Path) -> bool:
+    """Whether a path is a folder of this user, and no link, which anybody may put into a folder that all share."""
+    try:
+        facts = path.lstat()
+    except OSError:  # gone meanwhile
+        return False
+    return stat.S_ISDIR(facts.st_mode) and (os.name != "posix" or facts.st_uid == os.getuid())
 
 
 def bind(host: str, port: int) -> socket.socket:

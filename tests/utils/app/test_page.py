@@ -5,7 +5,9 @@ import re
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.error import HTTPError
@@ -17,10 +19,11 @@ import pytest
 
 from measure.io import InputError
 from tests.helpers.browser import Browser
+from tests.helpers.processes import in_a_process
 from tests.helpers.weights import untrained
 from utils.__main__ import main
 from utils.app.command import is_loopback
-from utils.app.serving import bind, url_of
+from utils.app.serving import bind, remove_left_folders, temporary_folder, url_of
 from utils.phantom import phantom_clip, phantom_still
 from utils.prediction.outputs import VideoWriter
 
@@ -159,6 +162,28 @@ def test_weights_that_are_not_there_are_told(tmp_path, monkeypatch, capsys):
         port = free.getsockname()[1]
     assert main(["app", "--port", str(port), "--weights", str(tmp_path / "nowhere.pth")]) == 2
     assert "nowhere.pth" in capsys.readouterr().err
+
+
+def start_in(folder):
+    tempfile.tempdir = str(folder)
+    remove_left_folders()
+
+
+def test_uploads_of_a_killed_page_go_when_the_next_one_starts(tmp_path, monkeypatch):
+    for name in ("polyp-page-killed/uploads", "else/uploads"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "patient.png").write_bytes(b"x")
+    (tmp_path / "polyp-page-link").symlink_to(tmp_path / "else")
+    with ExitStack() as page:
+        with monkeypatch.context() as patched:
+            patched.setattr(tempfile, "tempdir", str(tmp_path))
+            living = page.enter_context(temporary_folder())
+        (living / "patient.png").write_bytes(b"x")
+        assert in_a_process(start_in, tmp_path) == 0  # locks hold between processes
+        assert sorted(path.name for path in tmp_path.rglob("*.png")) == ["patient.png"] * 2
+        assert (living / "patient.png").exists() and not (tmp_path / "polyp-page-killed").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["else", "polyp-page-link"]
+    assert [path.name for path in (tmp_path / "else").rglob("*")] == ["uploads", "patient.png"]
 
 
 @pytest.mark.parametrize(
