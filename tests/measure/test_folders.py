@@ -315,3 +315,20 @@ def test_the_benchmark_times_the_whole_path(tmp_path: Path) -> None:
     timings = measure_times(pairs, Options(border=True), repeats=1)
     assert [timing.name.split()[0] for timing in timings[:3]] == ["decoding", "measure,", "reference"]
     assert timings[0].ratio == 1.0 < timings[1].ratio < timings[2].ratio
+    pairs[1].mask.write_bytes(pairs[1].mask.read_bytes()[:50])
+    with pytest.raises(InputError, match="1 of 2 pairs cannot be scored: cannot read"):
+        measure_times(pairs, Options(), repeats=1)
+
+
+def test_the_benchmarks_ratios_are_of_the_same_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decoding takes a second of each of three pairs, ten of the others; ours twice, the formulas 100 times as long."""
+    pairs = write_smooth_pairs(tmp_path, shape=(16, 16), count=9)
+    seconds = {pair: 1.0 if place < 3 else 10.0 for place, pair in enumerate(pairs)}
+    factors = {"_decode": 1, "<lambda>": 2}
+
+    def spent(way, pair) -> float:
+        return seconds[pair] * (100 if "_reference" in way.__code__.co_names else factors[way.__name__])
+
+    monkeypatch.setattr("measure.commands.benchmark._seconds", spent)
+    monkeypatch.setattr("measure.commands.benchmark._py_sod_metrics", lambda: None)
+    assert [timing.ratio for timing in measure_times(pairs, Options())] == [1, 2, 100]
