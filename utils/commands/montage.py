@@ -1,7 +1,9 @@
 """Draw image, mask, map and overlay of some samples side by side, one sample a row.
 
-python -m utils montage --data data/TestDataset/Kvasir --maps result/Kvasir --out kvasir.png
-python -m utils montage --data data/TestDataset/Kvasir --maps a/Kvasir b/Kvasir --names SEPNet PraNet --out fig.pdf
+    python -m utils montage --data data/TestDataset/Kvasir --maps result/Kvasir --out kvasir.png
+    python -m utils montage --data data/TestDataset/Kvasir --maps a/Kvasir b/Kvasir --names SEPNet PraNet --out fig.pdf
+
+A clip's frames are named with --images Frame/case1 --masks GT/case1.
 """
 
 from __future__ import annotations

@@ -50,7 +50,12 @@ def names_in(folder: Path, layout: Layout = STILLS) -> list[str]:
     if has_clips(folder):
         return subfolders(folder / FRAMES)
     named = layout.names_files or (folder / layout.images).is_dir()
-    return list(layout.list_images(folder) if named else images_by_stem(folder))
+    try:
+        return list(layout.list_images(folder) if named else images_by_stem(folder))
+    except InputError as error:
+        if named or not subfolders(folder):
+            raise
+        raise InputError(f"{error}; --images NAME names the one with the images") from error
 
 
 def part_sizes(texts: Sequence[str], total: int) -> dict[str, int]:

@@ -67,6 +67,16 @@ def test_names_that_would_be_read_otherwise_are_refused(name, tmp_path, capsys):
     assert f"{name!r} cannot stand in" in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
+def test_a_folder_of_other_names_says_how_to_name_it(tmp_path, capsys):
+    (tmp_path / "data" / "Original").mkdir(parents=True)
+    (tmp_path / "data" / "Original" / "1.png").write_bytes(b"")
+    words = ("--data", str(tmp_path / "data"), "--out", str(tmp_path / "out"), "train=1")
+    assert run("-m utils split", *words) == 2
+    told = capsys.readouterr().err
+    assert "it holds the folder Original with 1 image; --images NAME names the one with the images" in told
+    assert run("-m utils split", *words, "--images", "Original") == 0
+
+
 def test_files_of_an_earlier_draw_are_told(split, tmp_path):
     assert "before" not in split("train=10", "test=rest")[1].err
     status, told = split("train=10", "val=rest", "--overwrite")
