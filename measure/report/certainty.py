@@ -107,14 +107,16 @@ def threshold_table(results: Sequence[Result]) -> list[TextTable]:
 
 def _of_units(results: Sequence[Result], name: str, part: str) -> str:
     """What was resampled, as ` (100 images)`, or beside the quartiles that it was too little."""
-    units = next((result["units"][name] for result in results if result.get("units", {}).get(name)), None)
+    units = [result["units"][name] for result in results if result.get("units", {}).get(name)]
     has_intervals = any(result.get("intervals", {}).get(name) for result in results)
-    if units is None or (part == "quartiles" and has_intervals):
+    if not units or (part == "quartiles" and has_intervals):
         return ""
-    kind = units["kind"].removesuffix("s")
+    kind, numbers = units[0]["kind"].removesuffix("s"), sorted({found["number"] for found in units})
     if has_intervals:
-        return f" ({counted(units['number'], kind)})"
-    few = counted(units["number"], f"{kind} is", f"{kind}s are")
+        # methods that lack images have fewer
+        told = counted(numbers[0], kind) if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]} {kind}s"
+        return f" ({told})"
+    few = counted(numbers[-1], f"{kind} is", f"{kind}s are")
     return f"; no intervals, as {few} too few: ten are the least"
 
 

@@ -90,6 +90,7 @@ def test_methods_are_compared_on_the_images_that_all_of_them_have(folders, tmp_p
     assert pair["difference"] == pytest.approx(np.mean(dice[0]) - np.mean(dice[1])) and pair["units"] == 11
     text = (tmp_path / "out" / "scores.md").read_text()
     assert "### Set, differences on 11 images, without 1 that a method lacks" in text
+    assert "### Set, mean and 95 % interval (11 to 12 images)" in text
     said = "caution: Set: the methods were not scored on the same images (A on 12, B on 12, C on 11), so that"
     assert said in capsys.readouterr().err
 
