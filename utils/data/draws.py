@@ -24,7 +24,6 @@ from measure.io import (
     make_folder,
     replace_when_whole,
     subfolders,
-    write_text,
 )
 
 __all__ = [
@@ -244,7 +243,8 @@ def write_names(files: Mapping[Path, Sequence[str]]) -> None:
         drop_partials(make_folder(folder))
     with ExitStack() as moved_at_the_end:
         for place, names in files.items():
-            write_text(text_of(names), moved_at_the_end.enter_context(replace_when_whole(place)))
+            partial = moved_at_the_end.enter_context(replace_when_whole(place))
+            partial.write_text(text_of(names), encoding="utf-8", errors="backslashreplace")
 
 
 def refuse_unreadable_names(names: Sequence[str], place: Path) -> None:

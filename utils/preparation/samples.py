@@ -205,8 +205,22 @@ def place(source: Path, target: Path, *, copy: bool) -> None:
     """
     if target.exists():
         return
+    if copy:
+        refuse_unreadable(source)
     with replace_when_whole(target) as new:
         if copy:
             shutil.copyfile(source, new)
         else:
             new.symlink_to(source.resolve())
+
+
+def refuse_unreadable(source: Path) -> None:
+    """Refuse a file that cannot be read, which a copy would tell as one that cannot be written.
+
+    Raises:
+        InputError: it cannot be opened.
+    """
+    try:
+        source.open("rb").close()
+    except OSError as error:
+        raise InputError(f"cannot read {source} ({error.strerror}); change its rights, or leave it out") from error

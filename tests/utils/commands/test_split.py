@@ -1,5 +1,9 @@
 """Split files on disk: the same draw again, another one, and what lies beside it."""
 
+import errno
+import os
+from pathlib import Path
+
 import pytest
 
 from tests.helpers.commands import run
@@ -55,6 +59,22 @@ def test_no_file_is_replaced_where_one_cannot_be(split, tmp_path):
     assert status == 2 and "test.txt is a folder" in told.err and not told.out
     assert {name: (tmp_path / "splits" / name).read_text() for name in first} == first, "no parts of two draws"
     assert sorted(path.name for path in (tmp_path / "splits").iterdir()) == ["test.txt", "train.txt", "val.txt"]
+
+
+def test_no_file_is_replaced_where_the_disk_is_full(split, tmp_path, monkeypatch):
+    assert split("train=80%", "val=rest")[0] == 0
+    first = contents(tmp_path / "splits")
+    write_text = Path.write_text
+
+    def full(self, *args, **options):
+        if "val" in self.name:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write_text(self, *args, **options)
+
+    monkeypatch.setattr(Path, "write_text", full)
+    status, told = split("train=80%", "val=rest", "--seed", "1", "--overwrite")
+    assert status == 2 and f"cannot write {tmp_path / 'splits' / 'val.txt'} (No space left on device)" in told.err
+    assert contents(tmp_path / "splits") == first
 
 
 @pytest.mark.parametrize("name", ["#1", " a", "b ", "c\nd"])

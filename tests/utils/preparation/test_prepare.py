@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from measure.io import read_mask
+from measure.io import InputError, read_mask
 from tests.helpers.processes import in_a_process
 from utils.commands.prepare import main
 from utils.data import find_pairs
@@ -17,6 +17,7 @@ from utils.data.clip_dataset import find_cases
 from utils.prediction.outputs.contours import outlines
 from utils.preparation import SOURCES, layout
 from utils.preparation.annotations import decoded_counts, fill_centers
+from utils.preparation.samples import place
 
 pytestmark = pytest.mark.usefixtures("any_number")
 
@@ -386,6 +387,13 @@ def test_files_that_were_there_before_the_first_run_are_not_replaced(name, annot
     assert own.read_bytes() == b"hours of work"
     own.unlink()
     assert annotated(capsys, BOX)[0] == 0
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    (tmp_path / "folder.jpg").mkdir()  # whoever runs the tests may read every file
+    with pytest.raises(InputError, match=r"cannot read .*folder.jpg \(Is a directory\); change its rights"):
+        place(tmp_path / "folder.jpg", tmp_path / "1.jpg", copy=True)
+    assert not (tmp_path / "1.jpg").exists()
 
 
 def test_images_of_one_name_are_told_apart_by_their_path_or_refused(annotated, tmp_path, capsys):
