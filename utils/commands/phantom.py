@@ -12,7 +12,19 @@ import argparse
 import re
 from collections.abc import Sequence
 
-from measure.io import FRAME_MASKS, FRAMES, CommandParser, InputError, Switch, counted, nonempty, number, path
+from measure.io import (
+    FRAME_MASKS,
+    FRAMES,
+    CommandParser,
+    InputError,
+    Switch,
+    counted,
+    lock_folder,
+    nonempty,
+    number,
+    path,
+    release,
+)
 
 from ..phantom import (
     LOOKS,
@@ -103,12 +115,16 @@ def _write(args: argparse.Namespace) -> None:
         check_still_folders(folder, count=still["count"])
     for split, cases in splits.items():
         check_clip_folders(args.out / "SUN-SEG", split=split, cases=cases, frames=args.frames)
-    for folder, still in stills.items():
-        write_stills(folder, **still, **common)
-        print(f"{counted(still['count'], 'still')} in {folder}")
-    for split, cases in splits.items():
-        write_clips(args.out / "SUN-SEG", split=split, cases=cases, steady=args.steady, look=args.look, **clip)
-        print(f"{counted(cases, 'clip')} of {counted(args.frames, 'frame')} in {args.out / 'SUN-SEG' / split}")
+    lock = lock_folder(args.out, doing="draws into", advice="wait for its end, or choose another --out")
+    try:
+        for folder, still in stills.items():
+            write_stills(folder, **still, **common)
+            print(f"{counted(still['count'], 'still')} in {folder}")
+        for split, cases in splits.items():
+            write_clips(args.out / "SUN-SEG", split=split, cases=cases, steady=args.steady, look=args.look, **clip)
+            print(f"{counted(cases, 'clip')} of {counted(args.frames, 'frame')} in {args.out / 'SUN-SEG' / split}")
+    finally:
+        release(lock)
 
 
 def _counts(flag: str, pairs: list[str]) -> dict[str, int]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from measure.io.errors import InputError
+from measure.io import InputError, lock_folder, release
+from tests.helpers.processes import in_a_process
 from utils.commands.phantom import main
 from utils.phantom import LOOKS, phantom_clip, phantom_still, write_clips, write_stills
 from utils.phantom.files import member_seed
@@ -337,6 +339,18 @@ def test_what_was_written_is_told(tmp_path, capsys):
         f"1 still in {tmp_path / 'TestDataset' / 'PhantomClear'}",
         f"1 clip of 6 frames in {tmp_path / 'SUN-SEG' / 'A'}",
     ]
+
+
+def end_as_main(words):
+    sys.exit(main(words))
+
+
+def test_two_commands_at_once_do_not_mix_images_with_masks_of_another_seed(tmp_path, capsys):
+    words = ["--out", str(tmp_path / "out"), "--train", "1", "--size", "96", "112"]
+    lock = lock_folder(tmp_path / "out", doing="draws into", advice="")
+    assert in_a_process(end_as_main, words) == 2 and not (tmp_path / "out" / "TrainDataset").exists()
+    release(lock)
+    assert in_a_process(end_as_main, words) == 0
 
 
 def test_a_file_in_place_of_the_folder(tmp_path, capsys):
