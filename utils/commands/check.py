@@ -3,9 +3,10 @@
     python -m utils check data/TrainDataset data/TestDataset --json check.json --html check.html
     python -m utils check data/TrainDataset --splits train.txt val.txt --groups clips.txt
 
-A folder may be a set (images/ and masks/), a root of sets, a split of clips (Frame/ and GT/), or a root of those. Every
-pair goes through the checks of training. Then parts are compared: images that show the same (by a cosine transform of
-each), and frames of one patient, polyp or sequence in two of them. Sets that are named like published ones are counted.
+A folder may be a set (images/ and masks/), a split of clips (Frame/ and GT/), or hold such, up to three folders below.
+Every pair goes through the checks of training. Then parts are compared: images that show the same (by a cosine
+transform of each), and frames of one patient, polyp or sequence in two of them. Sets that are named like published ones
+are counted.
 
 Exit status 0: nothing found, 1: problems found, 2: could not run.
 """

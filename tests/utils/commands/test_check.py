@@ -231,6 +231,15 @@ def test_a_suffix_of_the_masks_is_told_and_read(data, capsys):
     assert main([str(data / "train"), "--mask_suffix", "_mask"]) == 0
 
 
+def test_everything_below_a_folder_is_looked_at(data, clips, capsys):
+    (data / "TestDataset").mkdir()
+    (data / "val").rename(data / "TestDataset" / "Seen")
+    shutil.copytree(clips(split="TestEasyDataset/Seen", cases=1, frames=6, size=(64, 64)), data / "SUN-SEG")
+    main([str(data), "--json", str(data.parent / "c.json")])
+    found = json.loads((data.parent / "c.json").read_text())["parts"]
+    assert set(found) == {"train", "Seen", "SUN-SEG/TestEasyDataset/Seen"}
+
+
 def test_published_counts_are_compared_by_name_and_by_the_names_of_files():
     kvasir = [f"cju{number:022}" for number in range(900)]
     clinic = [str(number) for number in range(1, 551)]

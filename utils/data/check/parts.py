@@ -20,13 +20,15 @@ from measure.io import (
     has_clips,
     pair_stems,
     set_folders,
-    split_folders,
+    subfolders,
 )
 
 from ..clip_dataset import pair_cases
 from ..pairs import Pair
 from ..splits import check_known, read_split
 from .problems import Problem
+
+DEEPEST = 3  # folders below the given one, as in data/SUN-SEG/TestEasyDataset/Seen
 
 __all__ = ["Part", "find_parts_to_check", "parts_of_splits"]
 
@@ -55,7 +57,7 @@ class Part:
 def find_parts_to_check(
     folders: Sequence[Path], *, layout: Layout = STILLS, group_of: GroupOf | None = None
 ) -> list[Part]:
-    """Find the parts in the folders: sets of stills, roots of them, splits of clips, roots of them.
+    """Find the parts in the folders: sets of stills and splits of clips, up to three folders below.
 
     Args:
         folders: where to look.
@@ -86,24 +88,25 @@ def _refuse_twice(places: Sequence[Path]) -> None:
         raise InputError(f"{twice[0]} would be looked at twice; give it once, or the folder above it")
 
 
-def _parts_in(folder: Path, layout: Layout, group_of: GroupOf | None) -> list[Part]:
+def _parts_in(
+    folder: Path, layout: Layout, group_of: GroupOf | None, *, root: Path | None = None, depth: int = DEEPEST
+) -> list[Part]:
+    """The part that a folder is, or those in it.
+
+    Args:
+        root: the folder that was given, which names of clips' splits are relative to; None: this one.
+        depth: how many folders below are looked into.
+    """
     if has_clips(folder):
-        return [_clip_part(folder.resolve().name, folder, layout, group_of)]
-    splits = {name: frames.parent for name, frames in split_folders(folder, FRAMES).items()}
-    if has_clips(folder / TRAINING_SPLIT):
-        splits = {TRAINING_SPLIT: folder / TRAINING_SPLIT} | splits
-    if splits:
-        return [_clip_part(name, place, layout, group_of) for name, place in splits.items()]
-    sets = set_folders(folder, layout.images, layout=layout)
-    places = {name: _set_of(images, layout) for name, images in sets.items()}
-    return [_still_part(name, place, layout, group_of) for name, place in places.items() if place]
-
-
-def _set_of(images: Path, layout: Layout) -> Path | None:
-    """The set's folder, of its folder of images; None for images that lie in no such folder."""
-    inner = Path(layout.images)
-    places = [images, *images.parents] if inner.parts else [images]
-    return next((place for place in places if place / inner == images), None)
+        name = folder.relative_to(root).as_posix() if root else folder.resolve().name
+        return [_clip_part(name, folder, layout, group_of)]
+    if (folder / layout.images).is_dir():
+        (name,) = set_folders(folder, layout.images, layout=layout)
+        return [_still_part(name, folder, layout, group_of)]
+    parts: list[Part] = []
+    for name in sorted(subfolders(folder), key=lambda name: name != TRAINING_SPLIT) if depth else ():
+        parts += _parts_in(folder / name, layout, group_of, root=root or folder, depth=depth - 1)
+    return parts
 
 
 def _still_part(name: str, folder: Path, layout: Layout, group_of: GroupOf | None) -> Part:
