@@ -54,7 +54,7 @@ class Scored:
 
 FINDINGS = (
     *("unreadable", "resized_maps", "grey_masks", "one_level_masks", "no_contour"),
-    *("zero_one_masks", "empty_masks", "full_masks", "marked_empty_masks", "tiny_masks", "tagged_masks"),
+    *("zero_one_masks", "empty_masks", "full_masks", "large_masks", "marked_empty_masks", "tiny_masks", "tagged_masks"),
     *("tagged_images", "dark_maps", "constant_maps", "full_range_maps", "shallow_maps", "maps_in_alpha", "color_maps"),
 )
 """What may be odd about a pair, each a list of stems in `counts`; `report.sanity` says what each means."""
@@ -189,6 +189,7 @@ def _score_map(pair: MapPair, mask: MaskFile, options: Options) -> Scored:
         "no_contour": bool(np.isnan(scores.numbers.get("BR_mae", 0.0))),
         "empty_masks": empty,
         "full_masks": scores.numbers["size"] == 1.0,
+        "large_masks": scores.numbers["size"] > 0.5,
         "marked_empty_masks": empty and highest >= HALF_LEVEL,
         "tagged_images": of_image != mask.orientation,
         "dark_maps": highest < HALF_LEVEL,

@@ -177,7 +177,7 @@ def _of_dataset(counts: Mapping[str, Any], normalized: bool) -> Iterator[str]:
     for key, words in (_COUNTED_OF_IMAGES | _COUNTED).items():
         if amounts.get(key):
             yield counted(amounts[key], *words, of=images if key in _COUNTED_OF_IMAGES else None)
-    kinds = {kind: amounts.get(f"{kind}_masks", 0) for kind in ("zero_one", "empty", "full")}
+    kinds = {kind: amounts.get(f"{kind}_masks", 0) for kind in ("zero_one", "empty", "full", "large")}
     yield from mask_notes(masks=images, **kinds)
     if kinds["empty"]:
         marked = amounts.get("marked_empty_masks", 0)

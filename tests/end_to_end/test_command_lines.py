@@ -111,7 +111,7 @@ def test_training_mistakes(data, tmp_path, capsys, flags, message):
 def test_cuda_asked_for_and_absent(data, weights, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert train(data / "TrainDataset", *SMALL, "--device", "cuda", "--train_model_save_path", str(tmp_path)) == 2
-    assert "--device cuda --gpu_id 0 was asked for but 0 CUDA devices are there" in one_line(capsys)
+    assert "GPU 0 was asked for, and there is no CUDA device; use the device cpu" in one_line(capsys)
 
 
 def test_cuda_graphs_asked_for_on_a_cpu(data, weights, tmp_path, capsys):

@@ -7,6 +7,7 @@ that they are of; labelme's lie on pixels, and the outline's belong to the shape
 
 from __future__ import annotations
 
+import base64
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -137,7 +138,7 @@ def find_labelme(roots: Sequence[Path], *, folder: str, categories: Sequence[str
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{file} is no labelme file ({type(error).__name__}: {error})") from error
         try:
-            shapes = [[_outline(shape)] for shape in chosen]
+            shapes = [_pasted(s, size) if s.get("shape_type") == "mask" else [_outline(s)] for s in chosen]
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{file} has a shape that cannot be drawn ({error})") from error
         alike = [path for path in images if path.stem == file.stem]
@@ -189,6 +190,33 @@ def _outline(shape: Mapping[str, Any]) -> np.ndarray:
     if len(points) < 3:
         raise ValueError(f"a polygon of {counted(len(points), 'point')} encloses nothing")
     return points
+
+
+def _pasted(shape: Mapping[str, Any], size: tuple[int, int]) -> dict[str, Any]:
+    """A labelme shape that is a mask, a PNG in base64 of the pixels of a box, both corners included, as COCO has it.
+
+    Raises:
+        ValueError: there is no such picture, it is of another size than its box, empty, or lies outside the image.
+    """
+    (left, top), (right, bottom) = np.asarray(shape["points"], float).round().astype(int).tolist()
+    picture = _picture(shape["mask"] or "")
+    if picture is None or picture.shape != (bottom + 1 - top, right + 1 - left) or not picture.any():
+        raise ValueError("a mask that is no picture of its box, or an empty one")
+    if min(left, top) < 0 or bottom >= size[0] or right >= size[1]:
+        raise ValueError("a mask that lies outside of the image")
+    mask = np.zeros(size, bool)
+    mask[top : bottom + 1, left : right + 1] = picture > 0
+    changes = np.flatnonzero(np.diff(mask.ravel(order="F"), prepend=False))
+    return {"size": size, "counts": np.diff(changes, prepend=0, append=mask.size).tolist()}
+
+
+def _picture(text: str) -> np.ndarray | None:
+    """The (H, W) uint8 levels of a picture in base64; None: it is none."""
+    try:
+        bits = np.frombuffer(base64.b64decode(text), np.uint8)
+    except ValueError:
+        return None
+    return cv2.imdecode(bits, cv2.IMREAD_GRAYSCALE) if bits.size else None
 
 
 def fill_centers(mask: np.ndarray, points: np.ndarray) -> None:

@@ -29,9 +29,7 @@ def choose_device(name: str, gpu_id: int = 0) -> torch.device:
     if kind == "cpu" or (kind == "auto" and count == 0):
         return torch.device("cpu")
     if gpu_id >= count:
-        raise InputError(
-            f"--device {kind} --gpu_id {gpu_id} was asked for but {count} CUDA devices are there; "
-            "use --device cpu or another --gpu_id"
-        )
+        there = f"there are {count}, numbered from 0" if count else "there is no CUDA device; use the device cpu"
+        raise InputError(f"GPU {gpu_id} was asked for, and {there}")
     torch.cuda.set_device(gpu_id)
     return torch.device("cuda", gpu_id)

@@ -39,6 +39,13 @@ def test_no_polyp_at_all_is_said(tmp_path: Path, run) -> None:
     assert "gt: no mask has a polyp; are these the right masks" in run()[2]
 
 
+def test_masks_that_are_mostly_polyp_are_doubted(tmp_path: Path, run) -> None:
+    write_case(tmp_path, lambda p, m: save(p, 255 - m))
+    status, scores, told = run()
+    assert status == 0 and scores["counts"]["gt"]["large_masks"] == ["0", "1", "2", "3", "4", "5"]
+    assert "gt: 6 of 6 masks are more polyp than background; are background and polyp exchanged?" in told
+
+
 MAPS: dict[str, tuple[Save, str]] = {
     "zero_one": (lambda p, m: save(p, m // 255), "every map stays below level 128"),
     "constant": (lambda p, m: save(p, 0 * m + 200), "every map is one level throughout"),
