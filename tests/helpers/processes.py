@@ -26,11 +26,11 @@ class Ended:
 
 
 def in_a_process(work: Callable, *args) -> int:
-    """Do `work` in a process and return the status it ended with, negative for a signal.
+    """Do `work` in a process and return the status it returned or ended with, negative for a signal.
 
     The server has no threads: what is forked beside the threads of other tests may hang.
     """
-    return statuses_of([(work, *args)])[0]
+    return statuses_of([(with_status, work, *args)])[0]
 
 
 def in_two_processes(work: Callable[..., int | None], *args, folder: Path) -> Ended:
@@ -68,6 +68,11 @@ def statuses_of(calls: Sequence[tuple]) -> list[int]:
         for process in processes:
             if process.pid is not None:
                 process.kill()
+
+
+def with_status(work: Callable, *args) -> None:
+    """Do `work` and end with the status that it returns."""
+    sys.exit(work(*args))
 
 
 def as_rank(environment: dict[str, str], sinks: Sequence[str], work: Callable[..., int | None], args: tuple) -> None:

@@ -25,6 +25,7 @@ from .samples import Sample, safe_name
 __all__ = ["decoded_counts", "find_coco", "find_labelme"]
 
 FARTHEST = 1e6  # pixels from an image's corner that a point of a polygon may lie
+CORRECT = "correct it in the tool that drew it, or take it out"
 
 
 def find_coco(roots: Sequence[Path], *, folder: str, categories: Sequence[str] = ()) -> list[Sample]:
@@ -79,15 +80,22 @@ def shapes_by_image(content: Mapping[str, Any], categories: Sequence[str], file:
     shapes: dict[Any, list[Any]] = {number: [] for number in names}
     for place, each in enumerate(content["annotations"], start=1):
         if each["image_id"] not in shapes:
-            raise InputError(f"{file}: annotation {place} is of image {each['image_id']}, which it does not list")
-        if named and each["category_id"] not in named:
-            raise InputError(f"{file}: annotation {place} is of category {each['category_id']}, which it does not list")
+            unlisted = f"image {each['image_id']}"
+        elif named and each["category_id"] not in named:
+            unlisted = f"category {each['category_id']}"
+        else:
+            unlisted = ""
+        if unlisted:
+            raise InputError(
+                f"{file}: annotation {place} is of {unlisted}, which it does not list; export the file again, or take "
+                "the annotation out"
+            )
         if categories and named[each["category_id"]] not in categories:
             continue
         if fault := fault_of(each.get("segmentation")):
             raise InputError(
                 f"{file}: annotation {place}, of {names[each['image_id']]}, has {fault}, and no mask can be drawn of "
-                "it; outline it in the tool, or take it out"
+                f"it; {CORRECT}"
             )
         shapes[each["image_id"]].append(each["segmentation"])
     return shapes
@@ -136,11 +144,13 @@ def find_labelme(roots: Sequence[Path], *, folder: str, categories: Sequence[str
             size = int(content["imageHeight"]), int(content["imageWidth"])
             chosen = [s for s in content["shapes"] if not categories or s["label"] in categories]
         except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{file} is no labelme file ({type(error).__name__}: {error})") from error
+            raise InputError(
+                f"{file} is no labelme file ({type(error).__name__}: {error}); save it in labelme again"
+            ) from error
         try:
             shapes = [_pasted(s, size) if s.get("shape_type") == "mask" else [_outline(s)] for s in chosen]
         except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{file} has a shape that cannot be drawn ({error})") from error
+            raise InputError(f"{file} has a shape that cannot be drawn ({error}); {CORRECT}") from error
         alike = [path for path in images if path.stem == file.stem]
         if not alike:
             raise InputError(f"{file} has no image {file.stem}.* beside it; give its folder as --from too")
@@ -199,7 +209,7 @@ def _pasted(shape: Mapping[str, Any], size: tuple[int, int]) -> dict[str, Any]:
         ValueError: there is no such picture, it is of another size than its box, empty, or lies outside the image.
     """
     (left, top), (right, bottom) = np.asarray(shape["points"], float).round().astype(int).tolist()
-    picture = _picture(shape["mask"] or "")
+    picture = _picture(shape.get("mask") or "")
     if picture is None or picture.shape != (bottom + 1 - top, right + 1 - left) or not picture.any():
         raise ValueError("a mask that is no picture of its box, or an empty one")
     if min(left, top) < 0 or bottom >= size[0] or right >= size[1]:
@@ -276,7 +286,7 @@ def drawn(
                     raise ValueError(f"it lies outside of {image.name}")
                 fill(mask, points)
     except (KeyError, TypeError, ValueError, cv2.error) as error:
-        raise InputError(f"{origin} has a shape that cannot be drawn ({error})") from error
+        raise InputError(f"{origin} has a shape that cannot be drawn ({error}); {CORRECT}") from error
     return mask
 
 

@@ -29,7 +29,8 @@ def choose_device(name: str, gpu_id: int = 0) -> torch.device:
     if kind == "cpu" or (kind == "auto" and count == 0):
         return torch.device("cpu")
     if gpu_id >= count:
-        there = f"there are {count}, numbered from 0" if count else "there is no CUDA device; use the device cpu"
-        raise InputError(f"GPU {gpu_id} was asked for, and {there}")
+        found = f"there are {count}, numbered from 0; choose one of them"
+        none = "there is no CUDA device; use the device cpu"
+        raise InputError(f"GPU {gpu_id} was asked for, and {found if count else none}")
     torch.cuda.set_device(gpu_id)
     return torch.device("cuda", gpu_id)

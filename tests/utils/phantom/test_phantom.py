@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
 import cv2
@@ -341,16 +340,12 @@ def test_what_was_written_is_told(tmp_path, capsys):
     ]
 
 
-def end_as_main(words):
-    sys.exit(main(words))
-
-
 def test_two_commands_at_once_do_not_mix_images_with_masks_of_another_seed(tmp_path, capsys):
     words = ["--out", str(tmp_path / "out"), "--train", "1", "--size", "96", "112"]
     lock = lock_folder(tmp_path / "out", doing="draws into", advice="")
-    assert in_a_process(end_as_main, words) == 2 and not (tmp_path / "out" / "TrainDataset").exists()
+    assert in_a_process(main, words) == 2 and not (tmp_path / "out" / "TrainDataset").exists()
     release(lock)
-    assert in_a_process(end_as_main, words) == 0
+    assert in_a_process(main, words) == 0
 
 
 def test_a_file_in_place_of_the_folder(tmp_path, capsys):

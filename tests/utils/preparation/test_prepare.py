@@ -4,7 +4,6 @@ import base64
 import hashlib
 import json
 import re
-import sys
 import zipfile
 
 import cv2
@@ -292,7 +291,7 @@ def test_a_polyp_without_an_outline_is_refused_and_not_drawn_as_background(
     segmentation, fault, annotated, tmp_path, capsys
 ):
     status, told = annotated(capsys, segmentation)
-    assert status == 2 and f"a.json: annotation 1, of 1.jpg, {fault}, and no mask can be drawn of it; outline" in told
+    assert status == 2 and f"a.json: annotation 1, of 1.jpg, {fault}, and no mask can be drawn of it; correct" in told
     assert not (tmp_path / "data" / "Ours").exists()
     status, told = annotated(capsys, segmentation, "--categories", "tool")
     assert status == 0 and not mask_in(tmp_path).any(), "it is not among those that are asked for"
@@ -301,12 +300,15 @@ def test_a_polyp_without_an_outline_is_refused_and_not_drawn_as_background(
 @pytest.mark.parametrize("x", [41, -9])
 def test_shapes_outside_of_their_image_are_refused(x, annotated, capsys):
     status, told = annotated(capsys, [[x, 5, x + 4, 5, x + 4, 9]])
-    assert status == 2 and "a.json has a shape that cannot be drawn (it lies outside of 1.jpg)" in told
+    assert (
+        status == 2
+        and "a.json has a shape that cannot be drawn (it lies outside of 1.jpg); correct it in the tool" in told
+    )
 
 
 def test_annotations_of_what_is_not_listed_are_refused(annotated, tmp_path, capsys):
     status, told = annotated(capsys, BOX, category=7)
-    assert status == 2 and "a.json: annotation 1 is of category 7, which it does not list" in told
+    assert status == 2 and "a.json: annotation 1 is of category 7, which it does not list; export" in told
     content = json.loads((tmp_path / "a.json").read_text())
     flags = ["--from", str(tmp_path / "a.json"), str(tmp_path / "images"), "--to", str(tmp_path / "b"), "--name", "O"]
     content["annotations"][0] |= {"image_id": 5, "category_id": 1}
@@ -469,7 +471,7 @@ def test_labelme_masks_lie_in_their_boxes(tmp_path):
         ({**labelme_mask(np.ones((2, 2), np.uint8), 3, 3), "mask": "no"}, "a mask that is no picture of its box"),
         ({**labelme_mask(np.ones((2, 2), np.uint8), 3, 3), "points": [[3, 3], [5, 4]]}, "no picture of its box"),
         (labelme_mask(np.ones((2, 2), np.uint8), 39, 3), "a mask that lies outside of the image"),
-        ({"shape_type": "mask", "points": [[3, 3], [4, 4]]}, "'mask'"),
+        ({"shape_type": "mask", "points": [[3, 3], [4, 4]]}, "a mask that is no picture of its box"),
         ({"shape_type": "linestrip", "points": [[2, 3], [6, 8], [9, 9]]}, "a linestrip encloses nothing"),
         ({"shape_type": "polygon", "points": [[2, 3], [6, 8]]}, "a polygon of 2 points encloses nothing"),
         ({"points": []}, "a polygon of 0 points encloses nothing"),
@@ -483,10 +485,6 @@ def test_labelme_shapes_without_an_inside_are_refused(shape, fault, tmp_path, ca
     assert re.search(rf"1.json has a shape that cannot be drawn \([^()]*{fault}[^()]*\)", capsys.readouterr().err)
 
 
-def end_as_main(command):
-    sys.exit(main(command))
-
-
 def test_two_commands_at_once_are_refused_and_the_first_is_not_disturbed(tmp_path, capsys, monkeypatch):
     fill(tmp_path / "k", "images", "masks", ["a", "b"])
     data = tmp_path / "data"
@@ -494,7 +492,7 @@ def test_two_commands_at_once_are_refused_and_the_first_is_not_disturbed(tmp_pat
     others = []
 
     def check_number(*args, **options):  # in the middle of the first one; record locks hold between processes
-        others.append(in_a_process(end_as_main, command))
+        others.append(in_a_process(main, command))
 
     monkeypatch.setattr(layout, "check_number", check_number)
     assert main(command) == 0 and others == [2]

@@ -31,5 +31,5 @@ def test_a_name_that_is_none_is_not_taken_for_the_first_gpu(two_gpus, name):
 
 
 def test_a_gpu_that_is_not_there_is_refused(two_gpus):
-    with pytest.raises(InputError, match="GPU 2 was asked for, and there are 2, numbered from 0"):
+    with pytest.raises(InputError, match="GPU 2 was asked for, and there are 2, numbered from 0; choose one of them"):
         choose_device("cuda:2")

@@ -2,7 +2,6 @@
 
 import resource
 import signal
-import sys
 from contextlib import redirect_stderr
 
 import pytest
@@ -42,13 +41,13 @@ def straight(data, tmp_path_factory):
 
 def train_until_killed(data, folder, steps):
     interrupt_after(pytest.MonkeyPatch(), steps, signal.SIGKILL)
-    sys.exit(train(data, folder))
+    return train(data, folder)
 
 
 def train_with_little_space(data, folder, messages):
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
     with messages.open("w") as sink, redirect_stderr(sink):
-        sys.exit(train(data, folder, "--budget", "9epochs"))
+        return train(data, folder, "--budget", "9epochs")
 
 
 def assert_same_run(first, second):

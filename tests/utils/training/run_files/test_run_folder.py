@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -72,7 +71,8 @@ def claim(folder, messages):
             pass
     except InputError as error:
         messages.write_text(str(error))
-        sys.exit(2)
+        return 2
+    return 0
 
 
 def test_two_runs_at_once_in_a_folder_are_refused_and_a_dead_one_is_not(tmp_path):
