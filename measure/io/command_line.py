@@ -232,6 +232,7 @@ class Number:
 
     def problem(self, value: float) -> str | None:
         """What a value must be and is not; None where it is within the bounds."""
+        # only NaN differs from itself; math.isnan fails on whole numbers that no float can hold
         if not isinstance(value, (int, float)) or value != value or (self.kind is int and value != int(value)):
             return f"a {'whole ' * (self.kind is int)}number, {self._lowest} and {self._highest}"
         if value < self.low or (self.low_open and value == self.low):

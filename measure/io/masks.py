@@ -47,8 +47,10 @@ COLORS_NAMED = 4
 """Colors or indices in a refusal, the most common ones."""
 
 MOST = 0.5
-TELLING = 3  # masks from which on large ones are doubtful: of one or two images each polyp may fill its frame
-"""Share of a set's masks that may be empty, or full, without a remark."""
+"""Share of a set's masks that may be empty, full, or mostly polyp, without a doubt."""
+
+TELLING = 3
+"""Fewest masks of which most may be called too large: the polyps of one or two images may fill their frames."""
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ def start(options: AblationBenchmark) -> None:
     missing = [run for run in runs if not run.result.is_file()]
     with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn")) as pool:
         jobs = [pool.submit(train_and_score, run, options.train_data_path, str(device)) for run in missing]
-        for _ in tqdm(as_completed(jobs), total=len(jobs), desc="runs", unit="start", disable=None):
+        for _ in tqdm(as_completed(jobs), total=len(jobs), desc="runs", unit="run", disable=None):
             write_table(steps, runs, options, device)
     write_table(steps, runs, options, device, shown=True)
     for job in jobs:

@@ -28,9 +28,9 @@ from ..pairs import Pair
 from ..splits import check_known, read_split
 from .problems import Problem
 
-DEEPEST = 3  # folders below the given one, as in data/SUN-SEG/TestEasyDataset/Seen
-
 __all__ = ["Part", "find_parts_to_check", "parts_of_splits"]
+
+DEEPEST = 3  # folders below the given one, as in data/SUN-SEG/TestEasyDataset/Seen
 
 
 @dataclass(frozen=True)
