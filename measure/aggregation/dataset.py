@@ -121,7 +121,6 @@ class DatasetAggregation:
         self._cases: dict[str, MeanScores] = {}
         self._sizes: dict[str, MeanScores] = {}
         self._units = Units()
-        self._ungrouped = 0
         self._not_scored: list[str] = []
         self.per_image: dict[str, dict[str, float]] = {}
 
@@ -193,23 +192,23 @@ class DatasetAggregation:
 
         units = self._units
         if self._by_case:
-            units, self._ungrouped = Units(), 0
+            units = Units()
             for case, frames in self._cases.items():
                 units.add(self._unit(case), frames.numbers, frames.curves, frames.counts)
         sums = list(units.by_name.values())
         averaged = {case: frames.scores() for case, frames in self._cases.items()} if self._by_case else self.per_image
         kind = "groups" if self._group_of else "cases" if self._by_case else "images"
+        ungrouped = sum(self._group_of(name) is None for name in averaged) if self._group_of else 0
         return {
             "intervals": score_intervals(sums, bootstrap),
             "best_threshold": best_threshold(self._mean().curves, sums, bootstrap),
             "quartiles": score_quartiles(averaged.values()),
-            "units": {"kind": kind, "number": len(sums), **({"ungrouped": self._ungrouped} if self._ungrouped else {})},
+            "units": {"kind": kind, "number": len(sums), **({"ungrouped": ungrouped} if ungrouped else {})},
         }
 
     def _unit(self, name: str) -> str:
         """What an image or a case is resampled with; one in no group stands alone."""
         group = self._group_of(name) if self._group_of else None
-        self._ungrouped += group is None and self._group_of is not None
         return name if group is None else f"group {group}"
 
     def _mean(self) -> MeanScores:

@@ -88,8 +88,10 @@ def parse_args(argv: Sequence[str] | None = None) -> Namespace:
         )
     if args.published and (len(args.files) > 1 or (args.files and (args.GT_root or args.pred_root))):
         parser.error("--published takes one scores.json, or --GT_root and --pred_root")
-    alone = ("metric",) if args.published else ("GT_root", "pred_root", "protocol", "dataset")
-    for name in alone + ("protocol",) * bool(args.files):
+    unused = ("GT_root", "pred_root", "protocol", "dataset")
+    if args.published:
+        unused = ("metric", "protocol") if args.files else ("metric",)
+    for name in unused:
         if getattr(args, name) is not None:
             parser.error(f"--{name} was given, which {_use(args)} does not use; leave it out")
     return args

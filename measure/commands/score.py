@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,9 @@ from typing import Any
 from ..io import (
     drop_partials,
     group_reading,
-    lock_folder,
+    locked_folder,
     make_folder,
     refuse_outputs_in_inputs,
-    release,
     run_command,
     write_json,
     write_text,
@@ -68,7 +66,8 @@ def score(args: Namespace) -> None:
         plain = replace(options, intervals=False, groups=None, group_pattern=None)
         other = _score_methods(args, replace(plain, minmax=not options.minmax))
     comparison = _compare(results, options)
-    with _alone_in(out):
+    # files of two runs side by side would pass for those of one
+    with locked_folder(out, doing="writes scores into", advice="choose another --out", wait=True):
         for folder in {out, *folders}:
             _remove_previous(make_folder(folder))
         for result, folder in zip(results, folders, strict=True):
@@ -98,16 +97,6 @@ def score(args: Namespace) -> None:
     for sentence in cautions(results):
         print(f"caution: {sentence}", file=sys.stderr)
     print(f"\nall scores and reports: {out}")
-
-
-@contextmanager
-def _alone_in(out: Path) -> Iterator[None]:
-    """Write into a folder after whoever does so now: files of two runs side by side would pass for those of one."""
-    lock = lock_folder(out, doing="writes scores into", advice="choose another --out", wait=True)
-    try:
-        yield
-    finally:
-        release(lock)
 
 
 def _compare(results: Sequence[Result], options: Options) -> dict[str, Any] | None:

@@ -7,11 +7,10 @@ __getattr__, __dir__, __all__ = lazy_exports(
     {
         "atomic_write": [
             "drop_partials",
-            "lock_folder",
+            "locked_folder",
             "make_folder",
             "partial_path",
             "refuse_outputs_in_inputs",
-            "release",
             "replace_when_whole",
             "write_bytes",
             "write_json",

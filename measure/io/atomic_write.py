@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from .errors import InputError
 
@@ -22,11 +22,10 @@ except ImportError:  # Windows has no such locks; two processes in one folder ar
 
 __all__ = [
     "drop_partials",
-    "lock_folder",
+    "locked_folder",
     "make_folder",
     "partial_path",
     "refuse_outputs_in_inputs",
-    "release",
     "replace_when_whole",
     "write_bytes",
     "write_json",
@@ -171,8 +170,11 @@ def _is_another_alive(process: int) -> bool:
     return True
 
 
-def lock_folder(folder: str | Path, *, doing: str, advice: str, wait: bool = False) -> IO[str] | None:
-    """Lock a folder, which is made where missing; the system frees the lock when this process ends, however it ends.
+@contextmanager
+def locked_folder(folder: str | Path, *, doing: str, advice: str, wait: bool = False) -> Iterator[bool]:
+    """Keep other processes out of a folder for the block; it is made where missing.
+
+    The system frees the lock when this process ends, however it ends.
 
     Args:
         folder: the folder.
@@ -180,33 +182,33 @@ def lock_folder(folder: str | Path, *, doing: str, advice: str, wait: bool = Fal
         advice: what the user can do then.
         wait: until the other process ends, instead of refusing.
 
+    Yields:
+        Whether it is locked: it is not where the system, or the folder's file system, has no locks.
+
     Raises:
         InputError: another process holds it (unless `wait`), or the folder cannot be written to.
     """
     folder = make_folder(folder)
     if fcntl is None:
-        return None
+        yield False
+        return
     try:
         lock = (folder / LOCK).open("a+")
     except OSError as error:
         raise InputError(f"cannot write into {folder} ({error.strerror}); choose another folder") from error
-    try:
-        # unlike flock's, not inherited by processes that load images
-        fcntl.lockf(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno not in (errno.EACCES, errno.EAGAIN):  # a file system without locks: two runs are not noticed
-            return lock
-        lock.seek(0)
-        owner = lock.read().strip() or "unknown"
-        lock.close()
-        raise InputError(f"process {owner} {doing} {folder} at this moment; {advice}") from error
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
-    return lock
-
-
-def release(lock: IO[str] | None) -> None:
-    """Free what `lock_folder` returned."""
-    if lock is not None:
-        lock.close()
+    with lock:
+        try:
+            # unlike flock's, not inherited by processes that load images
+            fcntl.lockf(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EAGAIN):
+                lock.seek(0)
+                owner = lock.read().strip() or "unknown"
+                raise InputError(f"process {owner} {doing} {folder} at this moment; {advice}") from error
+            is_locked = False  # a file system without locks
+        else:
+            is_locked = True
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+        yield is_locked

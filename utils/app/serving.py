@@ -12,12 +12,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from measure.io import CommandError, InputError, lock_folder, release
+from measure.io import CommandError, InputError, locked_folder
 
 if TYPE_CHECKING:
     from ..prediction import Predictor
@@ -78,13 +78,12 @@ def open_page(
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
     """A folder for uploads that goes with the block; the one that it lies in is locked meanwhile."""
-    with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as own:
-        lock = lock_folder(Path(own), doing="cleans up", advice="start the page again")
-        try:
-            (folder := Path(own) / "uploads").mkdir()
-            yield folder
-        finally:
-            release(lock)
+    with (
+        tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as own,
+        locked_folder(own, doing="cleans up", advice="start the page again"),
+    ):
+        (folder := Path(own) / "uploads").mkdir()
+        yield folder
 
 
 def remove_left_folders() -> None:
@@ -92,13 +91,10 @@ def remove_left_folders() -> None:
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         if not is_own_folder(folder):
             continue
-        try:
-            lock = lock_folder(folder, doing="serves from", advice="")
-        except InputError:  # a living page's
-            continue
-        if lock is not None:  # where there are no locks, nobody can tell
-            shutil.rmtree(folder, ignore_errors=True)
-            release(lock)
+        # a living page's is refused; where there are no locks, nobody can tell
+        with suppress(InputError), locked_folder(folder, doing="serves from", advice="") as is_locked:
+            if is_locked:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def is_own_folder(path: Path) -> bool:

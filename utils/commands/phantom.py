@@ -19,11 +19,10 @@ from measure.io import (
     InputError,
     Switch,
     counted,
-    lock_folder,
+    locked_folder,
     nonempty,
     number,
     path,
-    release,
 )
 
 from ..phantom import (
@@ -115,16 +114,13 @@ def _write(args: argparse.Namespace) -> None:
         check_still_folders(folder, count=still["count"])
     for split, cases in splits.items():
         check_clip_folders(args.out / "SUN-SEG", split=split, cases=cases, frames=args.frames)
-    lock = lock_folder(args.out, doing="draws into", advice="wait for its end, or choose another --out")
-    try:
+    with locked_folder(args.out, doing="draws into", advice="wait for its end, or choose another --out"):
         for folder, still in stills.items():
             write_stills(folder, **still, **common)
             print(f"{counted(still['count'], 'still')} in {folder}")
         for split, cases in splits.items():
             write_clips(args.out / "SUN-SEG", split=split, cases=cases, steady=args.steady, look=args.look, **clip)
             print(f"{counted(cases, 'clip')} of {counted(args.frames, 'frame')} in {args.out / 'SUN-SEG' / split}")
-    finally:
-        release(lock)
 
 
 def _counts(flag: str, pairs: list[str]) -> dict[str, int]:

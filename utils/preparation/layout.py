@@ -20,10 +20,9 @@ from measure.io import (
     counted,
     drop_partials,
     first_names,
-    lock_folder,
+    locked_folder,
     make_folder,
     refuse_outputs_in_inputs,
-    release,
     write_json,
 )
 
@@ -120,15 +119,14 @@ def held(unpacked: Path) -> Iterator[None]:
     Raises:
         InputError: another one lays the same set out.
     """
-    lock = lock_folder(unpacked, doing="lays this set out and holds", advice="wait for its end, or choose another --to")
-    try:
-        yield
-    except BaseException:
-        if unpacked.is_dir() and all(path.is_file() for path in unpacked.iterdir()):
-            shutil.rmtree(unpacked)
-        raise
-    finally:
-        release(lock)
+    advice = "wait for its end, or choose another --to"
+    with locked_folder(unpacked, doing="lays this set out and holds", advice=advice):
+        try:
+            yield
+        except BaseException:
+            if unpacked.is_dir() and all(path.is_file() for path in unpacked.iterdir()):
+                shutil.rmtree(unpacked)
+            raise
 
 
 def unpack_all(downloads: Sequence[Path], unpacked: Path, *, link: bool, limit: int | None) -> list[Path]:

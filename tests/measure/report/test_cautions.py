@@ -127,8 +127,9 @@ def test_a_rerun_leaves_nothing_of_the_run_before(tmp_path: Path, run) -> None:
 def test_two_runs_write_into_one_folder_one_after_the_other(tmp_path: Path, run) -> None:
     """Else the intervals of one stood beside the scores of the other."""
     write_case(tmp_path, save)
-    hold = f"from measure.io import lock_folder; lock = lock_folder({str(tmp_path / 'out')!r}, doing='', advice='')"
-    words = [sys.executable, "-c", f"import sys; {hold}; print('held', flush=True); sys.stdin.read()"]
+    held = f"locked_folder({str(tmp_path / 'out')!r}, doing='', advice='')"
+    code = f"import sys\nfrom measure.io import locked_folder\nwith {held}: print('held', flush=True); sys.stdin.read()"
+    words = [sys.executable, "-c", code]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "held\n"
         ended = []

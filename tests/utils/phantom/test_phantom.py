@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from measure.io import InputError, lock_folder, release
+from measure.io import InputError, locked_folder
 from tests.helpers.processes import in_a_process
 from utils.commands.phantom import main
 from utils.phantom import LOOKS, phantom_clip, phantom_still, write_clips, write_stills
@@ -342,9 +342,8 @@ def test_what_was_written_is_told(tmp_path, capsys):
 
 def test_two_commands_at_once_do_not_mix_images_with_masks_of_another_seed(tmp_path, capsys):
     words = ["--out", str(tmp_path / "out"), "--train", "1", "--size", "96", "112"]
-    lock = lock_folder(tmp_path / "out", doing="draws into", advice="")
-    assert in_a_process(main, words) == 2 and not (tmp_path / "out" / "TrainDataset").exists()
-    release(lock)
+    with locked_folder(tmp_path / "out", doing="draws into", advice=""):
+        assert in_a_process(main, words) == 2 and not (tmp_path / "out" / "TrainDataset").exists()
     assert in_a_process(main, words) == 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import os
 import random
@@ -110,8 +109,11 @@ def keep_left_course(resumed: Path, *, is_best: bool) -> str:
     if resumed.name == "last.pth" or not further:
         return ""
     epoch = max(further.values())[0]
-    names = (f"left_at_epoch_{epoch}{again}" for again in itertools.chain([""], map("_{}".format, itertools.count(2))))
-    place = make_folder(next(folder / name for name in names if not (folder / name).exists()))
+    place, times = folder / f"left_at_epoch_{epoch}", 1
+    while place.exists():
+        times += 1
+        place = folder / f"left_at_epoch_{epoch}_{times}"
+    make_folder(place)
     kept = [path.name for path in further]
     if (folder / LOG).is_file():
         shutil.copyfile(folder / LOG, place / LOG)

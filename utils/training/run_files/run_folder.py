@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from measure.io import InputError, lock_folder, release
+from measure.io import InputError, locked_folder
 
 from ...runtime import World
 
@@ -37,20 +37,17 @@ def claimed(folder: str | Path, *, resumed: str | Path | None, overwrite: bool, 
     Raises:
         InputError: another process trains into it, it holds a run that would be replaced, or it cannot be written to.
     """
-    folder, lock, fault = Path(folder), None, None
-    if world.is_first:
-        try:
-            lock = lock_folder(folder, doing="trains into", advice=ADVICE)
-            prepare(folder, resumed=resumed, overwrite=overwrite)
-        except InputError as error:
-            fault = str(error)
-    if fault := world.all_gather(fault)[0]:
-        release(lock)
-        raise InputError(fault)
-    try:
+    folder, fault = Path(folder), None
+    with ExitStack() as held:
+        if world.is_first:
+            try:
+                held.enter_context(locked_folder(folder, doing="trains into", advice=ADVICE))
+                prepare(folder, resumed=resumed, overwrite=overwrite)
+            except InputError as error:
+                fault = str(error)
+        if fault := world.all_gather(fault)[0]:
+            raise InputError(fault)
         yield
-    finally:
-        release(lock)
 
 
 def prepare(folder: Path, *, resumed: str | Path | None, overwrite: bool) -> None:
